@@ -1,0 +1,82 @@
+"""Findings: one anomaly each, with the evidence, the checklist, the likely causes and the next checks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+
+class Severity(IntEnum):
+    """How much a finding matters. The order is the order of the verdicts."""
+
+    NOTICE = 0
+    """Listed and counted, never alarmed."""
+    WATCH = 1
+    """Look at it again soon."""
+    INTERVENE = 2
+    """Act now."""
+
+    @property
+    def word(self) -> str:
+        """The word used in JSON."""
+        return self.name.lower()
+
+
+class FindingState(StrEnum):
+    """Whether the anomaly still holds."""
+
+    ACTIVE = "active"
+    RECOVERED = "recovered"
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One condition for acting on a finding."""
+
+    id: str
+    """Stable id, e.g. `persists`, `loss_flat`, `below_level`, `after_burn_in`."""
+    text: str
+    """The condition as a short phrase that is true when it is met."""
+    met: bool | None
+    """True, False, or None: cannot tell (yet)."""
+    evidence: str
+    """The numbers behind `met`, or why it cannot be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One anomaly of one run. All texts are gradtop's own, but may quote names from the log."""
+
+    kind: str
+    """An id of the catalogue."""
+    scope: str
+    """`total`, `layer:<name>`, or the metric concerned."""
+    severity: Severity
+    state: FindingState
+    first_step: float
+    """Where the fault began."""
+    last_step: float
+    """The newest step at which it held."""
+    raised_step: float
+    """The first step at which it could be known."""
+    count: int
+    """Rows at which it held."""
+    message: str
+    """One or two sentences: what, where, and what it means."""
+    evidence: Mapping[str, float | str] = field(default_factory=dict)
+    criteria: tuple[Criterion, ...] = ()
+    causes: tuple[str, ...] = ()
+    """Likely causes, most likely first."""
+    checks: tuple[str, ...] = ()
+    """What to check or change next, with this run's own numbers."""
+    caveats: tuple[str, ...] = ()
+    """What the log cannot say, where it weakens the finding."""
+
+    @property
+    def id(self) -> str:
+        """Stable within a run: names the finding in acknowledgements and jumps."""
+        return f"{self.kind}:{self.scope}:{self.first_step:g}"
+
+    @property
+    def met(self) -> int:
+        """Number of criteria that are met."""
+        return sum(c.met is True for c in self.criteria)

@@ -1,0 +1,217 @@
+"""The wire: what a source can yield, and how it is written as JSON lines (schema `gradtop/1`).
+
+A source yields `Rows` (metric values of one or many steps, as columns), `RunFacts`, `Event`, `End` and
+`Restart`. Nothing else enters the store, so a recorded run, a test and a live log are the same to it.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from gradtop.errors import RecordError
+
+SCHEMA = "gradtop/1"
+"""The schema that this version writes and reads."""
+
+Scalar = float | int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Metric values of `n` consecutive rows with the same columns, in the order they were written.
+
+    Every column has the length of `steps`. A metric that a row does not have is not a column: a row with
+    other names starts another block. NaN and infinities are values like any other.
+    """
+
+    steps: Sequence[Scalar]
+    """What the rows count, as written: see `x_kind`."""
+    columns: Mapping[str, Sequence[float]]
+    """Canonical name (or the file's own, where none is known) to values; `time` is Unix seconds."""
+    lines: Sequence[int] = ()
+    """Line number of each row in its file, from 1; empty where there are no lines."""
+    below: Mapping[str, float] = field(default_factory=dict)
+    """Metrics printed as zero in this block: the true absolute value is at most this (half the last digit)."""
+    x_kind: str = "step"
+    """What a step counts: `step`, `epoch`, `samples`, `tokens` or `row` (no step was written)."""
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="event"):
+    """Something that happened in the run and is not a number."""
+
+    event: str
+    """One of `alarm`, `crash`, `resume`, `checkpoint`, `skipped_step`, `validation`, or the writer's own word."""
+    message: str = ""
+    level: str = "info"
+    """`info`, `warning` or `error`."""
+    step: Scalar | None = None
+    time: float | None = None
+    """Unix seconds."""
+    data: dict[str, Any] = {}
+    """For an alarm: `kind` (a finding kind, where recognised) and `limit` (the other tool's threshold)."""
+    line: int | None = None
+    """Line number in the file, from 1."""
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="end"):
+    """The run says that it is over."""
+
+    status: str = "finished"
+    """`finished`, `crashed` or `aborted`."""
+    step: Scalar | None = None
+    time: float | None = None
+    line: int | None = None
+
+
+class Restart(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="restart"):
+    """A new session of the run begins here, whatever the next step number is."""
+
+    reason: str
+    """What says so: `truncated`, `replaced`, `resumed`, ..."""
+    step: Scalar | None = None
+    line: int | None = None
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Facts about the model."""
+
+    params: int | None = None
+    layers: int | None = None
+
+
+class Train(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Facts about the schedule and the optimizer."""
+
+    total_steps: int | None = None
+    warmup_steps: int | None = None
+    lr_max: float | None = None
+    clip_norm: float | None = None
+    optimizer: str | None = None
+    precision: str | None = None
+
+
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="run"):
+    """What a run says about itself, once a session."""
+
+    schema: str = SCHEMA
+    run: str | None = None
+    time: float | None = None
+    session: int | None = None
+    host: str | None = None
+    pid: int | None = None
+    rank: int | None = None
+    world_size: int | None = None
+    argv: tuple[str, ...] = ()
+    model: Model = Model()
+    train: Train = Train()
+    semantics: dict[str, str] = {}
+    versions: dict[str, str] = {}
+
+
+class LayerNames(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="layer_names"):
+    """Names that later `layers` records refer to by `id`, written once."""
+
+    id: str
+    names: tuple[str, ...]
+    numel: tuple[int, ...] = ()
+
+
+Record = Rows | RunFacts | Event | End | Restart
+"""What the store takes."""
+
+WireRecord = RunFacts | Event | End | Restart | LayerNames
+"""What a typed line of the stream decodes to; metrics and layers lines stay mappings for the row reader."""
+
+_TYPED: dict[str, type[WireRecord]] = {
+    "run": RunFacts,
+    "event": Event,
+    "end": End,
+    "restart": Restart,
+    "layer_names": LayerNames,
+}
+_NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def decode_object(line: bytes) -> dict[str, Any]:
+    """One JSON object from one line; bare and quoted NaN and infinities are kept.
+
+    Raises:
+        RecordError: the line is not a JSON object, is nested too deep or holds a number that is no number.
+    """
+    try:
+        found = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = _decode_lenient(line)
+    if not isinstance(found, dict):
+        raise RecordError(f"a JSON {type(found).__name__} is not a record; a record is an object")
+    return found
+
+
+def _decode_lenient(line: bytes) -> Any:
+    """Decode what `json.dumps` writes and a strict decoder refuses: bare NaN, Infinity and overflowing numbers."""
+    try:
+        return json.loads(line.decode("utf-8", errors="replace"))
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"not JSON: {type(error).__name__}: {str(error)[:120]}") from None
+
+
+def typed(fields: Mapping[str, Any]) -> WireRecord | None:
+    """The typed record of a decoded line, or None for a metrics row, a layers row or an unknown type.
+
+    Raises:
+        RecordError: a known type with fields that do not fit, or a schema newer than this version reads.
+    """
+    kind = _TYPED.get(str(fields.get("type", "metrics")))
+    if kind is None:
+        return None
+    _check_schema(fields.get("schema", SCHEMA))
+    try:
+        return msgspec.convert(fields, kind, strict=False)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise RecordError(f"a {fields['type']!r} record that does not fit its schema: {error}") from None
+
+
+def _check_schema(schema: object) -> None:
+    family, _, number = str(schema).partition("/")
+    if family == "gradtop" and number.isdigit() and int(number) > int(SCHEMA.partition("/")[2]):
+        raise RecordError(f"schema {schema} is newer than {SCHEMA}: this file needs a newer gradtop")
+
+
+def number(value: object) -> float | None:
+    """A float from a decoded JSON value, with the strings `"NaN"`, `"Infinity"`, `"-Infinity"`; else None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf if value > 0 else -math.inf
+    return _NON_FINITE.get(value) if isinstance(value, str) else None
+
+
+def json_value(value: float) -> float | str:
+    """A float as strict JSON can carry it: non-finite values become strings."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def encode(record: WireRecord) -> bytes:
+    """One line of the stream, with its newline."""
+    return msgspec.json.encode(record) + b"\n"
+
+
+def encode_metrics(step: Scalar, values: Mapping[str, float], time: float | None = None) -> bytes:
+    """One metrics line of the stream, with its newline."""
+    fields: dict[str, object] = {"type": "metrics", "step": step}
+    if time is not None:
+        fields["time"] = time
+    fields |= {name: json_value(value) for name, value in values.items()}
+    return msgspec.json.encode(fields) + b"\n"

@@ -1,0 +1,61 @@
+"""What the front ends get: everything about the watched runs at one moment, frozen."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from gradtop.finding import Finding
+from gradtop.run import RunView
+from gradtop.sources import SourceStatus
+from gradtop.verdict import Judgement
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    LOADING = "loading"
+    """Its files are still being read for the first time; see `RunSnapshot.read`."""
+    LIVE = "live"
+    STALLED = "stalled"
+    FINISHED = "finished"
+    CRASHED = "crashed"
+    QUIET = "quiet"
+    """Nothing new, and nothing in the log says that it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSnapshot:
+    """One run at one moment."""
+
+    id: str
+    """Stable while gradtop runs; the run's path."""
+    name: str
+    """Foreign text: clean it before it is shown."""
+    path: Path
+    state: RunState
+    read: float
+    """Part of its files that has been read, 0 to 1."""
+    view: RunView
+    findings: tuple[Finding, ...]
+    """Active and recovered, worst and newest first."""
+    judgement: Judgement
+    sources: tuple[SourceStatus, ...]
+    changed_at: float | None
+    """Unix seconds of the newest change of its files."""
+    rate: float | None
+    """Steps per second over the newest rows; None where times are unknown."""
+    eta_s: float | None
+    """Seconds to the planned end at that rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All runs at one moment, newest first."""
+
+    now: float
+    """Unix seconds at which it was taken."""
+    runs: tuple[RunSnapshot, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+    """What there is to say about the paths: what was looked for, what is not read, what is missing."""
+    searching: bool = True
+    """The first search of the paths is not over yet."""

@@ -1,0 +1,58 @@
+"""Bytes to records: a source is one file (or stream) of a run, read in bounded portions and followed."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from gradtop.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one read gave."""
+
+    records: tuple[Record, ...] = ()
+    more: bool = False
+    """More is waiting: read again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """How a source stands, for the header, the Log screen and `check`."""
+
+    path: Path
+    format: str
+    """`gradtop`, `jsonl`, `csv`, `text`, or `unknown` while it cannot be told."""
+    size: int = 0
+    """Bytes in the file at the last look."""
+    offset: int = 0
+    """Bytes read."""
+    modified: float | None = None
+    """Unix seconds of the last change of the file; None for a stream or a file that is not there."""
+    problem: str = ""
+    """A sentence for the user: waiting for the file, permission denied, binary, ...; empty when all is well."""
+    partial: bool = False
+    """The last line has no end yet and is held back."""
+    lines_read: int = 0
+    """Lines that gave a record."""
+    lines_skipped: int = 0
+    """Lines without anything to read in them."""
+    lines_rejected: int = 0
+    """Lines that should have been a record and are not; `explain` shows samples."""
+
+
+class Source(Protocol):
+    """One file or stream."""
+
+    @property
+    def status(self) -> SourceStatus:
+        """How it stands after the last read."""
+        ...
+
+    def read(self) -> Batch:
+        """The next portion: at most about 256 KiB of input, never blocking on a regular file."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...

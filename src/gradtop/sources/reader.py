@@ -1,0 +1,105 @@
+"""The seam between following a file and understanding it: whole lines in, records out, everything accounted for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from gradtop.record import Record
+
+MAX_SAMPLES = 5
+"""Lines kept as samples for each rule or reason."""
+SAMPLE_CHARS = 400
+"""Characters kept of a sample."""
+MAX_NAMES = 2000
+"""Names kept in an account; a file with more is a sign of names that hold data."""
+
+
+class Line(NamedTuple):
+    """One whole line, without its line end."""
+
+    number: int
+    """From 1; lines that were skipped as too long are counted too."""
+    data: bytes
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often something was seen, with the first few lines that showed it."""
+
+    count: int = 0
+    samples: list[tuple[int, str]] = field(default_factory=list)
+    """(line number, text as decoded; foreign: clean it before it is shown)."""
+
+    def add(self, number: int, text: str) -> None:
+        """Count one line, and keep it while there is room."""
+        self.count += 1
+        if len(self.samples) < MAX_SAMPLES:
+            self.samples.append((number, text[:SAMPLE_CHARS]))
+
+
+@dataclass(slots=True)
+class NameUse:
+    """What became of one name in the file."""
+
+    canonical: str
+    """The name it is stored under; its own where no synonym is known."""
+    known: bool
+    """A synonym of the table, as opposed to a name kept as it is."""
+    unit: str = ""
+    """How the number was converted, e.g. `ms → s`, `% → ratio`; empty where it is taken as written."""
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Account:
+    """How one file was understood: what `explain` prints."""
+
+    rules: dict[str, Tally] = field(default_factory=dict)
+    """Rule that read a line → its lines."""
+    names: dict[str, NameUse] = field(default_factory=dict)
+    """Name in the file → what became of it."""
+    skipped: Tally = field(default_factory=Tally)
+    """Lines without anything to read in them: no fault."""
+    rejected: dict[str, Tally] = field(default_factory=dict)
+    """Reason → lines that should have been a record and are not."""
+
+    def read(self, rule: str, line: Line) -> None:
+        """`rule` made a record of the line."""
+        self.rules.setdefault(rule, Tally()).add(line.number, _text(line))
+
+    def skip(self, line: Line) -> None:
+        """There is nothing to read in the line."""
+        self.skipped.add(line.number, _text(line))
+
+    def reject(self, reason: str, line: Line) -> None:
+        """The line should have been a record; `reason` is a short phrase without the line's own text."""
+        self.rejected.setdefault(reason, Tally()).add(line.number, _text(line))
+
+    def name(self, raw: str, canonical: str, known: bool, unit: str = "", count: int = 1) -> None:
+        """A value was taken under `canonical`."""
+        use = self.names.get(raw)
+        if use is None:
+            if len(self.names) >= MAX_NAMES:
+                return
+            use = self.names[raw] = NameUse(canonical, known, unit)
+        use.count += count
+
+
+def _text(line: Line) -> str:
+    return line.data[: SAMPLE_CHARS * 4].decode("utf-8", errors="replace")
+
+
+class Reader(Protocol):
+    """Understands the lines of one file. It has no clock and no file."""
+
+    format: str
+    """`gradtop`, `jsonl`, `csv` or `text`."""
+    account: Account
+
+    def feed(self, lines: Sequence[Line]) -> list[Record]:
+        """The records of the next whole lines, in order. Never raises: a bad line is rejected in the account."""
+        ...
+
+    def finish(self) -> list[Record]:
+        """The records still held back, because nothing more will come (the file was replaced, or the run is over)."""
+        ...
