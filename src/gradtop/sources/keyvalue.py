@@ -1,0 +1,146 @@
+"""The general scan of a line for names with numbers: `loss: 2.31`, `lr=1e-4`, `step 100/19560 | loss 5.12`.
+
+A name that ends in `:` or `=` is a name beyond doubt; one that only stands before its number counts when it is
+one of the few that loops print that way. Names that no synonym is known for are not kept: prose is full of them.
+"""
+
+import re
+from functools import lru_cache
+
+from gradtop.sources.names import meaning_of, normalised
+from gradtop.sources.number import NON_FINITE, NUMBER, ODD_UNIT, UNIT, Number, finite
+from gradtop.sources.printed import Fields
+
+MAX_CHARS = 20_000
+"""A longer segment is data, not a line for people."""
+MAX_KEY = 160
+"""Characters before a number in which its name is looked for."""
+
+_TOKEN = re.compile(
+    rf"(?<![\w.+\-])(?:({NUMBER})(?![.:\-]\d)(?:({UNIT})|\s(ms|us|µs|secs?|s|min)(?![\w:=]))?"
+    rf"|({NON_FINITE})({ODD_UNIT})?)(?!\w)"
+)
+_IN_KEY = re.compile(r"\w*\)\s*[:=]")
+_TOTAL = re.compile(r"\s*/\s*(\d[\d,]*)")
+_CUT = re.compile(r".*(?:[|,;\t{}!?]|  | - |\) |\] |: |\]\[)\s*", re.DOTALL)
+_LEADING = " /:*>#•]["
+_UNIT_AFTER = re.compile(
+    r"\s?(?:(ms)\b(?=\s*[|,)]|\s*\Z)|%\s*(?:\w+\s)?(mfu)\b|(tok(?:en)?s?/s(?:ec)?)\b)", re.IGNORECASE
+)
+_CONSTRUCTOR = re.compile(r"\b(?:np\.float\d*|tensor|Array)\(\[?\s*([^\s,()\[\]]+)[^()]*\)")
+_WIDE = str.maketrans({"：": ":", "，": ",", "；": ";", "（": "(", "）": ")"})
+
+_SOFT = frozenset(
+    ("step", "epoch", "loss", "val_loss", "lr", "grad_norm", "mfu", "tokens_per_s", "step_time_s", "ppl", "val_ppl")
+)
+_STEP_LEADS = frozenset(
+    ("at", "completed", "train", "training", "global", "validate", "validation", "eval", "evaluation", "test")
+)
+_LEVELS = frozenset(("debug", "info", "warning", "warn", "error", "critical"))
+_TRAIN_WORDS = frozenset(("train", "training", "current", "avg", "average", "mean", "total", "global", "batch", "step"))
+_QUALIFIERS = _TRAIN_WORDS | _LEVELS | {"running", "smoothed", "overall", "last", "the"}
+_PER_STEP = frozenset(("avg", "average", "mean", "step", "batch", "iter"))
+_VALIDATION_WORDS = frozenset(("val", "valid", "validation", "eval", "evaluation", "test", "dev"))
+_VALIDATION_OF = {"loss": "val_loss", "ppl": "val_ppl", "accuracy": "val_accuracy"}
+_VALIDATION_LINE = re.compile(r"\W*(?:validat|valid\b|val\b|eval|test\b|testing|completed eval)", re.IGNORECASE)
+
+
+def key_values(text: str) -> Fields | None:
+    """The known names of a line with their numbers; a line that speaks of validation gives validation metrics only."""
+    if len(text) > MAX_CHARS:
+        return None
+    if not text.isascii():
+        text = text.translate(_WIDE)
+    if "(" in text:
+        text = _CONSTRUCTOR.sub(r"\1", text)
+    fields: Fields = []
+    end = 0
+    for match in _TOKEN.finditer(text):
+        if match.start() < end:
+            continue
+        before = text[max(end, match.start() - MAX_KEY) : match.start()]
+        name = _named(before, match[4] is not None)
+        digits, glued, apart, odd, odd_unit = match.groups()
+        number = finite(digits, glued or apart or "") if digits else Number(float(odd), odd_unit or "")
+        if name is None:
+            if (after := _named_after(text, match)) is None:
+                end = match.end() if _stands_alone(before, text, match) else end
+                continue
+            name, number = after[0], Number(number.value, after[1], number.below)
+        fields.append((name, number))
+        end = match.end()
+        if meaning_of(name).canonical in ("step", "epoch") and (total := _TOTAL.match(text, end)):
+            end = total.end()
+            if meaning_of(name).canonical == "step":
+                fields.append(("total_steps", finite(total[1])))
+    return _for_validation(fields) if fields and _VALIDATION_LINE.match(text) else fields
+
+
+def _stands_alone(before: str, text: str, match: re.Match[str]) -> bool:
+    """A number with a name of its own that is not known, or a total: no part of the next name."""
+    return before.rstrip(" \t([")[-1:] in (":", "=", "/") and not _IN_KEY.match(text, match.end())
+
+
+def _named(before: str, odd: bool) -> str | None:
+    """The name in the text before a number; `odd` numbers (nan, inf) need a name that is beyond doubt or known."""
+    text = before.rstrip(" \t([")
+    if not text:
+        return None
+    definite = text[-1] in ":="
+    if definite:
+        text = text.rstrip(":= \t")
+    elif odd and not before[-1:].isspace():
+        return None
+    return _resolved(_CUT.sub("", text, count=1).strip(_LEADING), definite)
+
+
+@lru_cache(maxsize=4096)
+def _resolved(key: str, definite: bool) -> str | None:
+    """The name in a key such as `Total Grad Norm` or `current val loss`; None where nothing known is named."""
+    words = key.split()
+    for i in range(max(0, len(words) - 6), len(words)):
+        name = " ".join(words[i:])
+        meaning = meaning_of(name)
+        if not meaning.known or not (definite or meaning.canonical in _SOFT):
+            continue
+        before = [normalised(word) for word in words[:i]]
+        if meaning.canonical in ("step", "total_steps"):
+            return name if _leads_to_step(before, definite) else None
+        if not before:
+            return name
+        if any(word in _VALIDATION_WORDS for word in before):
+            return _VALIDATION_OF.get(meaning.canonical)
+        allowed = _PER_STEP if meaning.canonical == "step_time_s" else _QUALIFIERS
+        return name if all(word in allowed for word in before) else None
+    return None
+
+
+def _leads_to_step(before: list[str], definite: bool) -> bool:
+    """`at step 5`, but not `warm-up steps 5` or `every 100 steps: 5`."""
+    if not before or before[-1] in _STEP_LEADS or before[-1] in _LEVELS:
+        return True
+    return definite and before[-1].endswith(("]", ">", ")"))
+
+
+def _named_after(text: str, match: re.Match[str]) -> tuple[str, str] | None:
+    """Name and unit of a number that its unit names: `845123 tok/s`, `58.2% bf16 MFU`, `310.21 ms`."""
+    if match[1] is None or (after := _UNIT_AFTER.match(text, match.end(1))) is None:
+        return None
+    milliseconds, mfu, rate = after.groups()
+    if milliseconds:
+        # Only a cell of its own: `| 310.21 ms |`.
+        return ("time", "ms") if text[: match.start()].rstrip(" (")[-1:] in ("|", "") else None
+    return ("mfu", "%") if mfu else (rate, "")
+
+
+def _for_validation(fields: Fields) -> Fields:
+    """The same fields as validation metrics; throughput and the like of a validation pass are not the training's."""
+    found: Fields = []
+    for name, number in fields:
+        canonical = meaning_of(name).canonical
+        explicit = normalised(name).startswith("train")
+        if canonical in ("step", "total_steps", "epoch") or canonical.startswith("val_") or explicit:
+            found.append((name, number))
+        elif canonical in _VALIDATION_OF:
+            found.append((_VALIDATION_OF[canonical], number))
+    return found

@@ -1,0 +1,79 @@
+"""What launchers and loggers put before a line: taken off, with the rank and the time that it names.
+
+Times without a zone are read as UTC: only differences within one log are used.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+MAX_PREFIXES = 6
+"""Prefixes taken off one line."""
+
+_LEVEL = r"(?:TRACE|DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL|NOTICE)"
+_STAMP = r"\d{4}[-/]\d\d[-/]\d\d[T _]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
+_PREFIX = re.compile(
+    r"\s*(?:"
+    r"\[(?:rank|default|trainer|Rank|RANK)[ :]?(?P<elastic>\d+)\]:?"  # torchrun, DeepSpeed, accelerate
+    r"|\[\d+,(?P<mpi>\d+)\]<std(?:out|err)>:"  # mpirun --tag-output
+    r"|\(\w+,? (?:rank=(?P<sky>\d+),? ?)?pid=\d+(?:, ip=[\w.:]+)?\)"  # Ray, SkyPilot
+    r"|(?P<srun>\d{1,4}): (?=.*\b(?:step|iter))"  # srun --label; else it may be the step
+    rf"|[\[(]?(?P<time>{_STAMP})[\])]?(?: stdout [FP]| stderr [FP])?[:,]?(?=[\s\]|-]|\Z)"  # ISO, CRI
+    r"|\[?\d\d/\d\d \d\d:\d\d:\d\d(?: [\w.]+)?\]?:?(?=\s)"  # detectron2, mmengine: no year
+    rf"|[IWEF]\d{{4}} \d\d:\d\d:\d\d\.\d+ +\d+ [\w./-]+:\d+\]"  # glog
+    rf"|\[NeMo [IWED] (?P<nemo>{_STAMP}) [^\]]*?(?:rank:(?P<nemo_rank>\d+))?\]"
+    rf"|\[{_LEVEL}(?:\|(?:(?P<factory>{_STAMP})|[^\]]*))?\]"  # transformers, LLaMA-Factory
+    rf"(?: [\w.]+:\d+ >>)?(?: (?P<hf>{_STAMP}))?(?: >>)?"
+    r"|\[(?:titan|[\w.]+\.py:\d+(?::\w+)?|[a-z_]\w*(?:\.[a-z_]\w*)+)\]"
+    rf"|[-|:]?\s*[\w.]+\s*(?:[-|]|\t)\s*{_LEVEL}\s*(?:[-|]|\t)"  # - root - INFO -
+    rf"|\|?\s*{_LEVEL}\s*\|\s*[\w.]+\s*\|"  # | INFO | train_inner |
+    rf"|{_LEVEL}:[\w.]+:"
+    rf"|[\w.-]+:\d+\t[\w.]+:\d+\t{_LEVEL}\t"  # OLMo
+    rf"|-?\s*{_LEVEL}\s+-(?=\s)"
+    r"|>>(?=\s)"
+    r")\s*"
+)
+_TIMES = ("time", "nemo", "hf", "factory")
+
+
+class Prefix(NamedTuple):
+    """A line without what stood before it."""
+
+    rest: str
+    rank: int | None = None
+    time: float | None = None
+    """Unix seconds."""
+
+
+def strip_prefix(text: str) -> Prefix:
+    """Take off up to `MAX_PREFIXES` prefixes; a line that is nothing but prefix keeps nothing."""
+    rank: int | None = None
+    time: float | None = None
+    at = 0
+    for _ in range(MAX_PREFIXES):
+        match = _PREFIX.match(text, at)
+        if match is None or match.end() == at:
+            break
+        at = match.end()
+        for name, found in match.groupdict().items():
+            if found is None:
+                continue
+            if name in _TIMES:
+                time = seconds(found) if time is None else time
+            elif rank is None:
+                rank = int(found)
+    return Prefix(text[at:], rank, time) if at else Prefix(text)
+
+
+def seconds(stamp: str) -> float | None:
+    """Unix seconds of an ISO date and time; without a zone it is taken for UTC. None where there is no such time."""
+    text = stamp.strip().replace("_", "T").replace(",", ".").replace("/", "-")
+    whole, point, fraction = text.partition(".")
+    if point:
+        digits = re.match(r"\d+", fraction)
+        text = f"{whole}.{fraction[: digits.end()][:6]:0<6}{fraction[digits.end() :]}" if digits else whole
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
