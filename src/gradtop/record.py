@@ -204,7 +204,9 @@ def json_value(value: float) -> float | str:
 
 
 def encode(record: WireRecord) -> bytes:
-    """One line of the stream, with its newline."""
+    """One line of the stream, with its newline. Facts that are not known are left out; the schema never is."""
+    if isinstance(record, RunFacts):
+        return msgspec.json.encode({"type": "run", "schema": record.schema, **msgspec.to_builtins(record)}) + b"\n"
     return msgspec.json.encode(record) + b"\n"
 
 

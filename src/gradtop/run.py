@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import msgspec
+
 from gradtop.record import End, Event, Record, Restart, Rows, RunFacts
 from gradtop.series import Series, SeriesView
 
@@ -65,13 +67,14 @@ class Run:
         self._restart: str | None = None
         self._dropped: set[str] = set()
 
-    def apply(self, record: Record) -> Iterator[Observation | Event | End]:
-        """Take one record in; yield what the rules should see of it, in order."""
+    def apply(self, record: Record) -> Iterator[Observation | RunFacts | Event | End]:
+        """Take one record in; yield what the rules should see of it, in order. Facts are yielded with all that is known."""
         match record:
             case Rows():
                 yield from self._apply_rows(record)
             case RunFacts():
                 self._facts = merged(self._facts, record)
+                yield self._facts
             case Restart():
                 self._restart = record.reason
             case Event():
@@ -161,7 +164,6 @@ def cut(rows: Rows, start: int, stop: int) -> Rows:
 
 def merged(old: RunFacts, new: RunFacts) -> RunFacts:
     """Facts with the newer ones on top; a fact that is not given anew stays."""
-    import msgspec
 
     def over(a: dict[str, object], b: dict[str, object]) -> dict[str, object]:
         out = dict(a)

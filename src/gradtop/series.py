@@ -99,7 +99,7 @@ class Envelope:
     low: list[float]
     high: list[float]
     mean: list[float]
-    """Mean of the finite values of a column."""
+    """Mean of the finite values of a column; NaN where their sum overflows."""
     last: list[float]
     """The last finite value of a column, where the line goes on to the next."""
     nan: list[int]
@@ -228,41 +228,81 @@ class SeriesView:
     def envelope(self, columns: int, first_step: float | None = None, last_step: float | None = None) -> Envelope:
         """The series between two steps (default: all of it) as `columns` pixel columns.
 
-        A value at step `t` falls into column `floor((t - first) * columns / (last - first))`, the last step into the last.
+        Column `k` holds the steps from `first + k * span / columns` up to the next column's; the last step is in the last.
         """
         first = first_step if first_step is not None else (self.first_step or 0.0)
-        last = last_step if last_step is not None else max((float(x[-1]) for _, x in self._live() if len(x)), default=first)
-        low = np.full(columns, np.inf)
-        high = np.full(columns, -np.inf)
-        total, count = np.zeros(columns), np.zeros(columns)
-        end = np.full(columns, np.nan)
-        nan, inf = np.zeros(columns, dtype=np.int64), np.zeros(columns, dtype=np.int64)
-        rows = 0
-        span = last - first
+        newest = max((float(steps[-1]) for _, steps in self._live() if len(steps)), default=first)
+        last = max(first, last_step if last_step is not None else newest)
+        sums = _ColumnSums(columns)
+        edges = np.linspace(first, last, columns + 1)[:-1]
         for segment, steps in self._live():
-            a, b = int(np.searchsorted(steps, first, "left")), int(np.searchsorted(steps, last, "right"))
-            if b <= a:
-                continue
-            rows += b - a
-            values = np.asarray(self.values[segment.start + a : segment.start + b], dtype=np.float64)
-            x = np.asarray(steps[a:b], dtype=np.float64)
-            place = np.minimum(((x - first) * (columns / span)).astype(np.int64), columns - 1) if span > 0 else np.zeros(b - a, np.int64)
-            ok = np.isfinite(values)
-            if not ok.all():
-                nan += np.bincount(place[np.isnan(values)], minlength=columns)
-                inf += np.bincount(place[np.isinf(values)], minlength=columns)
-                values, place = values[ok], place[ok]
-            if not len(values):
-                continue
-            starts = np.flatnonzero(np.r_[True, place[1:] != place[:-1]])
-            at = place[starts]
-            low[at] = np.minimum(low[at], np.minimum.reduceat(values, starts))
-            high[at] = np.maximum(high[at], np.maximum.reduceat(values, starts))
-            total[at] += np.add.reduceat(values, starts)
-            count[at] += np.diff(np.r_[starts, len(values)])
-            end[at] = values[np.r_[starts[1:], len(values)] - 1]
-        empty = count == 0
-        low[empty] = high[empty] = np.nan
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = total / count
-        return Envelope(first, last, low.tolist(), high.tolist(), mean.tolist(), end.tolist(), nan.tolist(), inf.tolist(), rows)
+            stop = int(np.searchsorted(steps, last, "right"))
+            # Whole-number edges keep whole-number steps from being copied to floats for the search.
+            starts = np.searchsorted(steps, np.ceil(edges).astype(steps.dtype) if steps.dtype.kind == "i" else edges)
+            values = self.values[segment.start : segment.start + stop]
+            sums.add(np.asarray(values, dtype=np.float64), np.minimum(starts, stop))
+        return sums.envelope(first, last)
+
+
+class _ColumnSums:
+    """What the pixel columns hold, added up over the segments of a series."""
+
+    def __init__(self, columns: int) -> None:
+        self.low = np.full(columns, np.nan)
+        self.high = np.full(columns, np.nan)
+        self.last = np.full(columns, np.nan)
+        self.total = np.zeros(columns)
+        self.finite = np.zeros(columns, dtype=np.int64)
+        self.nan = np.zeros(columns, dtype=np.int64)
+        self.inf = np.zeros(columns, dtype=np.int64)
+        self.rows = 0
+
+    def add(self, values: Floats, starts: npt.NDArray[np.intp]) -> None:
+        """Add one segment: column `k` holds values from `starts[k]` up to the next start or the end."""
+        size = np.diff(starts, append=len(values))
+        at = np.flatnonzero(size)
+        if not len(at):
+            return
+        cuts = starts[at] - starts[at[0]]
+        values = values[starts[at[0]] :]
+        self.rows += len(values)
+        finite = np.isfinite(values)
+        whole = bool(finite.all())
+        if not whole:
+            nan = np.isnan(values)
+            self.nan[at] += np.add.reduceat(nan.astype(np.int64), cuts)
+            self.inf[at] += np.add.reduceat((~finite & ~nan).astype(np.int64), cuts)
+            size[at] = np.add.reduceat(finite.astype(np.int64), cuts)
+            values = np.where(finite, values, np.nan)
+        self.low[at] = np.fmin(self.low[at], (np.minimum if whole else np.fmin).reduceat(values, cuts))
+        self.high[at] = np.fmax(self.high[at], (np.maximum if whole else np.fmax).reduceat(values, cuts))
+        with np.errstate(over="ignore"):  # a sum of values near the largest float; the column then has no mean
+            self.total[at] += np.add.reduceat(values if whole else np.where(finite, values, 0.0), cuts)
+        self.finite[at] += size[at]
+        ends = np.append(cuts[1:], len(values)) - 1
+        self.last[at] = _last_finite(values, cuts, ends, self.last[at])
+
+    def envelope(self, first: float, last: float) -> Envelope:
+        """The columns as plain lists."""
+        known = (self.finite > 0) & np.isfinite(self.total)
+        mean = np.divide(self.total, self.finite, out=np.full(len(self.total), np.nan), where=known)
+        return Envelope(
+            first_step=first,
+            last_step=last,
+            low=self.low.tolist(),
+            high=self.high.tolist(),
+            mean=mean.tolist(),
+            last=self.last.tolist(),
+            nan=self.nan.tolist(),
+            inf=self.inf.tolist(),
+            rows=self.rows,
+        )
+
+
+def _last_finite(values: Floats, cuts: npt.NDArray[np.intp], ends: npt.NDArray[np.intp], before: Floats) -> Floats:
+    """Per column its last value that is not NaN, or what was there before."""
+    last = values[ends].copy()
+    for k in np.flatnonzero(np.isnan(last)):
+        known = np.flatnonzero(~np.isnan(values[cuts[k] : ends[k] + 1]))
+        last[k] = values[cuts[k] + known[-1]] if len(known) else before[k]
+    return last

@@ -1,0 +1,86 @@
+"""A run is what its records say, session by session."""
+
+import math
+
+from gradtop.record import End, Event, Model, Restart, Rows, RunFacts, Train
+from gradtop.run import MAX_EVENTS, MAX_SERIES, Observation, Run, cut
+
+
+def rows(steps: list[float], **columns: list[float]) -> Rows:
+    return Rows(steps=steps, columns=columns or {"loss": [float(s) for s in steps]}, lines=[int(s) for s in steps])
+
+
+def applied(run: Run, *records: Rows | RunFacts | Event | End | Restart) -> list[Observation | Event | End]:
+    return [seen for record in records for seen in run.apply(record)]
+
+
+def test_rows_become_series_with_their_steps() -> None:
+    run = Run()
+    applied(run, rows([1, 2], loss=[3.0, 2.0], lr=[0.1, 0.1]), rows([3], loss=[math.nan]))
+    view = run.view()
+    assert view.series["loss"].steps.tolist() == [1, 2, 3]
+    assert len(view.series["lr"]) == 2
+    assert (view.rows, view.first_step, view.last_step) == (3, 1, 3)
+
+
+def test_a_step_that_goes_back_begins_a_session() -> None:
+    run = Run()
+    seen = applied(run, rows([1, 2, 3, 2, 3, 4]))
+    assert [(o.session.number, list(o.rows.steps)) for o in seen if isinstance(o, Observation)] == [
+        (0, [1, 2, 3]),
+        (1, [2, 3, 4]),
+    ]
+    assert run.view().sessions[1].reason == "step went back"
+
+
+def test_a_repeated_step_is_not_a_restart() -> None:
+    run = Run()
+    applied(run, rows([5], loss=[1.0]), rows([5], val_loss=[1.1]))
+    assert len(run.view().sessions) == 1
+
+
+def test_a_restart_record_begins_a_session_at_any_step() -> None:
+    run = Run()
+    applied(run, rows([1, 2]), Restart(reason="truncated"), rows([3, 4]))
+    assert [s.reason for s in run.view().sessions] == ["start", "truncated"]
+
+
+def test_a_restart_before_the_first_row_is_no_second_session() -> None:
+    run = Run()
+    applied(run, Restart(reason="resumed"), rows([100]))
+    assert len(run.view().sessions) == 1
+
+
+def test_facts_are_merged_the_newer_on_top() -> None:
+    run = Run()
+    applied(run, RunFacts(run="a", train=Train(total_steps=10, warmup_steps=2)), RunFacts(model=Model(params=5), train=Train(total_steps=20)))
+    facts = run.view().facts
+    assert (facts.run, facts.model.params, facts.train.total_steps, facts.train.warmup_steps) == ("a", 5, 20, 2)
+
+
+def test_rows_after_the_end_mean_that_it_goes_on() -> None:
+    run = Run()
+    applied(run, rows([1]), End())
+    assert run.view().end is not None
+    applied(run, rows([2]))
+    assert run.view().end is None
+
+
+def test_events_are_bounded_and_alarms_outlive_the_rest() -> None:
+    run = Run()
+    applied(run, Event(event="alarm", message="kept"), *(Event(event="checkpoint") for _ in range(MAX_EVENTS + 50)))
+    events = run.view().events
+    assert len(events) == MAX_EVENTS
+    assert events[0].message == "kept"
+
+
+def test_a_flood_of_names_is_bounded_and_counted() -> None:
+    run = Run()
+    applied(run, rows([1], **{f"m{i}": [1.0] for i in range(MAX_SERIES + 7)}))
+    assert len(run.view().series) == MAX_SERIES
+    assert run.view().series_dropped == 7
+
+
+def test_cut_takes_lines_and_columns_along() -> None:
+    part = cut(rows([1, 2, 3], loss=[1.0, 2.0, 3.0]), 1, 2)
+    assert (list(part.steps), list(part.columns["loss"]), list(part.lines)) == ([2], [2.0], [2])

@@ -1,0 +1,123 @@
+"""A series keeps every value, and no spike is lost on the way to a pixel column."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradtop.series import Series, SeriesView
+
+
+def view(steps: list[float], values: list[float], cut: int | None = None) -> SeriesView:
+    series = Series("loss")
+    for start, stop in ((0, cut), (cut, None)) if cut else ((0, None),):
+        series.extend(steps[start:stop], values[start:stop])
+    return series.view()
+
+
+def test_stats_count_every_value_and_take_extremes_of_the_finite_ones() -> None:
+    stats = view([1, 2, 3, 4, 5], [2.0, math.nan, math.inf, -math.inf, 1.0]).stats
+    assert (stats.count, stats.first, stats.last, stats.low, stats.high) == (5, 2.0, 1.0, 1.0, 2.0)
+    assert (stats.nan, stats.inf) == (1, 2)
+
+
+def test_a_view_does_not_change_when_the_series_grows() -> None:
+    series = Series("loss")
+    series.extend([1, 2], [1.0, 2.0])
+    early = series.view()
+    for step in range(3, 2000):
+        series.extend([step], [float(step)])
+    assert early.values.tolist() == [1.0, 2.0]
+    assert len(series.view()) == 1999
+
+
+def test_a_view_cannot_be_written_to() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        view([1], [1.0]).values[0] = 2.0
+
+
+@pytest.mark.parametrize("steps", [[1, 2**31 + 5], [1.5, 2.0], [0, 2**60], [1, 1e300]])
+def test_steps_widen_to_what_they_need(steps: list[float]) -> None:
+    assert view(steps, [1.0, 2.0], cut=1).steps.tolist() == steps
+
+
+def test_one_spike_among_a_million_reaches_its_column() -> None:
+    values = [1.0] * 100_000
+    values[77_777] = 9.0
+    envelope = view(list(range(100_000)), values).envelope(100)
+    assert [k for k, high in enumerate(envelope.high) if high == 9.0] == [77]
+    assert set(envelope.low) == {1.0}
+
+
+def test_nan_and_inf_are_counted_where_they_happen() -> None:
+    envelope = view([0, 1, 2, 3], [1.0, math.nan, math.inf, 4.0]).envelope(4)
+    assert envelope.nan == [0, 1, 0, 0]
+    assert envelope.inf == [0, 0, 1, 0]
+    assert math.isnan(envelope.low[1])
+    assert math.isnan(envelope.high[2])
+    assert envelope.last[3] == 4.0
+
+
+def test_a_zoomed_envelope_holds_only_its_steps() -> None:
+    envelope = view(list(range(100)), [float(i) for i in range(100)]).envelope(10, 20, 39)
+    assert envelope.rows == 20
+    assert (min(envelope.low), max(envelope.high)) == (20.0, 39.0)
+
+
+def test_a_single_step_is_a_picture_too() -> None:
+    envelope = view([7], [3.0]).envelope(5)
+    assert [x for x in envelope.high if not math.isnan(x)] == [3.0]
+
+
+def test_an_empty_series_is_an_empty_picture() -> None:
+    envelope = Series("loss").view().envelope(3)
+    assert envelope.rows == 0
+    assert all(math.isnan(x) for x in envelope.low)
+
+
+def test_values_that_a_later_session_repeats_are_ghosts() -> None:
+    series = Series("loss")
+    series.extend([1, 2, 3, 4], [1.0, 2.0, 30.0, 40.0], session=0)
+    series.extend([3, 4], [3.0, 4.0], session=1)
+    envelope = series.view().envelope(4)
+    assert max(x for x in envelope.high if not math.isnan(x)) == 4.0
+    assert series.view().stats.high == 40.0
+    assert series.view().at(3) == 3.0
+
+
+def test_at_gives_the_newest_value_up_to_a_step() -> None:
+    seen = view([10, 20, 30], [1.0, 2.0, 3.0])
+    assert [seen.at(s) for s in (5, 10, 25, 99)] == [None, 1.0, 2.0, 3.0]
+    assert seen.nearest_step(24) == 20
+    assert seen.nearest_step(26) == 30
+
+
+def test_values_near_the_largest_float_are_drawn_without_a_mean() -> None:
+    envelope = view([0, 1], [1.7e308, 1.7e308]).envelope(1)
+    assert envelope.high == [1.7e308]
+    assert math.isnan(envelope.mean[0])
+
+
+values_lists = st.lists(st.floats(width=32) | st.sampled_from([math.nan, math.inf, -math.inf]), min_size=1, max_size=200)
+
+
+@given(values_lists, st.integers(1, 50), st.data())
+def test_columns_hold_every_value_once(values: list[float], columns: int, data: st.DataObject) -> None:
+    gaps = data.draw(st.lists(st.integers(1, 9), min_size=len(values), max_size=len(values)))
+    steps = [float(sum(gaps[: i + 1])) for i in range(len(gaps))]
+    envelope = view(steps, values).envelope(columns)
+    finite = [v for v in values if math.isfinite(v)]
+    assert envelope.rows == len(values)
+    assert sum(envelope.nan) == sum(math.isnan(v) for v in values)
+    assert sum(envelope.inf) == sum(math.isinf(v) for v in values)
+    assert max((x for x in envelope.high if not math.isnan(x)), default=None) == max(finite, default=None)
+    assert min((x for x in envelope.low if not math.isnan(x)), default=None) == min(finite, default=None)
+
+
+@given(values_lists, st.integers(1, 60), st.integers(0, 199))
+def test_how_values_arrive_makes_no_difference(values: list[float], columns: int, cut: int) -> None:
+    steps = [float(i) for i in range(len(values))]
+    whole, parts = view(steps, values), view(steps, values, cut=min(cut, len(values) - 1))
+    assert repr(whole.stats) == repr(parts.stats)
+    assert repr(whole.envelope(columns)) == repr(parts.envelope(columns))
