@@ -1,0 +1,5 @@
+"""`python -m gradtop`."""
+
+from gradtop.cli import main
+
+main()

@@ -1,0 +1,285 @@
+"""The commands: they wire paths, monitor and front end, and turn errors into sentences and exit codes."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gradtop import __version__
+from gradtop.errors import GradtopError
+
+if TYPE_CHECKING:
+    from gradtop.monitor import Monitor
+    from gradtop.snapshot import Snapshot
+    from gradtop.sources.stream import StreamSource
+
+USAGE_EXIT = 3
+"""Wrong usage and unreadable input: not one of the verdicts 0 to 2."""
+DEFAULT_COMMAND = "watch"
+
+
+class PathsOrCommand(click.Group):
+    """`gradtop logs/` opens the app: whatever is not a command is a path for the default command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command in front of paths and of the app's own options."""
+        if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h", "--version")):
+            args = [DEFAULT_COMMAND, *args]
+        return super().parse_args(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the paths, not the hidden command."""
+        formatter.write_usage(ctx.command_path, "[OPTIONS] [PATH ...]  |  COMMAND [ARGS ...]")
+
+
+_paths = click.argument("paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[PATH ...]")
+_grad_floor = click.option(
+    "--grad-floor",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="NORM",
+    help="Call a gradient small below this norm, whatever this run's own range is. A lower floor hides faults.",
+)
+
+
+@click.group(
+    cls=PathsOrCommand,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: gradtop logs/      Piped: python train.py 2>&1 | gradtop -",
+)
+@click.version_option(__version__, prog_name="gradtop")
+def cli() -> None:
+    """Watch a training run: its curves, and a verdict that shows its evidence.
+
+    PATH is a log directory, a file, or - for standard input; the current directory by default. The newest run is opened.
+    """
+
+
+@cli.command(DEFAULT_COMMAND, hidden=True)
+@_paths
+@_grad_floor
+@click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
+def watch(paths: tuple[Path, ...], grad_floor: float | None, ascii_only: bool) -> None:
+    """Open the app on the newest run of PATH (default: the current directory).
+
+    Example: gradtop logs/
+    """
+    if not _is_terminal(paths):
+        _print(_to_end(_watching(paths or (Path(),), grad_floor)), as_json=False)
+        return
+    _open_app(_watching(paths or (Path(),), grad_floor), ascii_only)
+
+
+@cli.command()
+@_paths
+@_grad_floor
+@click.option("--json", "as_json", is_flag=True, help="Print the gradtop.check/1 document instead of text.")
+@click.option("--follow", is_flag=True, help="Keep going; print a line whenever the verdict changes.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["watch", "intervene"]),
+    default="watch",
+    show_default=True,
+    help="The mildest verdict that gives its own exit code; milder ones give 0.",
+)
+def check(paths: tuple[Path, ...], grad_floor: float | None, as_json: bool, follow: bool, fail_on: str) -> None:
+    """Print the verdict of every run under PATH, without a screen.
+
+    Exit codes follow the Nagios plugin convention: 0 keep_training, 1 watch, 2 intervene, 3 unknown or wrong usage.
+
+    Example: gradtop check --json logs/ | jq .verdict
+    """
+    from gradtop.report import EXIT_CODES, overall
+
+    watching = _watching(paths or (Path(),), grad_floor, open_runs=sys.maxsize)
+    snapshot = _follow(watching, as_json) if follow else _to_end(watching)
+    if not follow:
+        _print(snapshot, as_json)
+    if as_json and not snapshot.runs:
+        for note in snapshot.notes:
+            _say(note)
+    code = EXIT_CODES[overall(snapshot)]
+    sys.exit(0 if code == 1 and fail_on == "intervene" else code)
+
+
+@cli.command()
+@click.argument("path", type=click.Path(path_type=Path, allow_dash=True))
+def explain(path: Path) -> None:
+    """Show how gradtop understood a file: format, names, units, and the lines it did not read.
+
+    Example: gradtop explain train.log
+    """
+    from gradtop.explain import explain as explained
+
+    if str(path) != "-" and not path.is_file():
+        kind = "a directory: name one file in it" if path.is_dir() else "not a file"
+        raise GradtopError(f"{path}: {kind}")
+    monitor = _watching((path,), None)
+    _to_end(monitor)
+    source, view = monitor.monitor.only_source()
+    for line in explained(source.status, source.account, view):
+        click.echo(line)
+
+
+@cli.command()
+@click.option("--speed", type=click.FloatRange(min=0.1, max=1000), default=4.0, show_default=True, help="Times real time.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
+def demo(speed: float, ascii_only: bool) -> None:
+    """Open the app on a recorded real run, replayed live. Needs no GPU, no torch and no network.
+
+    Example: gradtop demo --speed 10
+    """
+    if not _is_terminal(()):
+        _print(_demo(speed=1e9).monitor.poll(), as_json=False)
+        return
+    _open_app(_demo(speed), ascii_only)
+
+
+@dataclass(frozen=True)
+class Watching:
+    """A monitor, and how to wait until it has something to do."""
+
+    monitor: "Monitor"
+    piped: "StreamSource | None" = None
+    wake: Callable[[float], object] = time.sleep
+
+    def wait(self, timeout_s: float) -> None:
+        """Return at the latest after `timeout_s`, earlier when there is something to read."""
+        if self.monitor.backlog:
+            return
+        if self.piped is not None and not self.piped.ended:
+            self.piped.wait(timeout_s)
+        else:
+            self.wake(timeout_s)
+
+
+def _watching(paths: Sequence[Path], grad_floor: float | None, open_runs: int | None = None) -> Watching:
+    """Watch the paths, standard input among them where a path is `-`."""
+    from gradtop.config import Limits, Settings
+    from gradtop.monitor import OPEN_RUNS, Monitor
+    from gradtop.sources.stream import StreamSource
+    from gradtop.sources.watch import Watch
+    from gradtop.workspace import Named
+
+    piped = StreamSource(_take_stdin()) if Path("-") in paths else None
+    streams = [(Named(Path("-"), "standard input"), piped)] if piped is not None else []
+    files = tuple(path for path in paths if path != Path("-"))
+    settings = Settings(limits=Limits(grad_floor=grad_floor))
+    monitor = Monitor(files, settings, sources=streams, open_runs=open_runs or OPEN_RUNS)
+    return Watching(monitor, piped, Watch(files).wait if files else time.sleep)
+
+
+def _demo(speed: float) -> Watching:
+    """The recorded run, replayed."""
+    from gradtop.config import Settings
+    from gradtop.monitor import Monitor
+    from gradtop.sources.replay import Replay, recorded_run
+    from gradtop.workspace import Named
+
+    path = recorded_run()
+    replay = Replay(path, speed, time.monotonic, time.time)
+    return Watching(Monitor((), Settings(), sources=[(Named(path, "demo"), replay)]))
+
+
+def _to_end(watching: Watching) -> "Snapshot":
+    """Everything that there is now, or until standard input ends; a last line without its end counts where nobody writes."""
+    watching.monitor.poll()
+    while watching.monitor.backlog or (watching.piped is not None and not watching.piped.ended):
+        watching.wait(1.0)
+        watching.monitor.poll()
+    return watching.monitor.finish()
+
+
+def _follow(watching: Watching, as_json: bool) -> "Snapshot":
+    """Print the report whenever a verdict changes, until every run is over."""
+    from gradtop.report import headline, report
+    from gradtop.snapshot import RunState
+
+    said: dict[str, str] = {}
+    snapshot = watching.monitor.poll()
+    while watching.monitor.backlog:
+        snapshot = watching.monitor.poll()
+    while True:
+        verdicts = {run.id: run.judgement.verdict.value for run in snapshot.runs}
+        if as_json and verdicts != said:
+            click.echo(_json(report(snapshot)))
+        elif not as_json:
+            for run in snapshot.runs:
+                if said.get(run.id) != verdicts[run.id]:
+                    click.echo(headline(run))
+        said = verdicts
+        if snapshot.runs and all(run.state in (RunState.FINISHED, RunState.CRASHED) for run in snapshot.runs):
+            return snapshot
+        watching.wait(1.0)
+        snapshot = watching.monitor.poll()
+
+
+def _open_app(watching: Watching, ascii_only: bool) -> None:
+    """Show the screen until the user leaves, then end with its exit code."""
+    from gradtop.ui.app import GradtopApp
+
+    app = GradtopApp(watching.monitor.poll, watching.wait, select=watching.monitor.select, ascii=ascii_only)
+    app.run()
+    sys.exit(app.return_code)
+
+
+def _take_stdin() -> int:
+    """The piped input as a descriptor of its own; the keyboard takes its place, where there is one."""
+    piped = os.dup(0)
+    try:
+        keyboard = os.open("/dev/tty", os.O_RDWR)
+    except OSError:
+        return piped
+    os.dup2(keyboard, 0)
+    os.close(keyboard)
+    return piped
+
+
+def _is_terminal(paths: Sequence[Path]) -> bool:
+    """A screen can be shown: a real terminal to draw on (Textual draws on stderr) and one to type on."""
+    if os.environ.get("TERM", "") in ("", "dumb") or not sys.stderr.isatty() or not sys.stdout.isatty():
+        return False
+    return sys.stdin.isatty() or Path("-") in paths
+
+
+def _say(message: str) -> None:
+    from gradtop.clean import clean
+
+    click.echo(clean(message), err=True)
+
+
+def _print(snapshot: "Snapshot", as_json: bool) -> None:
+    from gradtop.report import lines, report
+
+    if as_json:
+        click.echo(_json(report(snapshot)))
+        return
+    for line in lines(snapshot):
+        click.echo(line)
+
+
+def _json(document: dict[str, Any]) -> str:
+    import msgspec
+
+    return msgspec.json.encode(document).decode()
+
+
+def main() -> None:
+    """Run the command line; every failure is one sentence on stderr and an exit code that is no verdict."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USAGE_EXIT)
+    except click.Abort:
+        sys.exit(130)
+    except GradtopError as error:
+        _say(f"gradtop: {error}")
+        sys.exit(USAGE_EXIT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(141)

@@ -1,0 +1,253 @@
+"""The runs under watch: which there are, which are open, and how each stands."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from gradtop.config import Limits
+from gradtop.detect import Detector, liveness
+from gradtop.finding import Finding, FindingState
+from gradtop.record import Record
+from gradtop.run import Observation, Run, RunView
+from gradtop.series import SeriesView
+from gradtop.snapshot import RunSnapshot, RunState
+from gradtop.sources import Source, SourceStatus
+from gradtop.verdict import judge
+
+LIVE_S = 60.0
+"""A file changed within this many seconds is being written."""
+WRITTEN_S = 2.0
+"""A last line without its end is taken as whole once its file has been left alone for this many seconds."""
+GAPS_KEPT = 256
+"""Arrival gaps kept for the run's own rhythm."""
+RATE_ROWS = 50
+"""Rows over which the speed is taken."""
+
+
+class Candidate(Protocol):
+    """What is known of a run before it is opened."""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What to call it; foreign text."""
+        ...
+
+    @property
+    def modified(self) -> float:
+        """Unix seconds of the newest change."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A run that was not discovered: standard input, or a replay."""
+
+    path: Path
+    name: str
+    modified: float = float("inf")
+
+
+@dataclass(slots=True)
+class Rhythm:
+    """When new rows arrived while we watched, in monotonic seconds."""
+
+    last: float | None = None
+    gaps: deque[float] = field(default_factory=lambda: deque(maxlen=GAPS_KEPT))
+
+    def arrived(self, at: float) -> None:
+        """New rows came in at `at`."""
+        if self.last is not None:
+            self.gaps.append(at - self.last)
+        self.last = at
+
+
+class Watched:
+    """One run under watch. It is opened when it is first read, so that a thousand runs cost as little as three."""
+
+    def __init__(self, candidate: Candidate, limits: Limits, open_source: Callable[[Path], Source]) -> None:
+        """Watch `candidate`; nothing is opened yet."""
+        self.candidate = candidate
+        self._limits = limits
+        self._open_source = open_source
+        self._sources: tuple[Source, ...] = ()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._run = Run()
+        self._detector = Detector(self._limits)
+        self._rhythm = Rhythm()
+        self._caught_up = False
+        self._read_at: float | None = None
+        self._view: RunView | None = None
+
+    @property
+    def id(self) -> str:
+        """Its path."""
+        return str(self.candidate.path)
+
+    @property
+    def opened(self) -> bool:
+        """Its files have been looked into."""
+        return bool(self._sources)
+
+    @property
+    def caught_up(self) -> bool:
+        """Everything that was in its files has been read."""
+        return self._caught_up
+
+    def due(self, monotonic: float) -> bool:
+        """It is time to look for new data: often while it is being written, rarely after that."""
+        if self._read_at is None or not self._caught_up:
+            return True
+        quiet_s = monotonic - (self._rhythm.last if self._rhythm.last is not None else self._read_at)
+        return monotonic - self._read_at >= (0.0 if quiet_s < LIVE_S else 1.0)
+
+    def read(self, monotonic: float) -> bool:
+        """Take in the next portion of every source; True when more is waiting."""
+        if not self._sources:
+            self._sources = (self._open_source(self.candidate.path),)
+        self._read_at = monotonic
+        batches = [source.read() for source in self._sources]
+        more = any(batch.more for batch in batches)
+        fresh = self._apply(record for batch in batches for record in batch.records)
+        if fresh and self._caught_up:
+            self._rhythm.arrived(monotonic)
+        self._caught_up = self._caught_up or not more
+        return more
+
+    def finish(self, now: float) -> None:
+        """Take in last lines without an end, where nobody writes any more. `now` is Unix seconds."""
+        for source in self._sources:
+            modified = source.status.modified
+            if modified is None or now - modified > WRITTEN_S:
+                self._apply(source.finish().records)
+
+    def _apply(self, records: Iterable[Record]) -> bool:
+        rows = False
+        for record in records:
+            self._view = None
+            for seen in self._run.apply(record):
+                self._detector.feed(seen)
+                rows = rows or isinstance(seen, Observation)
+        return rows
+
+    def close(self) -> None:
+        """Let go of its files and of what was read."""
+        for source in self._sources:
+            source.close()
+        self._sources = ()
+        self._reset()
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Its open sources."""
+        return self._sources
+
+    def view(self) -> RunView:
+        """What has been read."""
+        if self._view is None:
+            self._view = self._run.view()
+        return self._view
+
+    def snapshot(self, now: float, monotonic: float) -> RunSnapshot:
+        """The run at this moment. `now` is Unix seconds, `monotonic` the clock of arrivals."""
+        view = self.view()
+        statuses = tuple(source.status for source in self._sources)
+        read = _part_read(statuses) if self._sources else 0.0
+        loading = bool(self._sources) and not self._caught_up
+        findings = self._findings(view, now, monotonic, statuses)
+        changed = max((s.modified for s in statuses if s.modified is not None), default=None)
+        state = _state(view, findings, loading, now, changed, self._rhythm.last, monotonic)
+        rate = speed(view)
+        return RunSnapshot(
+            id=self.id,
+            name=view.facts.run or self.candidate.name,
+            path=self.candidate.path,
+            state=state,
+            read=read,
+            view=view,
+            findings=findings,
+            judgement=judge(
+                findings, rows=self._detector.rows, ended=view.end, loading=read if loading else None, facts=view.facts
+            ),
+            sources=statuses,
+            changed_at=changed,
+            rate=rate,
+            eta_s=_eta_s(view, rate) if state in (RunState.LIVE, RunState.LOADING) else None,
+        )
+
+    def _findings(
+        self, view: RunView, now: float, monotonic: float, statuses: Sequence[SourceStatus]
+    ) -> tuple[Finding, ...]:
+        found = self._detector.findings()
+        if not self._caught_up or view.end is not None:
+            return found
+        silent = liveness(
+            view,
+            now=monotonic,
+            last_arrival=self._rhythm.last,
+            arrival_gaps=tuple(self._rhythm.gaps),
+            watching=self._rhythm.last is not None,
+            writer_alive=None,
+        )
+        return (*found, silent) if silent is not None else found
+
+
+def _part_read(statuses: Sequence[SourceStatus]) -> float:
+    size = sum(s.size for s in statuses)
+    return min(1.0, sum(s.offset for s in statuses) / size) if size else 1.0
+
+
+def _state(
+    view: RunView,
+    findings: Sequence[Finding],
+    loading: bool,
+    now: float,
+    changed: float | None,
+    last_arrival: float | None,
+    monotonic: float,
+) -> RunState:
+    active = {f.kind for f in findings if f.state is FindingState.ACTIVE}
+    if loading:
+        return RunState.LOADING
+    if "crashed" in active or (view.end is not None and view.end.status == "crashed"):
+        return RunState.CRASHED
+    if view.end is not None:
+        return RunState.FINISHED
+    if "stalled" in active:
+        return RunState.STALLED
+    ages = [now - changed] if changed is not None else []
+    ages += [monotonic - last_arrival] if last_arrival is not None else []
+    return RunState.LIVE if ages and min(ages) < LIVE_S else RunState.QUIET
+
+
+def speed(view: RunView) -> float | None:
+    """Steps per second over the newest rows, from their times, else from the step times that the log gives."""
+    times = view.series.get("time")
+    if times is not None and len(times) >= 2:
+        first = max(0, len(times) - RATE_ROWS)
+        seconds = float(times.values[-1]) - float(times.values[first])
+        steps = float(times.steps[-1]) - float(times.steps[first])
+        if seconds > 0 and steps > 0:
+            return steps / seconds
+    durations = view.series.get("step_time_s")
+    return _from_step_times(durations) if durations is not None else None
+
+
+def _from_step_times(durations: SeriesView) -> float | None:
+    newest = sorted(d for d in durations.tail(RATE_ROWS) if d > 0)
+    return 1 / newest[len(newest) // 2] if newest else None
+
+
+def _eta_s(view: RunView, rate: float | None) -> float | None:
+    total = view.facts.train.total_steps
+    if total is None or rate is None or view.last_step is None or total <= view.last_step:
+        return None
+    return (total - view.last_step) / rate

@@ -1,0 +1,139 @@
+"""The commands as a user types them, in processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEALTHY = "".join(f"Step {i}: Loss: {8 - i * 0.1:.4f}\nStep {i}: grad_norm=0.{200 + i % 7}\n" for i in range(30))
+NAN = "".join(f"Step {i}: Loss: {'nan' if i > 10 else 3.0}\n" for i in range(40))
+
+
+def gradtop(*args: str, cwd: Path | None = None, given: bytes = b"") -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "gradtop", *args], cwd=cwd, input=given, capture_output=True, check=False, timeout=9
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "train.log"
+    path.write_text(HEALTHY)
+    return path
+
+
+def test_check_prints_the_verdict_and_exits_with_it(log: Path) -> None:
+    done = gradtop("check", str(log))
+    assert done.returncode == 0
+    assert done.stdout.startswith("KEEP TRAINING  train")
+    assert done.stderr == ""
+
+
+def test_check_json_is_the_documented_schema(log: Path) -> None:
+    document = json.loads(gradtop("check", "--json", str(log)).stdout)
+    assert document["schema"] == "gradtop.check/1"
+    run = document["runs"][0]
+    assert run["format"] == ["text"]
+    assert run["steps"]["rows"] == 60
+    assert run["metrics"]["loss"]["count"] == 30
+    assert run["metrics"]["grad_norm"]["last"] == 0.201
+
+
+def test_check_exits_2_on_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_text(NAN)
+    done = gradtop("check", str(tmp_path))
+    assert done.returncode == 2
+    assert "nonfinite" in gradtop("check", "--json", str(tmp_path)).stdout
+
+
+def test_check_follow_ends_with_the_run(tmp_path: Path) -> None:
+    rows = [f'{{"step": {i}, "loss": {5 - i * 0.1:.2f}}}' for i in range(20)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join([*rows, '{"type": "end", "status": "finished"}']) + "\n")
+    done = gradtop("check", "--follow", str(tmp_path))
+    assert done.returncode == 0
+    assert "KEEP TRAINING" in done.stdout
+
+
+def test_an_empty_directory_is_unknown_and_says_what_was_looked_for(tmp_path: Path) -> None:
+    done = gradtop("check", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "looked" in done.stdout + done.stderr
+
+
+def test_standard_input_is_a_path() -> None:
+    done = gradtop("check", "--json", "-", given=HEALTHY.encode())
+    assert json.loads(done.stdout)["runs"][0]["metrics"]["loss"]["count"] == 30
+
+
+def test_without_a_terminal_the_app_prints_a_report_and_no_escape(log: Path) -> None:
+    done = gradtop(str(log))
+    assert done.returncode == 0
+    assert "KEEP TRAINING" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_explain_names_rules_and_names(log: Path) -> None:
+    done = gradtop("explain", str(log))
+    assert done.returncode == 0
+    assert "format    text" in done.stdout
+    assert "Loss" in done.stdout
+    assert "→ loss" in done.stdout
+    assert "60 read, 0 skipped, 0 rejected" in done.stdout
+
+
+def test_explain_refuses_a_directory_with_a_remedy(tmp_path: Path) -> None:
+    done = gradtop("explain", str(tmp_path))
+    assert done.returncode == 3
+    assert "name one file in it" in done.stderr
+
+
+def test_a_kind_that_is_not_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    path.write_bytes(b"SQLite format 3\0" + bytes(100))
+    done = gradtop("check", str(path))
+    assert done.returncode == 3
+    assert "SQLite" in done.stdout + done.stderr
+
+
+def test_wrong_usage_is_no_verdict() -> None:
+    done = gradtop("check", "--no-such-option")
+    assert done.returncode == 3
+    assert "No such option" in done.stderr
+
+
+def test_the_demo_needs_no_screen() -> None:
+    done = gradtop("demo")
+    assert done.returncode == 0
+    assert "KEEP TRAINING  bytes-6l" in done.stdout
+    assert "step 14" in done.stdout
+
+
+def test_a_closed_pipe_is_no_traceback(log: Path) -> None:
+    command = f"{sys.executable} -m gradtop check --json {log} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, timeout=9)
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("args", "absent"),
+    [
+        (["--help"], ["textual", "numpy", "msgspec", "watchdog"]),
+        (["check", "--json", "-"], ["textual", "rich", "torch"]),
+    ],
+)
+def test_a_command_does_not_pay_for_what_it_does_not_use(args: list[str], absent: list[str]) -> None:
+    code = f"import sys; sys.argv = ['gradtop', *{args!r}]\ntry:\n    from gradtop.cli import main; main()\nexcept SystemExit: pass\n"
+    code += f"print([name for name in {absent!r} if name in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], input=b"", capture_output=True, check=True, timeout=9)
+    assert done.stderr.decode().strip().splitlines()[-1] == "[]"
+
+
+def test_the_package_runs_without_torch_in_sight() -> None:
+    environment = {**os.environ, "PYTHONPATH": ""}
+    code = "import sys; sys.modules['torch'] = None; sys.argv = ['gradtop', 'demo']\nfrom gradtop.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False, timeout=9)
+    assert done.returncode == 0

@@ -1,0 +1,157 @@
+"""The loop from files to snapshots, on real files and a clock of our own."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from gradtop.config import Settings
+from gradtop.monitor import Monitor
+from gradtop.snapshot import RunState, Snapshot
+from gradtop.verdict import Verdict
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def monitor(clock: Clock, *paths: Path, open_runs: int = 64) -> Monitor:
+    return Monitor(paths, Settings(), open_runs=open_runs, now=clock, monotonic=clock)
+
+
+def settled(watching: Monitor) -> Snapshot:
+    snapshot = watching.poll()
+    while watching.backlog:
+        snapshot = watching.poll()
+    return snapshot
+
+
+def rows(first: int, last: int, **extra: float) -> str:
+    return "".join(json.dumps({"step": i, "loss": 5 - 0.01 * i, **extra}) + "\n" for i in range(first, last))
+
+
+def write_run(folder: Path, name: str, text: str, modified: float) -> Path:
+    path = folder / name / "metrics.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    os.utime(path, (modified, modified))
+    return path
+
+
+def test_a_directory_shows_its_newest_run_first(tmp_path: Path, clock: Clock) -> None:
+    for name, modified in (("old", 100.0), ("new", 900.0), ("middle", 500.0)):
+        write_run(tmp_path, name, rows(0, 30), modified)
+    snapshot = settled(monitor(clock, tmp_path))
+    assert [run.name for run in snapshot.runs] == ["new", "middle", "old"]
+    assert {run.judgement.verdict for run in snapshot.runs} == {Verdict.KEEP_TRAINING}
+
+
+def test_a_run_that_appears_later_is_found(tmp_path: Path, clock: Clock) -> None:
+    watching = monitor(clock, tmp_path)
+    assert settled(watching).runs == ()
+    write_run(tmp_path, "run", rows(0, 30), clock.at)
+    clock.at += 3
+    assert [run.name for run in settled(watching).runs] == ["run"]
+
+
+def test_new_rows_reach_the_next_snapshot(tmp_path: Path, clock: Clock) -> None:
+    path = write_run(tmp_path, "run", rows(0, 30), clock.at)
+    watching = monitor(clock, tmp_path)
+    before = settled(watching).runs[0]
+    with path.open("a") as file:
+        file.write(rows(30, 31))
+    clock.at += 0.2
+    after = settled(watching).runs[0]
+    assert (before.view.last_step, after.view.last_step) == (29, 30)
+    assert before.view.rows == 30
+
+
+def test_a_large_file_is_loading_until_it_is_read(tmp_path: Path, clock: Clock) -> None:
+    write_run(tmp_path, "run", rows(0, 40_000), clock.at)
+
+    class Ticking(Clock):
+        def __call__(self) -> float:
+            self.at += 0.04
+            return self.at
+
+    watching = monitor(Ticking(), tmp_path)
+    first = watching.poll().runs[0]
+    assert first.state is RunState.LOADING
+    assert 0 < first.read < 1
+    assert first.judgement.verdict is Verdict.UNKNOWN
+    assert settled(watching).runs[0].read == 1.0
+
+
+def test_states_follow_the_file_and_its_end(tmp_path: Path, clock: Clock) -> None:
+    path = write_run(tmp_path, "run", rows(0, 30), clock.at)
+    watching = monitor(clock, tmp_path)
+    assert settled(watching).runs[0].state is RunState.LIVE
+    clock.at += 300
+    assert settled(watching).runs[0].state is RunState.QUIET
+    with path.open("a") as file:
+        file.write('{"type": "end", "status": "finished"}\n')
+    clock.at += 2
+    assert settled(watching).runs[0].state is RunState.FINISHED
+
+
+def test_speed_and_eta_come_from_the_rows(tmp_path: Path, clock: Clock) -> None:
+    text = '{"type":"run","schema":"gradtop/1","train":{"total_steps":100}}\n'
+    text += "".join(json.dumps({"step": i, "time": 500.0 + 2 * i, "loss": 5.0}) + "\n" for i in range(50))
+    write_run(tmp_path, "run", text, clock.at)
+    run = settled(monitor(clock, tmp_path)).runs[0]
+    assert run.rate == 0.5
+    assert run.eta_s == 102
+
+
+def test_only_the_newest_runs_stay_open_and_a_selected_one_is_read(tmp_path: Path, clock: Clock) -> None:
+    paths = [write_run(tmp_path, f"run{i}", rows(0, 30), 100.0 + i) for i in range(5)]
+    watching = monitor(clock, tmp_path, open_runs=2)
+    assert [run.view.rows for run in settled(watching).runs] == [30, 30, 0, 0, 0]
+    watching.select(str(paths[0]))
+    clock.at += 3
+    assert [run.view.rows for run in settled(watching).runs] == [30, 30, 0, 0, 30]
+
+
+def test_a_last_line_without_an_end_counts_once_nobody_writes(tmp_path: Path, clock: Clock) -> None:
+    write_run(tmp_path, "run", rows(0, 30).rstrip("\n"), clock.at - 10)
+    watching = monitor(clock, tmp_path)
+    assert settled(watching).runs[0].view.rows == 29
+    assert watching.finish().runs[0].view.rows == 30
+
+
+def test_a_stalled_run_is_watched_by_its_own_rhythm(tmp_path: Path, clock: Clock) -> None:
+    path = write_run(tmp_path, "run", rows(0, 30), clock.at)
+    watching = monitor(clock, tmp_path)
+    settled(watching)
+    for step in range(30, 80):
+        clock.at += 2
+        with path.open("a") as file:
+            file.write(rows(step, step + 1))
+        settled(watching)
+    assert settled(watching).runs[0].state is RunState.LIVE
+    clock.at += 400
+    stalled = settled(watching).runs[0]
+    assert stalled.state is RunState.STALLED
+    assert [f.kind for f in stalled.findings] == ["stalled"]
+
+
+def test_explicit_files_are_runs_even_before_they_exist(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "later.log"
+    watching = monitor(clock, path)
+    run = settled(watching).runs[0]
+    assert run.sources[0].problem
+    path.write_text("".join(f"Step {i}: Loss: {3 - 0.01 * i}\n" for i in range(20)))
+    clock.at += 3
+    assert settled(watching).runs[0].view.rows == 20

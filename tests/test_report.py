@@ -1,0 +1,115 @@
+"""The documented JSON and the text report say exactly what the snapshot holds."""
+
+import json
+import math
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gradtop.finding import Criterion, Finding, FindingState, Severity
+from gradtop.record import Rows, RunFacts, Train
+from gradtop.report import EXIT_CODES, lines, overall, report
+from gradtop.run import Run
+from gradtop.snapshot import RunSnapshot, RunState, Snapshot
+from gradtop.sources import SourceStatus
+from gradtop.verdict import Judgement, Verdict
+
+DIP = Finding(
+    kind="gradient_vanishing",
+    scope="total",
+    severity=Severity.NOTICE,
+    state=FindingState.RECOVERED,
+    first_step=14,
+    last_step=14,
+    raised_step=14,
+    count=1,
+    message="a wobble \x1b]0;PWNED\x07 at step 14",
+    evidence={"grad_norm": 5e-7, "worst": math.nan},
+    criteria=(
+        Criterion("persists", "it persists", False, "1 of 1 steps"),
+        Criterion("loss_flat", "the loss stopped improving", None, "too few rows"),
+        Criterion("below_level", "below the usual range", True, "400 times below"),
+    ),
+    causes=("a masked batch",),
+    checks=("look at batch 14",),
+)
+
+
+def run_snapshot(verdict: Verdict = Verdict.KEEP_TRAINING, name: str = "minigpt") -> RunSnapshot:
+    run = Run()
+    columns = {"loss": [8.2, math.nan, 3.1], "grad_norm": [1.0, math.inf, 2.0], "grad_norm/embed": [1.0, 2.0, 3.0]}
+    for record in (RunFacts(train=Train(total_steps=20)), Rows(steps=[1, 2, 3], columns=columns)):
+        for _ in run.apply(record):
+            pass
+    return RunSnapshot(
+        id="x",
+        name=name,
+        path=Path("logs/minigpt"),
+        state=RunState.LIVE,
+        read=1.0,
+        view=run.view(),
+        findings=(DIP,),
+        judgement=Judgement(verdict, "a wobble"),
+        sources=(SourceStatus(Path("logs/minigpt"), "text"),),
+        changed_at=None,
+        rate=None,
+        eta_s=None,
+    )
+
+
+def snapshot(*runs: RunSnapshot) -> Snapshot:
+    return Snapshot(now=0.0, runs=runs, notes=("looked in logs",))
+
+
+def refuse_constant(name: str) -> float:
+    raise AssertionError(f"{name} is not strict JSON")
+
+
+def test_the_document_has_the_documented_shape_and_is_strict_json() -> None:
+    encoded = msgspec.json.encode(report(snapshot(run_snapshot())))
+    document = json.loads(encoded, parse_constant=refuse_constant)
+    assert document["schema"] == "gradtop.check/1"
+    run = document["runs"][0]
+    assert run["steps"] == {"first": 1, "last": 3, "rows": 3, "sessions": 1, "total": 20}
+    assert run["metrics"]["loss"] == {"count": 3, "first": 8.2, "last": 3.1, "min": 3.1, "max": 8.2, "nan": 1, "inf": 0}
+    assert run["metrics"]["grad_norm"]["inf"] == 1
+    assert run["layers"] == 1
+    assert "grad_norm/embed" not in run["metrics"]
+    finding = run["findings"][0]
+    assert finding["severity"] == "notice"
+    assert finding["state"] == "recovered"
+    assert finding["evidence"] == {"grad_norm": 5e-7, "worst": "NaN"}
+    assert [c["met"] for c in finding["criteria"]] == [False, None, True]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "worst"),
+    [
+        ([Verdict.KEEP_TRAINING, Verdict.WATCH], Verdict.WATCH),
+        ([Verdict.INTERVENE, Verdict.UNKNOWN], Verdict.INTERVENE),
+        ([Verdict.KEEP_TRAINING, Verdict.UNKNOWN], Verdict.UNKNOWN),
+        ([], Verdict.UNKNOWN),
+    ],
+)
+def test_the_worst_run_decides(verdicts: list[Verdict], worst: Verdict) -> None:
+    assert overall(snapshot(*(run_snapshot(v) for v in verdicts))) is worst
+
+
+def test_exit_codes_are_those_of_monitoring_plugins() -> None:
+    assert [EXIT_CODES[v] for v in ("keep_training", "watch", "intervene", "unknown")] == [0, 1, 2, 3]  # type: ignore[index]  # StrEnum keys
+
+
+def test_the_text_shows_the_checklist_and_no_control_character() -> None:
+    text = "\n".join(lines(snapshot(run_snapshot(name="mini\x1b[2Jgpt"))))
+    assert "KEEP TRAINING  minigpt: a wobble" in text
+    assert "1 of 3 reasons to act" in text
+    assert "○ it persists: 1 of 1 steps" in text
+    assert "? the loss stopped improving: too few rows" in text
+    assert "● below the usual range: 400 times below" in text
+    assert "1 NaN" in text
+    assert "\x1b" not in text
+
+
+def test_nothing_to_judge_says_what_was_looked_for() -> None:
+    assert list(lines(snapshot())) == ["UNKNOWN  nothing to judge", "  looked in logs"]
