@@ -1,0 +1,211 @@
+"""The app: one feed, one message, one scene; rooms show it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.console import RenderableType
+from textual.app import App
+from textual.binding import BindingType
+from textual.filter import LineFilter
+from textual.screen import Screen
+
+from gradtop import plot
+from gradtop.config import Settings
+from gradtop.snapshot import RunSnapshot, Snapshot
+from gradtop.sources.peek import Peek
+from gradtop.ui import keys
+from gradtop.ui.background import Background
+from gradtop.ui.feed import Feed, FeedFailed, SnapshotReady
+from gradtop.ui.palette import THEME, AsciiOnly
+from gradtop.ui.scene import Scene
+from gradtop.ui.screens.log import LogRoom, Pages
+from gradtop.ui.screens.overview import Overview
+from gradtop.ui.screens.room import Room
+from gradtop.ui.screens.runs import RunsRoom
+from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom
+from gradtop.ui.terminal import guarded, report_crash
+from gradtop.ui.widgets.runs import Runs
+
+TICK_S = 1.0
+"""Seconds between two looks at how old the data is."""
+
+
+class GradtopApp(App[None]):
+    """Watches what `poll` returns. `return_code` is the process's exit code."""
+
+    CSS_PATH = Path(__file__).with_name("gradtop.tcss")
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("everywhere")]
+
+    def __init__(
+        self,
+        poll: Callable[[], Snapshot],
+        wait: Callable[[float], object],
+        *,
+        settings: Settings | None = None,
+        select: Callable[[str], object] | None = None,
+        pages: Callable[[Path], Pages] = Peek,
+        background: Callable[[Callable[[], object]], object] | None = None,
+        ascii: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Watch what `poll` returns; it runs in a thread of its own while the app runs.
+
+        Args:
+            poll: takes a snapshot; may block.
+            wait: `wait(timeout_s)` returns early when there is something to read.
+            settings: how often to poll.
+            select: told the id of the run that the user opens.
+            pages: opens a file for the Log.
+            background: runs a read of the Log off the event loop.
+            ascii: draw with ASCII characters only.
+            clock: counts seconds.
+        """
+        super().__init__()
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        self._feed = Feed(poll, wait, self.post_message, (settings or Settings()).interval_s)
+        self._select = select
+        self._clock = clock
+        self._ascii = [AsciiOnly()] if ascii else []
+        self._loop_of_app: asyncio.AbstractEventLoop | None = None
+        self._leave_code: int | None = None
+        self._snapshot = Snapshot(now=0.0)
+        self._taken = clock()
+        self._run_id: str | None = None
+        self._paused = False
+        self._overview = Overview(plot.ASCII if ascii else plot.BRAILLE)
+        self._rooms: dict[str, Room] = {
+            "overview": self._overview,
+            "log": LogRoom(pages, background or Background()),
+            "runs": RunsRoom(ascii),
+            "checklist": ChecklistRoom(),
+            "help": HelpRoom(),
+        }
+
+    def run(self, **options: Any) -> None:
+        """Run until the user or a signal ends it; the terminal is as it was afterwards."""
+        with guarded(self.leave):
+            try:
+                super().run(**options)
+            finally:
+                self._feed.stop()
+        if self._exception is not None:
+            report_crash(self._exception)
+
+    def leave(self, code: int) -> None:
+        """End in order with an exit code. May be called from any thread and from a signal handler."""
+        self._leave_code = code
+        if self._loop_of_app is not None:
+            self._loop_of_app.call_soon_threadsafe(lambda: self.exit(return_code=code))
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The Overview is at the bottom of all rooms."""
+        return self._overview
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's filters, and with `--ascii` the one that lets nothing else through."""
+        return [*super().get_line_filters(), *self._ascii]
+
+    def on_mount(self) -> None:
+        """Begin to poll, in the terminal; a test posts its own snapshots."""
+        self._loop_of_app = asyncio.get_running_loop()
+        if self._leave_code is not None:
+            self.exit(return_code=self._leave_code)
+        self.set_interval(TICK_S, self._tick)
+        # Textual leaves the screen blank after `fg`.
+        self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh(layout=True))
+        if not self.is_headless:
+            self._feed.start()
+
+    def on_unmount(self) -> None:
+        """Poll no more."""
+        self._feed.stop()
+
+    @property
+    def scene(self) -> Scene:
+        """What there is to show now."""
+        return Scene(self._snapshot, self._run, self._clock() - self._taken, self._paused)
+
+    @property
+    def _run(self) -> RunSnapshot | None:
+        runs = self._snapshot.runs
+        return next((run for run in runs if run.id == self._run_id), runs[0] if runs else None)
+
+    def on_snapshot_ready(self, message: SnapshotReady) -> None:
+        """Adopt a snapshot, unless paused."""
+        if self._paused:
+            return
+        before, self._snapshot, self._taken = self._snapshot, message.snapshot, self._clock()
+        if not _same(before, message.snapshot):
+            self._show()
+
+    def on_feed_failed(self, message: FeedFailed) -> None:
+        """What polling raised is this app's fault: end with it."""
+        raise message.error
+
+    def on_room_entered(self) -> None:
+        """A room came onto the screen."""
+        self._show()
+
+    def on_runs_opened(self, message: Runs.Opened) -> None:
+        """Open a run on the Overview."""
+        self._run_id = message.run_id
+        if self._select is not None:
+            self._select(message.run_id)
+        self.action_room("overview")
+        self._show()
+
+    def _show(self) -> None:
+        if isinstance(self.screen, Room) and self.screen.is_mounted:
+            self.screen.show(self.scene)
+
+    def _tick(self) -> None:
+        if isinstance(self.screen, Room) and self.screen.is_mounted:
+            self.screen.show_header(self.scene)
+
+    def action_room(self, name: str) -> None:
+        """Go to a room."""
+        room = self._rooms[name]
+        if self.screen is room:
+            return
+        if self.screen is not self._overview:
+            self.pop_screen()
+        if room is not self._overview:
+            self.push_screen(room)
+
+    async def action_back(self) -> None:
+        """One step back: inside the room, then to the Overview."""
+        if isinstance(self.screen, Room) and not self.screen.leave():
+            self.action_room("overview")
+
+    def action_pause(self) -> None:
+        """Keep what is on the screen, or show what there is now."""
+        self._paused = not self._paused
+        self._show()
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """End with exit code 1; what went wrong is said after the terminal is restored."""
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = RuntimeError("the terminal could not be read")
+        self._close_messages_no_wait()
+
+    def _fatal_error(self) -> None:
+        # Textual's own report prints the values of variables, raw: ours is written by `run`.
+        self._close_messages_no_wait()
+
+    def _print_error_renderables(self) -> None:
+        self._exit_renderables.clear()
+
+
+def _same(a: Snapshot, b: Snapshot) -> bool:
+    """Nothing on the screen differs, ages apart."""
+    return (a.notes, a.searching, len(a.runs)) == (b.notes, b.searching, len(b.runs)) and all(
+        x.view is y.view and (x.id, x.state, x.read, x.judgement, x.findings, x.sources, x.changed_at)
+        == (y.id, y.state, y.read, y.judgement, y.findings, y.sources, y.changed_at)
+        for x, y in zip(a.runs, b.runs, strict=True)
+    )  # fmt: skip

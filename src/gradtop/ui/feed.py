@@ -1,0 +1,91 @@
+"""The thread that polls: it owns the monitor's time, and touches nothing of the app but its message queue."""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from textual.message import Message
+
+from gradtop.snapshot import Snapshot
+
+UPDATE_S = 0.25
+"""Seconds between two snapshots that reach the screen: at most four updates a second."""
+
+
+class SnapshotReady(Message):
+    """A new snapshot was taken; only the newest one in the queue matters."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        """Carry the snapshot across threads."""
+        super().__init__()
+        self.snapshot = snapshot
+
+    def can_replace(self, message: Message) -> bool:
+        """Push out an older snapshot that was not handled yet."""
+        return isinstance(message, SnapshotReady)
+
+
+class FeedFailed(Message):
+    """Polling raised; the app ends with this error."""
+
+    def __init__(self, error: BaseException) -> None:
+        """Carry the error across threads."""
+        super().__init__()
+        self.error = error
+
+
+class Feed:
+    """Polls and posts until it is stopped.
+
+    A plain daemon thread, not an executor's: a disk that hangs must not keep the process from leaving.
+    """
+
+    def __init__(
+        self,
+        poll: Callable[[], Snapshot],
+        wait: Callable[[float], object],
+        post: Callable[[Message], object],
+        interval_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`wait(timeout_s)` returns early when there is something to read; `clock` counts seconds."""
+        self._poll, self._wait, self._post = poll, wait, post
+        self._interval_s, self._clock = interval_s, clock
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Begin to poll."""
+        threading.Thread(target=self.run, name="gradtop-poll", daemon=True).start()
+
+    def stop(self) -> None:
+        """Poll no more; a poll that is under way is left to itself."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """The loop. Reading goes on at full speed; what is posted is limited."""
+        due = self._clock()
+        with _Reported(self._post):
+            while not self._stopping.is_set():
+                snapshot = self._poll()
+                left = due - self._clock()
+                if left <= 0:
+                    self._post(SnapshotReady(snapshot))
+                    due = self._clock() + UPDATE_S
+                self._wait(min(self._interval_s, left) if left > 0 else self._interval_s)
+
+
+class _Reported:
+    """Turns whatever ends the block into a message."""
+
+    def __init__(self, post: Callable[[Message], object]) -> None:
+        self._post = post
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
+        if error is not None:
+            self._post(FeedFailed(error))
+        return error is not None

@@ -1,0 +1,120 @@
+"""Every key, once: the bindings, the footer, the help screen and the README are made from this table."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+ROOMS = {
+    "everywhere": "Everywhere",
+    "overview": "Overview",
+    "log": "Log",
+    "runs": "Runs",
+    "sheet": "Help and checklist",
+}
+"""Where a key holds, and what the help screen calls that place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One row of the table."""
+
+    room: str
+    """A key of `ROOMS`."""
+    keys: str
+    """Textual's names, separated by commas."""
+    shown: str
+    """As the footer and the help screen print it."""
+    action: str
+    label: str
+    """One or two words for the footer; empty: help screen only."""
+    help: str
+    """What it does, as a phrase."""
+
+    @property
+    def id(self) -> str:
+        """Stable name for rebinding."""
+        return f"{self.room}.{self.action.partition('(')[0].rpartition('.')[2]}.{self.keys.partition(',')[0]}"
+
+
+TABLE = (
+    Key("everywhere", "1", "1", "app.room('overview')", "Overview", "the verdict and the curves"),
+    Key("everywhere", "6", "6", "app.room('log')", "Log", "the text of the run's files"),
+    Key("everywhere", "r", "r", "app.room('runs')", "runs", "all runs that were found"),
+    Key("everywhere", "c", "c", "app.room('checklist')", "checklist", "the reasons to act, causes and next checks"),
+    Key("everywhere", "space", "space", "app.pause", "pause", "stop adopting new data; collecting goes on"),
+    Key("everywhere", "escape", "esc", "app.back", "", "back: leave the full screen, the cursor, the room"),
+    Key("everywhere", "question_mark", "?", "app.room('help')", "help", "all keys"),
+    Key("everywhere", "q,ctrl+c", "q", "app.quit", "quit", "leave gradtop"),
+    Key("everywhere", "ctrl+z", "ctrl+z", "app.suspend_process", "", "suspend; `fg` comes back"),
+    Key("overview", "tab", "tab", "screen.next_panel(1)", "panel", "next panel"),
+    Key("overview", "shift+tab", "shift+tab", "screen.next_panel(-1)", "", "previous panel"),
+    Key("overview", "enter", "enter", "screen.full", "full", "this panel on the whole screen, and back"),
+    Key("overview", "y", "y", "screen.axis", "log/lin", "logarithmic or linear y axis of this panel"),
+    Key("overview", "s", "s", "screen.smooth", "smooth", "smoothed line over this panel's raw data, on or off"),
+    Key("overview", "plus,equals_sign", "+", "screen.zoom(2)", "zoom", "zoom in on the cursor, or on the newest steps"),
+    Key("overview", "minus", "-", "screen.zoom(0.5)", "", "zoom out"),
+    Key("overview", "0", "0", "screen.reset", "", "the whole run again"),
+    Key("overview", "left", "←", "screen.cursor(-1)", "", "cursor one column back"),
+    Key("overview", "right", "→", "screen.cursor(1)", "", "cursor one column on"),
+    Key("overview", "h", "h", "screen.pan(-1)", "", "a quarter of the window back"),
+    Key("overview", "l", "l", "screen.pan(1)", "", "a quarter of the window on"),
+    Key("overview", "g", "g", "screen.cursor_to('first')", "", "cursor to the first step"),
+    Key("overview", "G", "G", "screen.cursor_to('last')", "", "cursor to the newest step"),
+    Key("overview", "n", "n", "screen.mark(1)", "", "cursor to the next mark: finding or resume"),
+    Key("overview", "N", "N", "screen.mark(-1)", "", "cursor to the previous mark"),
+    Key("log", "down,j", "↓", "screen.scroll_lines(1)", "", "one line down"),
+    Key("log", "up,k", "↑", "screen.scroll_lines(-1)", "", "one line up"),
+    Key("log", "pagedown", "pgdn", "screen.scroll_pages(1)", "", "one page down"),
+    Key("log", "pageup", "pgup", "screen.scroll_pages(-1)", "", "one page up"),
+    Key("log", "right,l", "→", "screen.shift(1)", "", "the rest of long lines"),
+    Key("log", "left,h", "←", "screen.shift(-1)", "", "back to the start of long lines"),
+    Key("log", "g,home", "g", "screen.first", "first", "the first line"),
+    Key("log", "G,end", "G", "screen.last", "follow", "the last line, and follow what is written"),
+    Key("log", "slash", "/", "screen.search", "search", "search for text"),
+    Key("log", "n", "n", "screen.next_match(1)", "next", "next match"),
+    Key("log", "N", "N", "screen.next_match(-1)", "", "previous match"),
+    Key("log", "tab", "tab", "screen.next_source", "source", "next file of the run"),
+    Key("runs", "down,j", "↓", "screen.move(1)", "", "next run"),
+    Key("runs", "up,k", "↑", "screen.move(-1)", "", "previous run"),
+    Key("runs", "pagedown", "pgdn", "screen.page(1)", "", "one page down"),
+    Key("runs", "pageup", "pgup", "screen.page(-1)", "", "one page up"),
+    Key("runs", "g,home", "g", "screen.first", "newest", "the newest run"),
+    Key("runs", "G,end", "G", "screen.last", "oldest", "the oldest run"),
+    Key("runs", "slash", "/", "screen.search", "search", "search in the names"),
+    Key("runs", "n", "n", "screen.next_match(1)", "", "next match"),
+    Key("runs", "N", "N", "screen.next_match(-1)", "", "previous match"),
+    Key("runs", "enter", "enter", "screen.open", "open", "open this run on the Overview"),
+    Key("sheet", "down,j", "↓", "screen.move(1)", "", "one line down"),
+    Key("sheet", "up,k", "↑", "screen.move(-1)", "", "one line up"),
+    Key("sheet", "pagedown", "pgdn", "screen.page(1)", "", "one page down"),
+    Key("sheet", "pageup", "pgup", "screen.page(-1)", "", "one page up"),
+    Key("sheet", "g,home", "g", "screen.first", "", "to the top"),
+    Key("sheet", "G,end", "G", "screen.last", "", "to the end"),
+)
+"""All keys. Nothing is bound that does not work."""
+
+
+def bindings(room: str) -> list[Binding]:
+    """What Textual binds in a room."""
+    return [Binding(k.keys, k.action, k.label, show=False, id=k.id, tooltip=k.help) for k in TABLE if k.room == room]
+
+
+def footer(room: str) -> list[tuple[str, str]]:
+    """(key, label) of the footer of a room: its own keys between the rooms and the way out."""
+    general = [(k.shown, k.label) for k in TABLE if k.room == "everywhere" and k.label]
+    own = [(k.shown, k.label) for k in TABLE if k.room == room and room != "everywhere" and k.label]
+    return [*general[:4], *own, *general[4:]]
+
+
+def rooms() -> Iterable[tuple[str, list[Key]]]:
+    """(title, keys) of every place."""
+    return ((title, [k for k in TABLE if k.room == room]) for room, title in ROOMS.items())
+
+
+def markdown() -> str:
+    """The table for the README."""
+    lines: list[str] = []
+    for title, keys in rooms():
+        lines += [f"| {title} | |", "|---|---|", *(f"| `{k.shown}` | {k.help} |" for k in keys), ""]
+    return "\n".join(lines)

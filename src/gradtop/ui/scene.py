@@ -1,0 +1,24 @@
+"""What the app hands to the room on the screen."""
+
+from dataclasses import dataclass
+
+from gradtop.snapshot import RunSnapshot, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One moment, as the screen shows it."""
+
+    snapshot: Snapshot
+    run: RunSnapshot | None
+    """The run that is open; None while there is none."""
+    stale_s: float = 0.0
+    """Seconds since the snapshot was taken: it is paused, or nothing new came."""
+    paused: bool = False
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the files of the run changed; None where unknown."""
+        if self.run is None or self.run.changed_at is None:
+            return None
+        return max(0.0, self.snapshot.now - self.run.changed_at) + self.stale_s

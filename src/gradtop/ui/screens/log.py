@@ -1,0 +1,214 @@
+"""The text of a run's files, as it was written."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from textual.binding import BindingType
+from textual.message import Message
+from textual.widget import Widget
+
+from gradtop import units
+from gradtop.clean import clean
+from gradtop.sources.peek import LogPage
+from gradtop.ui import keys
+from gradtop.ui.scene import Scene
+from gradtop.ui.screens.room import Room
+from gradtop.ui.widgets.log import Log, LogText
+from gradtop.ui.widgets.prompt import Prompt
+
+SHIFT = 20
+"""Characters that one key press moves long lines by."""
+
+
+class Pages(Protocol):
+    """Pages of one file; every call is bounded."""
+
+    def last(self, n: int) -> LogPage:
+        """The last lines."""
+        ...
+
+    def after(self, offset: int, n: int) -> LogPage:
+        """Lines from a line start on."""
+        ...
+
+    def before(self, offset: int, n: int) -> LogPage:
+        """Lines up to a line start."""
+        ...
+
+    def find(self, text: str, offset: int, n: int, forward: bool = True) -> LogPage:
+        """Lines from the next match on."""
+        ...
+
+
+class PageReady(Message):
+    """A page was read."""
+
+    def __init__(self, path: Path, page: LogPage, follow: bool) -> None:
+        """`follow`: the page is the end of the file and is to stay there."""
+        super().__init__()
+        self.path = path
+        self.page = page
+        self.follow = follow
+
+
+class LogRoom(Room):
+    """One file of the run at a time, the end of it at first."""
+
+    ROOM: ClassVar[str] = "log"
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("log")]
+    AUTO_FOCUS = "#log"
+
+    def __init__(self, pages: Callable[[Path], Pages], background: Callable[[Callable[[], object]], object]) -> None:
+        """`pages` opens a file, `background` runs a read off the event loop."""
+        super().__init__()
+        self._pages, self._background = pages, background
+        self._run_id: str | None = None
+        self._source = 0
+        self._path: Path | None = None
+        self._read_size: int | None = None
+        self._page = LogPage()
+        self._follow = True
+        self._left = 0
+        self._query = ""
+
+    def furniture(self) -> list[Widget]:
+        """The text and the search prompt."""
+        return [Log(id="log"), Prompt()]
+
+    @property
+    def _rows(self) -> int:
+        return self.query_one(Log).page_rows
+
+    def show_scene(self, scene: Scene) -> None:
+        """Open the run's file; while following, read its end again when it grew."""
+        sources = scene.run.sources if scene.run is not None else ()
+        run_id = scene.run.id if scene.run is not None else None
+        if run_id != self._run_id:
+            self._run_id, self._source = run_id, 0
+        status = sources[self._source % len(sources)] if sources else None
+        path = status.path if status is not None else scene.run.path if scene.run is not None else None
+        if path != self._path:
+            self._path, self._read_size, self._page, self._follow, self._left = path, None, LogPage(), True, 0
+        size = status.size if status is not None else 0
+        if self._follow and size != self._read_size:
+            self._read_size = size
+            self.action_last()
+        self._show_page()
+
+    def on_resize(self) -> None:
+        """Read as many lines as there is room for now."""
+        if self._path is not None:
+            self._again()
+
+    def _again(self) -> None:
+        if self._follow:
+            self.action_last()
+        else:
+            start, n = self._page.start, self._rows
+            self._read(lambda pages: _full(pages, start, n))
+
+    def _read(self, read: Callable[[Pages], LogPage], follow: bool = False) -> None:
+        if self._path is not None:
+            self._background(partial(self._deliver, self._path, read, follow))
+
+    def _deliver(self, path: Path, read: Callable[[Pages], LogPage], follow: bool) -> None:
+        self.post_message(PageReady(path, read(self._pages(path)), follow))
+
+    def on_page_ready(self, message: PageReady) -> None:
+        """Show a page that was read for the file that is still open."""
+        if message.path != self._path:
+            return
+        page = message.page
+        # A search without a match keeps the page and says so; a file that cannot be read has nothing to keep.
+        if page.lines or not self._page.lines or not page.size:
+            self._page, self._follow = page, message.follow
+        else:
+            self._page = LogPage(self._page.lines, self._page.start, self._page.stop, page.size, None, page.problem)
+        self._show_page()
+
+    def _show_page(self) -> None:
+        page = self._page
+        name = clean(str(self._path), 500) if self._path is not None else "no file"
+        found = next((i for i, line in enumerate(page.lines) if line.offset == page.found), None)
+        lines = [clean(line.text) for line in page.lines]
+        self.query_one(Log).show(LogText(name, self._note(page), lines, self._query, found, self._left))
+
+    def _note(self, page: LogPage) -> str:
+        if page.problem:
+            return clean(page.problem, 300)
+        if not page.size:
+            return "empty"
+        place = "end, following" if self._follow else f"{units.percent(page.stop / page.size)} of {page.size:,} bytes"
+        shift = f" · from character {self._left + 1}" if self._left else ""
+        return place + shift
+
+    def action_scroll_lines(self, lines: int) -> None:
+        """Scroll by lines."""
+        page, n = self._page, self._rows
+        if lines > 0 and page.stop < page.size and len(page.lines) > lines:
+            self._read(lambda pages: _full(pages, page.lines[lines].offset, n))
+        elif lines > 0:
+            self.action_last()
+        elif page.start > 0:
+            self._read(lambda pages: pages.after(pages.before(page.start, -lines).start, n))
+
+    def action_scroll_pages(self, direction: int) -> None:
+        """Scroll by pages, one line kept in sight."""
+        self.action_scroll_lines(direction * max(1, self._rows - 1))
+
+    def action_shift(self, direction: int) -> None:
+        """Show what lies beyond the right edge."""
+        longest = max((len(line.text) for line in self._page.lines), default=0)
+        self._left = max(0, min(self._left + direction * SHIFT, longest - 1))
+        self._show_page()
+
+    def action_first(self) -> None:
+        """The first line."""
+        n = self._rows
+        self._read(lambda pages: pages.after(0, n))
+
+    def action_last(self) -> None:
+        """The last line, and stay there."""
+        n = self._rows
+        self._read(lambda pages: pages.last(n), follow=True)
+
+    def action_next_source(self) -> None:
+        """The next file of the run."""
+        self._source += 1
+        if self.scene is not None:
+            self.show_scene(self.scene)
+
+    def action_search(self) -> None:
+        """Type what to look for."""
+        self.query_one(Prompt).open()
+
+    def on_input_submitted(self, message: Prompt.Submitted) -> None:
+        """Look for it, backwards from the end while following, else forwards."""
+        self.query_one(Prompt).close()
+        self.query_one(Log).focus()
+        self._query = message.value
+        self._search(forward=not self._follow, offset=self._page.stop if self._follow else self._page.start)
+
+    def on_prompt_closed(self) -> None:
+        """Back to the text."""
+        self.query_one(Log).focus()
+
+    def action_next_match(self, direction: int) -> None:
+        """The next match down the file, or up."""
+        at = self._page.found if self._page.found is not None else self._page.start
+        self._search(forward=direction > 0, offset=at)
+
+    def _search(self, forward: bool, offset: int) -> None:
+        query, n = self._query, self._rows
+        if query:
+            self._read(lambda pages: pages.find(query, offset, n, forward))
+        else:
+            self._show_page()
+
+
+def _full(pages: Pages, offset: int, n: int) -> LogPage:
+    """`n` lines from `offset` on, or the last `n` where fewer are left."""
+    page = pages.after(offset, n)
+    return pages.last(n) if len(page.lines) < n and page.stop >= page.size else page

@@ -1,0 +1,59 @@
+"""What all rooms share: the header on top, the keys at the bottom, and how they are told what to show."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.message import Message
+from textual.widget import Widget
+
+from gradtop.ui.compositor import CellScreen
+from gradtop.ui.scene import Scene
+from gradtop.ui.widgets.footer import Footer
+from gradtop.ui.widgets.header import Header
+from gradtop.view import header
+
+
+class Room(CellScreen):
+    """A screen that shows a scene. The app calls `show` whenever there is a new one."""
+
+    ROOM: ClassVar[str] = "everywhere"
+    """Its keys: a key of `keys.ROOMS`."""
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    class Entered(Message):
+        """The room is on the screen and wants to be told what to show."""
+
+    scene: Scene | None = None
+
+    def compose(self) -> ComposeResult:
+        """Header, the room's own widgets, footer."""
+        yield Header(id="header")
+        yield from self.furniture()
+        yield Footer(self.ROOM, id="footer")
+
+    def furniture(self) -> list[Widget]:
+        """The room's own widgets, from top to bottom."""
+        return []
+
+    def on_screen_resume(self) -> None:
+        """Ask for the scene."""
+        self.post_message(self.Entered())
+
+    def show(self, scene: Scene) -> None:
+        """Show a scene."""
+        self.scene = scene
+        self.show_header(scene)
+        self.show_scene(scene)
+
+    def show_header(self, scene: Scene) -> None:
+        """Show how the run stands; called once a second too, because ages change by themselves."""
+        parts = header(scene.snapshot, scene.run, scene.age_s, scene.paused)
+        self.query_one(Header).show(parts)
+
+    def show_scene(self, scene: Scene) -> None:
+        """Show the rest."""
+
+    def leave(self) -> bool:
+        """Step back inside the room; False where there is nowhere to step back to."""
+        return False

@@ -1,0 +1,73 @@
+"""Pages to read: the checklist of a finding and the help."""
+
+from typing import ClassVar
+
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from gradtop.ui import keys
+from gradtop.ui.scene import Scene
+from gradtop.ui.screens.room import Room
+from gradtop.ui.widgets.sheet import Sheet
+from gradtop.view import Entry, checklist
+
+
+class SheetRoom(Room):
+    """A room with one sheet to scroll."""
+
+    ROOM: ClassVar[str] = "sheet"
+    BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("sheet")]
+    TITLE_TEXT: ClassVar[str] = ""
+
+    def furniture(self) -> list[Widget]:
+        """The sheet."""
+        return [Sheet(self.TITLE_TEXT, id="sheet")]
+
+    @property
+    def _sheet(self) -> Sheet:
+        return self.query_one(Sheet)
+
+    def action_move(self, rows: int) -> None:
+        """Scroll by lines."""
+        self._sheet.scroll_rows(rows)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll by pages."""
+        self._sheet.scroll_rows(pages * max(1, self._sheet.page_rows - 1))
+
+    def action_first(self) -> None:
+        """To the top."""
+        self._sheet.scroll_rows(-(10**9))
+
+    def action_last(self) -> None:
+        """To the end."""
+        self._sheet.scroll_rows(10**9)
+
+
+class ChecklistRoom(SheetRoom):
+    """The primary finding of the run, in full."""
+
+    TITLE_TEXT = "checklist"
+
+    def show_scene(self, scene: Scene) -> None:
+        """Show the finding as it stands now."""
+        self._sheet.show(checklist(scene.run))
+
+
+class HelpRoom(SheetRoom):
+    """All keys."""
+
+    TITLE_TEXT = "help"
+
+    def show_scene(self, scene: Scene) -> None:
+        """Show the table of keys."""
+        self._sheet.show(list(help_entries()))
+
+
+def help_entries() -> list[Entry]:
+    """The table of keys, place by place."""
+    entries: list[Entry] = []
+    for title, table in keys.rooms():
+        entries.append(Entry(title, "heading"))
+        entries += [Entry(key.help, "plain", 12, f"{key.shown:<9}") for key in table]
+    return entries

@@ -1,0 +1,1 @@
+"""What the rooms are made of: thin; what they show is decided in view and plot."""

@@ -1,0 +1,71 @@
+"""The answer, in a box."""
+
+from gradtop.ui.cells import shorten, wrap
+from gradtop.ui.widgets import box
+from gradtop.ui.widgets.canvas import Canvas, Row
+from gradtop.view import Banner as BannerView
+from gradtop.view.checklist import MARKS
+
+_INKS: dict[bool | None, str] = {True: "watch", False: "quiet", None: "unknown"}
+
+
+class Banner(Canvas):
+    """The verdict of the run: one of four words in one of four colours, and why."""
+
+    rows = 0
+    """Its height."""
+
+    def show(self, view: BannerView, most: int) -> None:
+        """Show the verdict in at most `most` rows, the frame included."""
+        composed_rows = composed(view, self.app.size.width, most)
+        if len(composed_rows) != self.rows:
+            self.rows = len(composed_rows)
+            self.styles.height = self.rows
+        self.paint(composed_rows)
+
+
+def composed(view: BannerView, width: int, most: int) -> list[Row]:
+    """The rows of a banner: sentences first, then the criteria, then what to do; the frame where there is room."""
+    inner = max(8, width - 4)
+    text = [line for sentence in view.lines for line in wrap(sentence, inner)]
+    checks = _criteria(view, inner)
+    next_step = wrap(f"Next: {view.next_step}", inner) if view.next_step else []
+    room = max(1, most - 2)
+    kept = _shares(room, len(text), 1 if checks else 0, len(next_step))
+    rows: list[Row] = [((line, "plain"),) for line in _cut(text, kept[0], inner)]
+    rows += [checks] if kept[1] and checks else []
+    rows += [((line, "name"),) for line in _cut(next_step, kept[2], inner)]
+    ink = view.tone.value
+    word = view.word if len(view.word) <= width - 8 else view.word[: max(1, width - 8)]
+    title: Row = ((f" {word} ", f"{ink} word"),) if ink in ("watch", "act") else ((word, f"{ink} word"),)
+    framed = [box.side(((" ", "plain"), *row), width, ink) for row in rows]
+    return [box.top(title, width, ink), *framed, box.bottom(width, ink)]
+
+
+def _shares(room: int, text: int, checks: int, next_step: int) -> tuple[int, int, int]:
+    """Rows for each: one for everything first, then the text, then the next step."""
+    got = [min(1, text), 0, 0]
+    for i, want in ((2, min(1, next_step)), (1, checks), (0, text), (2, next_step)):
+        got[i] += min(max(0, want - got[i]), room - sum(got))
+    return got[0], got[1], got[2]
+
+
+def _cut(lines: list[str], most: int, width: int) -> list[str]:
+    if len(lines) <= most or most < 1:
+        return lines[:most]
+    return [*lines[: most - 1], box.fit_end(lines[most - 1] + " " + lines[most], width)]
+
+
+def _criteria(view: BannerView, width: int) -> Row:
+    if not view.count:
+        return ()
+    hint: Row = (("c", "key"), (" checklist", "quiet")) if view.more else ()
+    names: Row = tuple((f"  {MARKS[met]} {name}", _INKS[met]) for met, name in view.criteria)
+    marks: Row = ((" ", "plain"), *((MARKS[met], _INKS[met]) for met, _ in view.criteria))
+    full, few = f"{view.count}:", view.count.partition(" reasons")[0] + ":"
+    for count, checks, end in ((full, names, hint), (few, names, hint), (few, names, ()), (view.count, marks, hint)):
+        row: Row = ((count, "plain"), *checks)
+        gap = width - box.width_of(row) - box.width_of(end)
+        if gap >= (3 if end else 0):
+            return (*row, (" " * gap, "plain"), *end)
+    return ((shorten(view.count, width), "plain"),)

@@ -1,0 +1,34 @@
+"""One line to type a search into."""
+
+from textual import events
+from textual.message import Message
+from textual.widgets import Input
+
+
+class Prompt(Input):
+    """Hidden until it is opened; Enter searches, Escape closes."""
+
+    class Closed(Message):
+        """The prompt was left without a search."""
+
+    def __init__(self) -> None:
+        """A line that takes printable characters only."""
+        super().__init__(id="prompt", restrict="[^\x00-\x1f\x7f-\x9f]*", select_on_focus=True, compact=True)
+        self.display = False
+
+    def open(self) -> None:
+        """Show the prompt and type into it."""
+        self.display = True
+        self.focus()
+
+    def close(self) -> None:
+        """Hide the prompt; the keys of the room hold again."""
+        self.display = False
+
+    def on_key(self, event: events.Key) -> None:
+        """Escape leaves the prompt and nothing else."""
+        if event.key == "escape":
+            event.stop()
+            event.prevent_default()
+            self.close()
+            self.post_message(self.Closed())

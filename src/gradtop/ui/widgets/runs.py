@@ -1,0 +1,147 @@
+"""The list of runs. Only the rows on the screen are made."""
+
+from textual import events
+from textual.message import Message
+
+from gradtop.ui.cells import fit
+from gradtop.ui.widgets import box
+from gradtop.ui.widgets.canvas import Canvas, Row
+from gradtop.view import RunRow, RunsView
+from gradtop.view.runs import SPARK_CELLS
+
+_GAP = 2
+_NAME_CELLS = 16
+_COLUMNS: tuple[tuple[str, int, int], ...] = (
+    ("state", 13, 0),
+    ("step", 11, 2),
+    ("loss", 9, 1),
+    ("", SPARK_CELLS, 5),
+    ("grad norm", 9, 3),
+    ("", SPARK_CELLS, 6),
+    ("verdict", 13, 0),
+    ("age", 4, 4),
+)
+"""(title, cells, rank): the highest rank is dropped first where the name would have no room."""
+
+
+class Runs(Canvas, can_focus=True):
+    """Rows of runs with one of them selected."""
+
+    class Opened(Message):
+        """A run was chosen."""
+
+        def __init__(self, run_id: str) -> None:
+            """`run_id` as in the snapshot."""
+            super().__init__()
+            self.run_id = run_id
+
+    def __init__(self, *, id: str | None = None) -> None:
+        """Start without runs."""
+        super().__init__(id=id)
+        self._view: RunsView | None = None
+        self._top = 0
+        self._made: dict[str, tuple[object, RunRow]] = {}
+        self.selected: str | None = None
+
+    @property
+    def page_rows(self) -> int:
+        """Rows of runs inside the frame, below the titles."""
+        return max(1, self.size.height - 3)
+
+    def show(self, view: RunsView) -> None:
+        """Show these runs; the selected one stays selected wherever it is now."""
+        self._view = view
+        self.move(0)
+
+    def on_resize(self) -> None:
+        """Lay the rows out again."""
+        self.move(0)
+
+    def on_mouse_scroll_down(self) -> None:
+        """The wheel moves the selection."""
+        self.move(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        """The wheel moves the selection."""
+        self.move(-3)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click selects, a second one opens."""
+        at = self._top + event.y - 2
+        if self._view is not None and 2 <= event.y < self.size.height - 1 and at < len(self._view):
+            before = self.selected
+            self.move(at - self._view.index(self.selected))
+            if before == self.selected:
+                self.open()
+
+    def open(self) -> None:
+        """Open the selected run."""
+        if self.selected is not None:
+            self.post_message(self.Opened(self.selected))
+
+    def move(self, rows: int) -> None:
+        """Move the selection, within the list."""
+        if self._view is None or not len(self._view) or self.size.height < 4:
+            return
+        at = max(0, min(self._view.index(self.selected) + rows, len(self._view) - 1))
+        self.selected = self._view.id(at)
+        self._top = max(at - self.page_rows + 1, min(self._top, at), 0)
+        self._top = max(0, min(self._top, len(self._view) - self.page_rows))
+        self._paint(self._view, at)
+
+    def find(self, text: str, direction: int) -> bool:
+        """Select the next (1) or previous (-1) run with `text` in its name; False where there is none."""
+        if self._view is None:
+            return False
+        n, at = len(self._view), self._view.index(self.selected)
+        for k in range(1, n + 1):
+            i = (at + direction * k) % n
+            if text.lower() in self._row(self._view, i).name.lower():
+                self.move(i - at)
+                return True
+        return False
+
+    def _row(self, view: RunsView, i: int) -> RunRow:
+        key, known = view.key(i), self._made.get(view.id(i))
+        if known is None or known[0] != key:
+            known = self._made[view.id(i)] = (key, view.row(i))
+        return known[1]
+
+    def _paint(self, view: RunsView, at: int) -> None:
+        width = self.size.width
+        shown = range(self._top, min(self._top + self.page_rows, len(view)))
+        columns = fitted(width - 4 + _GAP)
+        rows = [box.side(_cells(self._row(view, i), columns, i == at), width, "border") for i in shown]
+        rows += [box.side((), width, "border")] * (self.page_rows - len(rows))
+        title: Row = (("runs", "title"), (f" {at + 1:,} of {len(view):,}", "quiet"))
+        titles = "".join(fit(t, w) + " " * _GAP for t, w in columns).rstrip()
+        head = box.side(((f" {titles}", "quiet"),), width, "border")
+        self.paint([box.top(title, width, "border"), head, *rows, box.bottom(width, "border")])
+
+
+def fitted(width: int) -> list[tuple[str, int]]:
+    """(title, cells) of the columns that fit beside the name, the name first."""
+    columns = list(_COLUMNS)
+    while sum(w + _GAP for _, w, _ in columns) + _NAME_CELLS > width and any(rank for _, _, rank in columns):
+        worst = max(rank for _, _, rank in columns)
+        columns = [column for column in columns if column[2] != worst]
+    name = max(4, width - _GAP - sum(w + _GAP for _, w, _ in columns))
+    return [("name", name), *((title, w) for title, w, _ in columns)]
+
+
+def _cells(row: RunRow, columns: list[tuple[str, int]], selected: bool) -> Row:
+    sparks = iter((row.loss_spark, row.grad_norm_spark))
+    values = {
+        "name": (row.name, "name"),
+        "state": (row.state, row.state_ink),
+        "step": (row.step, "plain"),
+        "loss": (row.loss, "plain"),
+        "grad norm": (row.grad_norm, "plain"),
+        "verdict": (row.verdict, row.tone),
+        "age": (row.age, "quiet"),
+    }
+    cells = [(next(sparks), "r") if title == "" else values[title] for title, _ in columns]
+    pieces = [(fit(text, width) + " " * _GAP, ink) for (text, ink), (_, width) in zip(cells, columns, strict=True)]
+    pieces[-1] = (pieces[-1][0][:-_GAP] + " ", pieces[-1][1])
+    lead = "▸" if selected else " "
+    return ((lead, "key"), *((text, "selected" if selected else ink) for text, ink in pieces))

@@ -1,0 +1,76 @@
+"""Paragraphs to read and scroll."""
+
+from collections.abc import Sequence
+
+from gradtop.ui.cells import wrap
+from gradtop.ui.widgets import box
+from gradtop.ui.widgets.canvas import Canvas, Row
+from gradtop.view import Entry
+
+_MOST_CELLS = 110
+"""Longest line: longer ones are hard to read."""
+
+
+class Sheet(Canvas):
+    """Entries in lines, as many as fit, with what is above and below said on the frame."""
+
+    def __init__(self, title: str, *, id: str | None = None) -> None:
+        """`title` is our own text."""
+        super().__init__(id=id)
+        self._title = title
+        self._entries: Sequence[Entry] = ()
+        self._top = 0
+
+    @property
+    def page_rows(self) -> int:
+        """Rows inside the frame."""
+        return max(1, self.size.height - 2)
+
+    def show(self, entries: Sequence[Entry]) -> None:
+        """Show these entries from where the sheet stands."""
+        self._entries = entries
+        self.scroll_rows(0)
+
+    def on_resize(self) -> None:
+        """Wrap again."""
+        self.scroll_rows(0)
+
+    def on_mouse_scroll_down(self) -> None:
+        """The wheel moves three lines."""
+        self.scroll_rows(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        """The wheel moves three lines."""
+        self.scroll_rows(-3)
+
+    def scroll_rows(self, rows: int) -> None:
+        """Move by some rows, within the text."""
+        width, height = self.size.width, self.size.height
+        if width < 8 or height < 3:
+            return
+        lines = laid_out(self._entries, min(_MOST_CELLS, width - 4))
+        self._top = max(0, min(self._top + rows, len(lines) - self.page_rows))
+        seen = lines[self._top : self._top + self.page_rows]
+        seen += [()] * (self.page_rows - len(seen))
+        below = len(lines) - self._top - self.page_rows
+        title: Row = ((self._title, "title"),)
+        more: Row = ((f"{below} more lines ↓", "quiet"),) if below > 0 else ()
+        self.paint(
+            [
+                box.top(title, width, "border"),
+                *(box.side(((" ", "plain"), *row), width, "border") for row in seen),
+                box.bottom(width, "border", more),
+            ]
+        )
+
+
+def laid_out(entries: Sequence[Entry], width: int) -> list[Row]:
+    """The entries as rows: wrapped, indented, an empty row before every heading."""
+    rows: list[Row] = []
+    for entry in entries:
+        if entry.ink == "heading" and rows:
+            rows.append(())
+        for i, line in enumerate(wrap(entry.text, max(8, width - entry.indent))):
+            lead = f"{entry.mark} ".rjust(entry.indent) if entry.mark and i == 0 else " " * entry.indent
+            rows.append(((lead, entry.ink), (line, entry.ink)))
+    return rows

@@ -1,0 +1,83 @@
+"""Numbers to short strings: values, counts, durations, ages. Pure: no clock, no locale."""
+
+import math
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+_LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def number(value: float, digits: int = 4) -> str:
+    """A metric value in `digits` significant digits: `3.214`, `0.01230`, `2e-7`, `NaN`, `Inf`."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
+    if value == 0:
+        return "0"
+    # The exponent of the rounded value: 0.00099996 prints as 0.001, not as 1e-3.
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    power = int(exponent)
+    if -3 <= power < max(6, digits):
+        return f"{value:,.{max(digits - 1 - power, 0)}f}"
+    return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{power}"
+
+
+def count(value: float) -> str:
+    """A step or count: whole numbers with thousands separated, fractions with up to three decimals."""
+    if not math.isfinite(value):
+        return number(value)
+    if value == math.floor(value):
+        return f"{int(value):,}"
+    return f"{value:,.3f}".rstrip("0")
+
+
+def short_count(value: float) -> str:
+    """A count in at most about 6 characters: `980`, `9,800`, `19.6k`, `1.2M`."""
+    if not math.isfinite(value):
+        return number(value)
+    for size, suffix in _LARGE:
+        # The next unit begins where three digits of the smaller one would round up to it.
+        if abs(value) >= 0.9995 * size and abs(value) >= 1e4:
+            return f"{value / size:.3g}{suffix}"
+    return count(value)
+
+
+def duration(seconds: float) -> str:
+    """A span of time in its two largest units: `45s`, `1m30s`, `1h39m`, `2d3h`; negative spans count as 0."""
+    if not math.isfinite(seconds):
+        return "?"
+    left = max(0, round(seconds))
+    for i, (size, unit) in enumerate(_UNITS):
+        if left >= size:
+            whole, rest = divmod(left, size)
+            small = _UNITS[i + 1] if i + 1 < len(_UNITS) else None
+            tail = f"{rest // small[0]}{small[1]}" if small and rest // small[0] else ""
+            return f"{whole}{unit}{tail}"
+    return "0s"
+
+
+def age(seconds: float) -> str:
+    """How old something is, so coarsely that the text rarely changes: `now`, `5s`, `30s`, `2m`, `3h`, `4d`."""
+    whole = max(0, int(seconds)) if math.isfinite(seconds) else 0
+    if whole < 3:
+        return "now"
+    if whole < 60:
+        return f"{whole}s" if whole < 5 else f"{whole - whole % 5}s"
+    size, unit = next((size, unit) for size, unit in _UNITS if whole >= size)
+    return f"{whole // size}{unit}"
+
+
+def percent(fraction: float) -> str:
+    """A ratio as per cent; below 10 with one decimal, `<0.1%` and `>99.9%` instead of a rounded 0 or 100."""
+    value = 100 * fraction
+    if 0 < value < 0.1:
+        return "<0.1%"
+    if 99.9 < value < 100:
+        return ">99.9%"
+    text = f"{value:.1f}".removesuffix(".0") if value < 10 else f"{math.floor(value)}"
+    return f"{text}%"
+
+
+def rate(per_second: float) -> str:
+    """Steps per second, turned into seconds per step where that is the larger number: `3.1 it/s`, `12.5 s/it`."""
+    if per_second <= 0 or not math.isfinite(per_second):
+        return "? it/s"
+    return f"{number(per_second, 3)} it/s" if per_second >= 1 else f"{number(1 / per_second, 3)} s/it"

@@ -1,0 +1,29 @@
+"""What a panel shows, as plain frozen data: snapshots in, view models out. No toolkit, no I/O, no clock.
+
+Foreign text is cleaned here, so that a view model holds nothing that a terminal could act on.
+"""
+
+from gradtop.view.banner import Banner, Tone, banner
+from gradtop.view.charts import Chart, Reading, charts, reading
+from gradtop.view.checklist import Entry, checklist, waiting_for
+from gradtop.view.header import Part, header
+from gradtop.view.log import marked_values
+from gradtop.view.runs import RunRow, RunsView
+
+__all__ = [
+    "Banner",
+    "Chart",
+    "Entry",
+    "Part",
+    "Reading",
+    "RunRow",
+    "RunsView",
+    "Tone",
+    "banner",
+    "charts",
+    "checklist",
+    "header",
+    "marked_values",
+    "reading",
+    "waiting_for",
+]

@@ -1,0 +1,180 @@
+"""Which series of a run are drawn, and how."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from gradtop import units
+from gradtop.clean import clean
+from gradtop.finding import Finding, Severity
+from gradtop.plot import Columns, Mark, grown_end
+from gradtop.plot.picture import ACT, NOTICE, RESUME, WATCH
+from gradtop.run import RunView
+from gradtop.series import SeriesView
+from gradtop.snapshot import RunSnapshot, RunState
+
+MAX_MARKS = 500
+"""Findings marked on an axis; the newest ones."""
+
+
+class Sampled(Protocol):
+    """A series as a chart needs it."""
+
+    def envelope(self, columns: int, first_step: float | None = None, last_step: float | None = None) -> Columns:
+        """The values between two steps as pixel columns."""
+        ...
+
+    def at(self, step: float) -> float | None:
+        """The value at a step or the nearest one before it."""
+        ...
+
+    def nearest_step(self, step: float) -> float | None:
+        """The step of the nearest value."""
+        ...
+
+    def __len__(self) -> int:
+        """Values in it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart. Two charts that are equal draw the same picture."""
+
+    name: str
+    """Of the series; stable, not shown."""
+    label: str
+    value: str
+    """The newest value."""
+    note: str
+    """What else the title says: the trend, the share of warm-up."""
+    rows: int
+    """Values in the series: with `name` it says whether anything is new."""
+    data: Sampled = field(compare=False)
+    """Not part of equality: `rows` stands for it."""
+    first_step: float
+    last_step: float
+    """The x axis at rest; a live run has room to grow into."""
+    log: bool
+    smooth: bool
+    marks: tuple[Mark, ...] = ()
+    ended: bool = True
+    """The newest value is finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    name: str
+    label: str
+    log: bool = False
+    smooth: bool = True
+
+
+_KNOWN = (
+    _Kind("grad_norm", "grad norm", log=True),
+    _Kind("loss", "loss"),
+    _Kind("lr", "learning rate", smooth=False),
+    _Kind("val_loss", "validation loss", smooth=False),
+    _Kind("update_ratio", "update ratio", log=True),
+    _Kind("accuracy", "accuracy"),
+    _Kind("tokens_per_s", "tokens/s"),
+    _Kind("samples_per_s", "samples/s"),
+    _Kind("step_time_s", "step time (s)"),
+    _Kind("loss_scale", "loss scale", log=True, smooth=False),
+    _Kind("param_norm", "parameter norm"),
+    _Kind("mfu", "MFU"),
+)
+_NOT_DRAWN = frozenset(
+    ("time", "epoch", "step", "tokens", "samples", "skipped", "nan_iters", "num_zeros", "total_steps")
+)
+
+
+def charts(run: RunSnapshot | None, most: int) -> tuple[Chart, ...]:
+    """At most `most` charts: grad norm, loss and learning rate first, then what else the run has."""
+    if run is None or run.view.last_step is None:
+        return ()
+    first, last = _range(run)
+    marks = _marks(run.findings, run.view)
+    return tuple(_chart(kind, run.view, first, last, marks) for kind in _kinds(run.view, most))
+
+
+def _kinds(view: RunView, most: int) -> list[_Kind]:
+    known = [kind for kind in _KNOWN if len(view.series.get(kind.name, ()))]
+    names = {kind.name for kind in known}
+    others = (name for name, s in view.series.items() if name not in names | _NOT_DRAWN and "/" not in name and len(s))
+    return [*known, *(_Kind(name, clean(name, 200)) for name in others)][:most]
+
+
+def _range(run: RunSnapshot) -> tuple[float, float]:
+    first, last = run.view.first_step or 0.0, run.view.last_step or 0.0
+    growing = run.state in (RunState.LIVE, RunState.LOADING, RunState.STALLED)
+    return first, grown_end(first, last) if growing else last
+
+
+def _chart(kind: _Kind, view: RunView, first: float, last: float, marks: tuple[Mark, ...]) -> Chart:
+    series = view.series[kind.name]
+    newest = series.stats.last
+    return Chart(
+        name=kind.name,
+        label=kind.label,
+        value=units.number(newest),
+        note=_note(kind, series, view),
+        rows=len(series),
+        data=series,
+        first_step=first,
+        last_step=last,
+        log=kind.log,
+        smooth=kind.smooth,
+        marks=marks,
+        ended=math.isfinite(newest),
+    )
+
+
+def _note(kind: _Kind, series: SeriesView, view: RunView) -> str:
+    stats = series.stats
+    lost = stats.nan + stats.inf
+    if lost:
+        return f"{lost:,} of {stats.count:,} not finite"
+    warmup = view.facts.train.warmup_steps
+    if kind.name == "lr" and warmup and (view.last_step or 0) < warmup:
+        return f"warm-up to {units.count(warmup)}"
+    # A loss of 0 is an empty batch and no record.
+    if kind.name in ("loss", "val_loss") and 0 < stats.low < math.inf:
+        return f"best {units.number(stats.low)}"
+    return ""
+
+
+def _marks(findings: Sequence[Finding], view: RunView) -> tuple[Mark, ...]:
+    inks = {Severity.NOTICE: NOTICE, Severity.WATCH: WATCH, Severity.INTERVENE: ACT}
+    newest = sorted(findings, key=lambda f: f.first_step)[-MAX_MARKS:]
+    resumes = [Mark(session.first_step, RESUME) for session in view.sessions[1:][-MAX_MARKS:]]
+    return (*(Mark(f.first_step, inks[f.severity]) for f in newest), *resumes)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the cursor reads out of one chart."""
+
+    step: str
+    value: str
+    """Empty where the series has no value there."""
+    time: str
+    """Local time of day of that step; empty where the run has no times."""
+
+
+def reading(chart: Chart, step: float, times: Sampled | None) -> Reading:
+    """The newest value of a chart at or before a step."""
+    value = chart.data.at(step)
+    when = times.at(step) if times is not None else None
+    return Reading(
+        step=units.count(step),
+        value=units.number(value) if value is not None else "",
+        time=_time_of_day(when) if when is not None else "",
+    )
+
+
+def _time_of_day(unix: float) -> str:
+    # Years 1971 to 9999: what is outside is not a Unix time.
+    return datetime.fromtimestamp(unix).strftime("%H:%M:%S") if 3e7 < unix < 2.5e11 else ""

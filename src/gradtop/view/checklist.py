@@ -1,0 +1,107 @@
+"""The checklist behind a verdict: what was seen, which reasons to act hold, likely causes, what to check."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gradtop import units
+from gradtop.clean import clean
+from gradtop.finding import Criterion, Finding, FindingState
+from gradtop.snapshot import RunSnapshot, Snapshot
+from gradtop.sources import SourceStatus
+from gradtop.view.banner import primary
+
+MARKS = {True: "●", False: "○", None: "?"}
+_WORDS = {True: "met", False: "not met", None: "cannot tell"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One paragraph of a sheet."""
+
+    text: str
+    ink: str = "plain"
+    """`title`, `heading`, `plain`, `quiet`, or a tone."""
+    indent: int = 0
+    """Cells before every line of it."""
+    mark: str = ""
+    """What stands before its first line, inside the indent."""
+
+
+def checklist(run: RunSnapshot | None) -> tuple[Entry, ...]:
+    """The primary finding (or the newest) in full, then the others in one line each."""
+    if run is None:
+        return (Entry("There is no run yet.", "quiet"),)
+    finding = primary(run)
+    if finding is None:
+        return (
+            Entry("No finding", "title"),
+            Entry(clean(run.judgement.summary, 600)),
+            Entry("A checklist opens here when something is found.", "quiet"),
+        )
+    return (*_finding(finding), *_others(run, finding))
+
+
+def _finding(finding: Finding) -> Iterator[Entry]:
+    kind = clean(finding.kind.replace("_", " "), 100)
+    yield Entry(kind, "title")
+    yield Entry(_where(finding), "quiet")
+    yield Entry(clean(finding.message, 2000))
+    if finding.criteria:
+        yield Entry(f"{finding.met} of {len(finding.criteria)} reasons to act", "heading")
+        for criterion in finding.criteria:
+            yield from _criterion(criterion)
+    yield from _list("What was measured", tuple(f"{k} {_value(v)}" for k, v in finding.evidence.items()))
+    yield from _list("Likely causes", finding.causes)
+    yield from _list("Check next", finding.checks)
+    yield from _list("What this log cannot say", finding.caveats)
+
+
+def _criterion(criterion: Criterion) -> Iterator[Entry]:
+    ink = "watch" if criterion.met else "plain" if criterion.met is False else "unknown"
+    yield Entry(f"{_WORDS[criterion.met]}: {clean(criterion.text, 300)}", ink, 2, MARKS[criterion.met])
+    yield Entry(clean(criterion.evidence, 600), "quiet", 4)
+
+
+def _list(heading: str, items: tuple[str, ...]) -> Iterator[Entry]:
+    if items:
+        yield Entry(heading, "heading")
+        yield from (Entry(clean(item, 1000), "plain", 2, "·") for item in items)
+
+
+def _where(finding: Finding) -> str:
+    steps = units.count(finding.first_step)
+    if finding.last_step != finding.first_step:
+        steps += f" to {units.count(finding.last_step)}"
+    rows = f"{finding.count:,} row" + ("s" if finding.count != 1 else "")
+    scope = "" if finding.scope == "total" else f" · {clean(finding.scope, 200)}"
+    return f"{finding.severity.word} · {finding.state.value} · step {steps} · {rows}{scope}"
+
+
+def _value(value: float | str) -> str:
+    return clean(value, 200) if isinstance(value, str) else units.number(value)
+
+
+def _others(run: RunSnapshot, shown: Finding) -> Iterator[Entry]:
+    others = [f for f in run.findings if f.id != shown.id]
+    if others:
+        yield Entry(f"Other findings ({len(others)})", "heading")
+        for finding in others[:50]:
+            mark = "●" if finding.state is FindingState.ACTIVE else "○"
+            yield Entry(f"{clean(finding.kind, 100)}: {clean(finding.message, 300)}", "quiet", 2, mark)
+
+
+def waiting_for(snapshot: Snapshot, run: RunSnapshot | None) -> tuple[Entry, ...]:
+    """What stands where charts would be: what was looked for, or why the run has nothing to draw yet."""
+    notes = [Entry(clean(note, 1000)) for note in snapshot.notes]
+    if run is None:
+        lead = "Looking for runs ..." if snapshot.searching else "Nothing to show yet. A run appears here by itself."
+        return (Entry(lead, "title"), *notes)
+    lines = [Entry(f"{clean(s.path.name, 200)}: {clean(_standing(s), 300)}", "plain", 2, "·") for s in run.sources]
+    return (Entry(f"{clean(run.name, 200)} has no values yet", "title"), *lines, *notes)
+
+
+def _standing(source: SourceStatus) -> str:
+    if source.problem:
+        return source.problem
+    lines = source.lines_skipped + source.lines_rejected
+    return f"{source.size:,} bytes, {lines:,} lines without a metric so far"

@@ -1,0 +1,86 @@
+"""The one line on top of every screen: which run, how it stands, how far it is."""
+
+from dataclasses import dataclass
+
+from gradtop import units
+from gradtop.clean import clean
+from gradtop.finding import FindingState
+from gradtop.snapshot import RunSnapshot, RunState, Snapshot
+from gradtop.verdict import Verdict
+
+STATE_GLYPHS = {
+    RunState.LOADING: "◌",
+    RunState.LIVE: "●",
+    RunState.STALLED: "◐",
+    RunState.FINISHED: "■",
+    RunState.CRASHED: "✕",
+    RunState.QUIET: "○",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of the header."""
+
+    text: str
+    rank: int
+    """0 stays on the narrowest screen; the highest rank is dropped first."""
+    ink: str = "plain"
+    """`brand`, `name`, `plain`, `quiet`, or a tone."""
+
+
+def header(snapshot: Snapshot, run: RunSnapshot | None, age_s: float | None, paused: bool) -> tuple[Part, ...]:
+    """The parts from left to right. `age_s` is how long ago the run's files changed, None where unknown."""
+    brand = Part("gradtop", 7, "brand")
+    pause = (Part("❚❚ paused", 0, "watch"),) if paused else ()
+    if run is None:
+        return (brand, Part("looking for runs" if snapshot.searching else "no run yet", 0, "name"), *pause)
+    parts = [brand, Part(clean(run.name, 200), 0, "name"), *pause, _state(run, age_s), *_progress(run)]
+    if len(snapshot.runs) > 1:
+        parts.append(Part(f"{len(snapshot.runs):,} runs", 5, "quiet"))
+    return tuple(parts)
+
+
+def _state(run: RunSnapshot, age_s: float | None) -> Part:
+    word = f"reading {units.percent(run.read)}" if run.state is RunState.LOADING else run.state.value
+    ago = units.age(age_s) if age_s is not None and run.state is not RunState.LOADING else "now"
+    since = "" if ago == "now" else f" {ago} ago"
+    return Part(f"{STATE_GLYPHS[run.state]} {word}{since}", 0, state_ink(run.state))
+
+
+def state_ink(state: RunState) -> str:
+    """The ink of a state: a tone where it says something, quiet otherwise."""
+    inks = {RunState.LIVE: "good", RunState.CRASHED: "act", RunState.STALLED: "watch", RunState.LOADING: "unknown"}
+    return inks.get(state, "quiet")
+
+
+def _progress(run: RunSnapshot) -> list[Part]:
+    step, total = run.view.last_step, run.view.facts.train.total_steps
+    if step is None:
+        return []
+    kind = next((s.x_kind for s in run.view.series.values()), "step")
+    parts = [Part(f"{kind} {units.count(step)}" + (f"/{units.count(total)}" if total else ""), 1)]
+    if total:
+        parts.append(Part(units.percent(max(0.0, min(1.0, step / total))), 3, "quiet"))
+    if run.rate is not None and run.state in (RunState.LIVE, RunState.LOADING, RunState.STALLED):
+        parts.append(Part(units.rate(run.rate), 4, "quiet"))
+    if run.eta_s is not None:
+        parts.append(Part(f"eta {units.duration(run.eta_s)}", 2, "quiet"))
+    warmup = run.view.facts.train.warmup_steps
+    if warmup and step < warmup:
+        parts.append(Part(f"warm-up {units.percent(step / warmup)}", 6, "quiet"))
+    return parts
+
+
+def verdict_word(run: RunSnapshot) -> str:
+    """The verdict of a run as a screen says it."""
+    verdict = run.judgement.verdict
+    if verdict is Verdict.KEEP_TRAINING and run.state is RunState.FINISHED:
+        return "FINISHED, NO PROBLEM SEEN"
+    words = verdict.value.replace("_", " ").upper()
+    return f"FINISHED, {words}" if run.state is RunState.FINISHED and verdict is not Verdict.UNKNOWN else words
+
+
+def active_findings(run: RunSnapshot) -> int:
+    """How many findings of a run still hold."""
+    return sum(f.state is FindingState.ACTIVE for f in run.findings)

@@ -1,0 +1,17 @@
+"""Which parts of a log line are values that gradtop knows the name of."""
+
+import re
+
+_NAME = (
+    r"(?:[\w/.-]*(?:loss|ppl|perplexity|norm|accuracy|acc)|lr|learning[_ ]rate|(?:global[_ ])?step|iter(?:ation)?|epoch"
+    r"|loss[_ ]scale|tokens?[_/ ](?:per[_ ])?s(?:ec)?|tps|mfu)"
+)
+_NUMBER = r"[-+]?(?:\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)\b"
+_VALUE = re.compile(rf"(?<![\w/.-]){_NAME}[\"']?(?:\s{{0,3}}[:=]\s{{0,3}}|\s{{1,3}})[\"']?({_NUMBER})", re.IGNORECASE)
+MAX_CHARS = 2000
+"""Characters of a line that are looked through."""
+
+
+def marked_values(line: str) -> list[tuple[int, int]]:
+    """(start, stop) of the numbers that follow a known name, from left to right."""
+    return [match.span(1) for match in _VALUE.finditer(line[:MAX_CHARS])]

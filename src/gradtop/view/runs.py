@@ -1,0 +1,93 @@
+"""The list of runs: one row each, made when it is looked at."""
+
+from dataclasses import dataclass
+
+from gradtop import units
+from gradtop.clean import clean
+from gradtop.plot import sparkline
+from gradtop.run import RunView
+from gradtop.snapshot import RunSnapshot, RunState, Snapshot
+from gradtop.view.banner import TONES
+from gradtop.view.header import STATE_GLYPHS, state_ink
+
+SPARK_CELLS = 12
+"""Width of a sparkline."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run of the list."""
+
+    id: str
+    name: str
+    state: str
+    state_ink: str
+    step: str
+    loss: str
+    loss_spark: str
+    grad_norm: str
+    grad_norm_spark: str
+    verdict: str
+    tone: str
+    age: str
+
+
+class RunsView:
+    """All runs, newest first. A row costs nothing until it is asked for."""
+
+    def __init__(self, snapshot: Snapshot, age_s: float = 0.0, ascii_only: bool = False) -> None:
+        """`age_s` is how old the snapshot is."""
+        self._runs = snapshot.runs
+        self._now = snapshot.now + age_s
+        self._ascii = ascii_only
+
+    def __len__(self) -> int:
+        """Number of runs."""
+        return len(self._runs)
+
+    def index(self, run_id: str | None) -> int:
+        """The place of a run; 0 where it is not there."""
+        return next((i for i, run in enumerate(self._runs) if run.id == run_id), 0)
+
+    def id(self, i: int) -> str:
+        """The id of a run."""
+        return self._runs[i].id
+
+    def key(self, i: int) -> tuple[object, ...]:
+        """What a row depends on: rows of equal keys are equal."""
+        run = self._runs[i]
+        return (run.id, run.name, run.state, run.view.rows, run.judgement.verdict, int(run.read * 100), self._age(run))
+
+    def row(self, i: int) -> RunRow:
+        """The run at place `i`."""
+        run = self._runs[i]
+        unread = not run.sources and not run.view.rows
+        loss, loss_spark = self._metric(run.view, "loss")
+        norm, norm_spark = self._metric(run.view, "grad_norm")
+        return RunRow(
+            id=run.id,
+            name=clean(run.name, 200),
+            state="not read yet" if unread else f"{STATE_GLYPHS[run.state]} {_state(run)}",
+            state_ink="quiet" if unread else state_ink(run.state),
+            step=units.count(run.view.last_step) if run.view.last_step is not None else "",
+            loss=loss,
+            loss_spark=loss_spark,
+            grad_norm=norm,
+            grad_norm_spark=norm_spark,
+            verdict="" if unread else run.judgement.verdict.value.replace("_", " "),
+            tone="quiet" if unread else TONES[run.judgement.verdict],
+            age=self._age(run),
+        )
+
+    def _metric(self, view: RunView, name: str) -> tuple[str, str]:
+        series = view.series.get(name)
+        if series is None or not len(series):
+            return "", ""
+        return units.number(series.stats.last), sparkline(series.envelope(SPARK_CELLS), self._ascii)
+
+    def _age(self, run: RunSnapshot) -> str:
+        return units.age(self._now - run.changed_at) if run.changed_at is not None else ""
+
+
+def _state(run: RunSnapshot) -> str:
+    return f"reading {units.percent(run.read)}" if run.state is RunState.LOADING else run.state.value

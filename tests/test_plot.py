@@ -1,0 +1,230 @@
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from gradtop.plot import (
+    ASCII,
+    BRAILLE,
+    GUTTER,
+    Frame,
+    Mark,
+    Scale,
+    draw,
+    grown_end,
+    pixel_columns,
+    smoothed,
+    sparkline,
+)
+from gradtop.plot.axis import step_labels, tick_label
+from gradtop.plot.picture import ALARM, CURSOR, NOTICE, RAW, RESUME, SMOOTH, WATCH
+from gradtop.series import Envelope, Series
+
+NAN = math.nan
+
+
+def sampled(values: Sequence[float], columns: int, steps: Sequence[float] | None = None) -> Envelope:
+    series = Series("x")
+    series.extend(steps if steps is not None else range(len(values)), values)
+    return series.view().envelope(columns)
+
+
+def art(values: Sequence[float], width: int, height: int, frame: Frame | None = None, ascii_only: bool = False) -> str:
+    glyphs = ASCII if ascii_only else BRAILLE
+    lines = draw(sampled(values, pixel_columns(width, glyphs)), width, height, frame or Frame(), glyphs)
+    assert {(len(line.text), len(line.inks)) for line in lines} == {(width, width)}
+    assert len(lines) == height
+    return "\n" + "\n".join(line.text.rstrip() for line in lines)
+
+
+def test_a_rising_line() -> None:
+    assert (
+        art(range(24), 20, 6)
+        == """
+       │          ⢀⠤
+     20┤        ⡠⠒⠁
+     10┤     ⣀⠔⠉
+       │  ⢀⠤⠊
+      0┤⡠⠒⠁
+────────0─────────23"""
+    )
+
+
+def test_a_line_in_ascii() -> None:
+    assert (
+        art(range(12), 20, 6, ascii_only=True)
+        == """
+     15+
+     10+          .'
+       |      ..''
+      5+   ..'
+      0+.''
+--------0---------11"""
+    )
+
+
+def test_a_spike_of_one_row_among_thousands_is_drawn_in_full() -> None:
+    values = [1.0] * 5000
+    values[2500] = 9.0
+    assert (
+        art(values, 24, 5)
+        == """
+      8┤        ⡆
+       │        ⡇
+      4┤        ⡇
+      0┤⠒⠒⠒⠒⠒⠒⠒⠒⠓⠒⠒⠒⠒⠒⠒⠒
+────────0──────────4,999"""
+    )
+
+
+def test_nan_and_inf_are_marked_where_they_are_and_nothing_joins_over_them() -> None:
+    values = [4.0, 4.0, 4.0, 4.0, NAN, NAN, 4.0, 4.0, math.inf, 4.0, 4.0, 4.0]
+    assert (
+        art(values, 20, 5, Frame())
+        == """
+    4.4┤
+    4.0┤⠤⠤⠤⠄  ⠠⠤ ⠠⠤⠤
+    3.6┤
+       │    ✕✕  ✕
+────────0─────────11"""
+    )
+
+
+def test_only_nan_still_says_so() -> None:
+    assert art([NAN] * 12, 20, 4).count("✕") == 12
+
+
+def test_a_log_axis_marks_what_it_cannot_show() -> None:
+    values = [100.0, 10.0, 1.0, 0.0, 1.0, -5.0, 10.0, 100.0]
+    lines = draw(sampled(values, 24), 20, 7, Frame(log=True))
+    marks = lines[-2]
+    assert marks.text.count("▾") == 2
+    assert {ink for text, ink in zip(marks.text, marks.inks, strict=True) if text == "▾"} == {WATCH}
+    assert lines[0].text.startswith("    100┤")
+
+
+def test_marks_of_findings_and_resumes_stand_under_the_plot_the_worst_on_top() -> None:
+    frame = Frame(marks=(Mark(5, NOTICE), Mark(5, WATCH), Mark(11, RESUME)))
+    line = draw(sampled(range(12), 24), 20, 6, frame)[-2]
+    assert line.text == "       │     ▲     ↻"
+    assert (line.inks[13], line.inks[19]) == (WATCH, RESUME)
+
+
+def test_the_smoothed_line_lies_over_the_raw_one_and_never_hides_a_mark() -> None:
+    values = [5.0 + (-1) ** i * 2 for i in range(48)]
+    values[30] = NAN
+    lines = draw(sampled(values, 48), 24 + GUTTER, 8, Frame(smooth=True))
+    inks = "".join(line.inks for line in lines)
+    assert SMOOTH in inks
+    assert RAW in inks
+    assert ALARM in inks
+
+
+def test_without_enough_columns_nothing_is_smoothed() -> None:
+    lines = draw(sampled([1.0, 2.0, 3.0], 48), 24 + GUTTER, 8, Frame(smooth=True))
+    assert RAW not in "".join(line.inks for line in lines)
+
+
+def test_the_cursor_lights_its_column_and_keeps_the_data() -> None:
+    values = list(range(24))
+    plain = draw(sampled(values, 24), 20, 6, Frame())
+    lit = draw(sampled(values, 24), 20, 6, Frame(cursor=12))
+    column = GUTTER + 6
+    assert {line.inks[column] for line in lit[:-1]} == {CURSOR}
+    for before, after in zip(plain, lit, strict=True):
+        if before.text[column] != " ":
+            assert after.text[column] == before.text[column]
+
+
+def test_sparse_rows_are_joined_by_straight_lines() -> None:
+    assert (
+        art([0.0, 8.0, 0.0], 20, 5)
+        == """
+      8┤     ⡔⠑⡄
+      4┤   ⢠⠊  ⠈⢢
+       │ ⢀⠔⠁     ⠱⡀
+      0┤⡠⠃        ⠈⢆
+────────0──────────2"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log"),
+    [(0.2, 15.37, True), (3.1, 11.0, True), (3.1, 11.0, False), (-1e-9, 1e9, False), (5, 5, False)],
+)
+def test_a_scale_holds_its_values(low: float, high: float, log: bool) -> None:
+    scale = Scale.around([low], [high], log)
+    assert scale.low <= low <= high <= scale.high
+    assert scale.low < scale.high
+    assert scale.pixel(scale.low, 40) == 39
+    assert scale.pixel(scale.high, 40) == 0
+
+
+def test_a_log_scale_without_positive_values_is_linear() -> None:
+    assert not Scale.around([-3.0, 0.0], [0.0, 0.0], log=True).log
+
+
+@pytest.mark.parametrize("values", [(-1.7e308, 1.7e308), (5e-324, 5e-324), (0.0, 5e-324), (1e300, 1.0000001e300)])
+@pytest.mark.parametrize("log", [True, False])
+def test_the_ends_of_the_floats_do_not_break_a_picture(values: tuple[float, float], log: bool) -> None:
+    lines = draw(sampled(values, pixel_columns(40)), 40, 10, Frame(log=log, smooth=True))
+    assert len(lines) == 10
+
+
+@pytest.mark.parametrize("log", [True, False])
+@pytest.mark.parametrize("high", [0.0123, 1.0, 7.5, 99.9, 2.3e6, 1e-9])
+def test_tick_labels_say_the_value_at_their_row(high: float, log: bool) -> None:
+    for rows in (3, 5, 9, 14, 30):
+        scale = Scale.around([high / 700], [high], log)
+        ticks = list(scale.ticks(rows, GUTTER - 1, 4))
+        assert len(ticks) >= 2
+        assert len({row for row, _ in ticks}) == len(ticks)
+        for row, label in ticks:
+            assert len(label) <= GUTTER - 1
+            assert scale.pixel(float(label), rows * 4) // 4 == row
+
+
+def test_a_label_that_would_lie_is_left_out() -> None:
+    assert tick_label(1234567.001, 0.001, 7) == ""
+    assert tick_label(0.25, 0.05, 7) == "0.25"
+    assert tick_label(2.5e-4, 5e-5, 7) == "2.5e-4"
+    assert tick_label(1e6, 1e5, 7) == "1e6"
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 19559), (1, 500), (0, 0), (0.0, 0.5), (1e9, 1e9 + 3), (0, 10**12)])
+@pytest.mark.parametrize("width", [3, 12, 40, 190])
+def test_step_labels_never_touch_each_other(first: float, last: float, width: int) -> None:
+    end = -1
+    for at, text in step_labels(first, last, width):
+        assert at > end
+        end = at + len(text)
+        assert end <= width
+
+
+def test_the_live_axis_moves_rarely_and_is_never_too_empty() -> None:
+    ends = [grown_end(1, last) for last in range(100, 10001)]
+    assert all(end > last for end, last in zip(ends, range(100, 10001), strict=True))
+    assert len(set(ends)) <= 20
+    assert min((last - 1) / (end - 1) for end, last in zip(ends, range(100, 10001), strict=True)) > 0.6
+
+
+def test_smoothing_is_an_average_that_forgets() -> None:
+    scale = Scale.around([0.0], [10.0])
+    line = smoothed([0.0] * 50 + [10.0] * 50, scale)
+    assert line[49] == 0.0
+    assert 0 < line[52] < 10
+    assert line[99] == pytest.approx(10.0, abs=0.01)
+    assert math.isnan(smoothed([1.0, NAN, 1.0], scale)[1])
+
+
+def test_smoothing_on_a_log_axis_is_not_lifted_by_one_spike() -> None:
+    values = [1.0] * 30 + [1e6] + [1.0] * 30
+    assert smoothed(values, Scale.around(values, values, log=True))[40] < 2
+    assert smoothed(values, Scale.around(values, values))[40] > 1000
+
+
+def test_a_sparkline_shows_the_shape_and_what_is_not_finite() -> None:
+    assert sparkline(sampled([0, 1, 2, 3, 4, 5, 6, 7], 8)) == "▁▂▃▄▅▆▇█"
+    assert sparkline(sampled([1, NAN, 1, 2], 4)) == "▁✕▁█"
+    assert sparkline(sampled([1, NAN, 1, 2], 4), ascii_only=True) == "_X_#"
+    assert sparkline(sampled([3.0, 3.0], 4)) == "▁  ▁"

@@ -1,0 +1,99 @@
+import math
+
+import pytest
+
+from gradtop import units
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3.21449, "3.214"),
+        (0.0123, "0.01230"),
+        (2e-7, "2e-7"),
+        (5.04e-7, "5.04e-7"),
+        (0.00099996, "0.001000"),
+        (0.00099, "9.9e-4"),
+        (1234.5, "1,234"),
+        (123456.0, "123,456"),
+        (1234567.0, "1.235e6"),
+        (-8.23, "-8.230"),
+        (0.0, "0"),
+        (math.nan, "NaN"),
+        (math.inf, "Inf"),
+        (-math.inf, "-Inf"),
+    ],
+)
+def test_number_keeps_significant_digits_and_names_the_non_finite(value: float, text: str) -> None:
+    assert units.number(value) == text
+
+
+@pytest.mark.parametrize("value", [1.5e-320, 9.9999e-5, 12.5, 99999.96, 1e300, -3e-12])
+def test_number_reads_back_as_what_it_shows(value: float) -> None:
+    assert float(units.number(value).replace(",", "")) == pytest.approx(value, rel=1e-3)
+
+
+@pytest.mark.parametrize(("value", "text"), [(1432, "1,432"), (0.25, "0.25"), (1e6, "1,000,000"), (1 / 3, "0.333")])
+def test_count(value: float, text: str) -> None:
+    assert units.count(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(980, "980"), (9800, "9,800"), (19560, "19.6k"), (1.2e6, "1.2M"), (999999, "1M"), (999400, "999k"), (3e13, "30T")],
+)
+def test_short_count(value: float, text: str) -> None:
+    assert units.short_count(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "0s"),
+        (45, "45s"),
+        (90, "1m30s"),
+        (120, "2m"),
+        (5940, "1h39m"),
+        (183600, "2d3h"),
+        (-5, "0s"),
+        (math.nan, "?"),
+    ],
+)
+def test_duration_shows_two_units(seconds: float, text: str) -> None:
+    assert units.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "now"), (2.9, "now"), (4, "4s"), (14, "10s"), (59, "55s"), (119, "1m"), (7300, "2h"), (-3, "now")],
+)
+def test_age_is_coarse(seconds: float, text: str) -> None:
+    assert units.age(seconds) == text
+
+
+def test_age_changes_at_most_fifteen_times_in_the_first_minute() -> None:
+    assert len({units.age(t) for t in range(60)}) <= 15
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"),
+    [
+        (0, "0%"),
+        (0.0004, "<0.1%"),
+        (0.0125, "1.2%"),
+        (0.07, "7%"),
+        (0.366, "36%"),
+        (0.9999, ">99.9%"),
+        (0.999, "99%"),
+        (1, "100%"),
+    ],
+)
+def test_percent_never_rounds_up_to_done(fraction: float, text: str) -> None:
+    assert units.percent(fraction) == text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"), [(3.1, "3.10 it/s"), (0.08, "12.5 s/it"), (0, "? it/s"), (12345, "12,345 it/s")]
+)
+def test_rate(rate: float, text: str) -> None:
+    assert units.rate(rate) == text

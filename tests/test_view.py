@@ -1,0 +1,237 @@
+import math
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from gradtop.finding import Criterion, Finding, FindingState, Severity
+from gradtop.record import Rows, RunFacts, Train
+from gradtop.run import Run, RunView
+from gradtop.snapshot import RunSnapshot, RunState, Snapshot
+from gradtop.sources import SourceStatus
+from gradtop.verdict import Judgement, Verdict
+from gradtop.view import RunsView, Tone, banner, charts, checklist, header, marked_values, reading, waiting_for
+
+EVIL = "[/bold][@click=app.quit]x[/]\x1b]52;c;cm0gLXJm\x07\x1b[2J\u202e"
+NOW = 1_700_000_000.0
+
+
+def view_of(columns: dict[str, list[float]] | None = None, facts: RunFacts | None = None) -> RunView:
+    run = Run()
+    if facts is not None:
+        list(run.apply(facts))
+    if columns:
+        list(run.apply(Rows(steps=range(1, len(next(iter(columns.values()))) + 1), columns=columns)))
+    return run.view()
+
+
+def finding(severity: Severity = Severity.WATCH, message: str = "The grad norm vanished.") -> Finding:
+    criteria = (
+        Criterion("persists", "it holds step after step", True, "60 of 60 rows"),
+        Criterion("loss_flat", "the loss stopped improving", False, "2.1 → 1.9"),
+        Criterion("below_level", "far below the usual range", None, "no range before 100 rows"),
+    )
+    return Finding("gradient_vanishing", "total", severity, FindingState.ACTIVE, 14, 20, 15, 7, message, {}, criteria)
+
+
+def run_of(
+    view: RunView | None = None,
+    *,
+    state: RunState = RunState.LIVE,
+    name: str = "run-1",
+    findings: tuple[Finding, ...] = (),
+    judgement: Judgement | None = None,
+    sources: tuple[SourceStatus, ...] = (),
+    read: float = 1.0,
+) -> RunSnapshot:
+    verdict = judgement or Judgement(Verdict.KEEP_TRAINING, "Nothing to act on.")
+    return RunSnapshot(
+        name, name, Path(name), state, read, view or view_of(), findings, verdict, sources, NOW - 120, 3.1, 5940.0
+    )
+
+
+def test_the_header_says_which_run_how_it_stands_and_how_far_it_is() -> None:
+    view = view_of({"loss": [1.0] * 1432}, RunFacts(train=Train(total_steps=20000, warmup_steps=4000)))
+    run = run_of(view)
+    parts = header(Snapshot(NOW, (run, run)), run, 120.0, paused=False)
+    assert [part.text for part in parts] == [
+        "gradtop",
+        "run-1",
+        "● live 2m ago",
+        "step 1,432/20,000",
+        "7.1%" if 1432 / 20000 * 100 < 7.15 else "7.2%",
+        "3.10 it/s",
+        "eta 1h39m",
+        "warm-up 35%",
+        "2 runs",
+    ]
+    assert header(Snapshot(NOW, (run,)), run, None, paused=True)[2].text.endswith("paused")
+
+
+def test_a_header_without_a_run_says_whether_it_still_looks() -> None:
+    assert header(Snapshot(NOW), None, None, paused=False)[1].text == "looking for runs"
+    assert header(Snapshot(NOW, searching=False), None, None, paused=False)[1].text == "no run yet"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state", "tone", "word"),
+    [
+        (Verdict.KEEP_TRAINING, RunState.LIVE, Tone.GOOD, "KEEP TRAINING"),
+        (Verdict.KEEP_TRAINING, RunState.FINISHED, Tone.GOOD, "FINISHED, NO PROBLEM SEEN"),
+        (Verdict.WATCH, RunState.LIVE, Tone.WATCH, "WATCH"),
+        (Verdict.WATCH, RunState.FINISHED, Tone.WATCH, "FINISHED, WATCH"),
+        (Verdict.INTERVENE, RunState.CRASHED, Tone.ACT, "INTERVENE"),
+        (Verdict.UNKNOWN, RunState.LOADING, Tone.UNKNOWN, "UNKNOWN"),
+        (Verdict.UNKNOWN, RunState.FINISHED, Tone.UNKNOWN, "UNKNOWN"),
+    ],
+)
+def test_the_banner_has_one_word_and_one_colour(verdict: Verdict, state: RunState, tone: Tone, word: str) -> None:
+    run = run_of(state=state, judgement=Judgement(verdict, "because"))
+    shown = banner(Snapshot(NOW, (run,)), run)
+    assert (shown.tone, shown.word, shown.lines) == (tone, word, ("because",))
+
+
+def test_the_banner_counts_the_reasons_to_act_and_keeps_cannot_tell_apart() -> None:
+    found = finding()
+    run = run_of(findings=(found,), judgement=Judgement(Verdict.WATCH, "x", found, "look at the layers"))
+    shown = banner(Snapshot(NOW, (run,)), run)
+    assert shown.count == "1 of 3 reasons to act"
+    assert shown.criteria == ((True, "persists"), (False, "loss flat"), (None, "below usual level"))
+    assert shown.lines == ("The grad norm vanished.",)
+    assert shown.next_step == "look at the layers"
+
+
+def test_an_unknown_verdict_gives_its_reason_first() -> None:
+    found = finding(Severity.NOTICE)
+    run = run_of(findings=(found,), judgement=Judgement(Verdict.UNKNOWN, "3 rows so far: a verdict needs 5."))
+    assert banner(Snapshot(NOW, (run,)), run).lines[0] == "3 rows so far: a verdict needs 5."
+
+
+def test_a_source_that_cannot_be_read_is_named_in_the_banner() -> None:
+    status = SourceStatus(Path("a.log"), "text", problem="permission denied")
+    run = run_of(sources=(status,))
+    assert "a.log: permission denied" in banner(Snapshot(NOW, (run,)), run).lines
+
+
+def test_charts_come_in_order_and_only_for_series_that_are_there() -> None:
+    view = view_of({"extra": [1.0], "time": [1.0], "lr": [1e-4], "loss": [2.0], "grad_norm": [0.5], "a/b": [1.0]})
+    assert [c.name for c in charts(run_of(view), 9)] == ["grad_norm", "loss", "lr", "extra"]
+    assert [c.name for c in charts(run_of(view), 2)] == ["grad_norm", "loss"]
+    assert charts(run_of(), 9) == ()
+    assert charts(None, 9) == ()
+
+
+def test_a_chart_says_when_the_newest_value_is_not_finite() -> None:
+    chart = charts(run_of(view_of({"loss": [2.0, math.nan, math.inf]})), 1)[0]
+    assert (chart.value, chart.ended, chart.note) == ("Inf", False, "2 of 3 not finite")
+
+
+def test_a_live_chart_has_room_to_grow_and_a_finished_one_has_not() -> None:
+    view = view_of({"loss": [2.0] * 100})
+    assert charts(run_of(view), 1)[0].last_step > 100
+    assert charts(run_of(view, state=RunState.FINISHED), 1)[0].last_step == 100
+
+
+def test_equal_charts_are_the_same_picture() -> None:
+    columns = {"loss": [2.0] * 50}
+    run = Run()
+    list(run.apply(Rows(steps=range(1, 51), columns=columns)))
+    before = charts(run_of(run.view()), 1)[0]
+    assert charts(run_of(run.view()), 1)[0] == before
+    list(run.apply(Rows(steps=[51], columns={"loss": [2.0]})))
+    assert charts(run_of(run.view()), 1)[0] != before
+
+
+def test_the_cursor_reads_value_and_time_of_day() -> None:
+    view = view_of({"loss": [2.0, 1.5], "time": [NOW, NOW + 1]})
+    chart = charts(run_of(view), 1)[0]
+    read = reading(chart, 2, view.series["time"])
+    assert (read.step, read.value) == ("2", "1.500")
+    assert len(read.time.split(":")) == 3
+    assert reading(chart, 0, None).value == ""
+
+
+def test_the_checklist_shows_every_criterion_with_its_evidence() -> None:
+    found = finding()
+    run = run_of(findings=(found,), judgement=Judgement(Verdict.WATCH, "x", found))
+    texts = [entry.text for entry in checklist(run)]
+    assert "met: it holds step after step" in texts
+    assert "not met: the loss stopped improving" in texts
+    assert "cannot tell: far below the usual range" in texts
+    assert "no range before 100 rows" in texts
+    assert "watch · active · step 14 to 20 · 7 rows" in texts
+
+
+def test_without_a_primary_finding_the_newest_one_is_opened() -> None:
+    run = run_of(findings=(finding(Severity.NOTICE, "a wobble"),))
+    assert "a wobble" in [entry.text for entry in checklist(run)]
+    assert checklist(run_of())[0].text == "No finding"
+    assert "no run" in checklist(None)[0].text
+
+
+def test_what_is_waited_for_is_said() -> None:
+    entries = waiting_for(Snapshot(NOW, (), ("looked for *.log",), searching=False), None)
+    assert [e.text for e in entries] == ["Nothing to show yet. A run appears here by itself.", "looked for *.log"]
+    run = run_of(sources=(SourceStatus(Path("a.log"), "unknown", size=10, lines_skipped=3),))
+    assert "3 lines without a metric" in " ".join(e.text for e in waiting_for(Snapshot(NOW, (run,)), run))
+
+
+def test_a_run_that_was_not_opened_is_listed_as_such() -> None:
+    row = RunsView(Snapshot(NOW, (run_of(),))).row(0)
+    assert (row.state, row.verdict, row.age) == ("not read yet", "", "2m")
+
+
+def test_a_row_of_the_list_has_values_and_sparklines() -> None:
+    view = view_of({"loss": [3.0, 2.0, 1.0], "grad_norm": [1.0, math.nan, 1.0]})
+    row = RunsView(Snapshot(NOW, (run_of(view),))).row(0)
+    assert (row.loss, row.verdict, row.step) == ("1.000", "keep training", "3")
+    assert row.loss_spark.strip()
+    assert "✕" in row.grad_norm_spark
+
+
+def test_foreign_text_is_clean_in_every_view_model() -> None:
+    found = finding(message=EVIL)
+    judgement = Judgement(Verdict.WATCH, EVIL, found, EVIL)
+    status = SourceStatus(Path("/x") / EVIL.replace("/", "_"), "text", problem=EVIL)
+    run = run_of(
+        view_of({EVIL.replace("/", "_"): [1.0]}), name=EVIL, findings=(found,), judgement=judgement, sources=(status,)
+    )
+    snapshot = Snapshot(NOW, (run,), (EVIL,))
+    shown = repr(
+        (
+            header(snapshot, run, 1.0, paused=False),
+            banner(snapshot, run),
+            [chart.label for chart in charts(run, 9)],
+            checklist(run),
+            waiting_for(snapshot, run),
+            waiting_for(snapshot, None),
+            RunsView(snapshot).row(0).name,
+        )
+    )
+    assert "[@click=app.quit]" in shown
+    for bad in ("\\x1b", "\\x07", "\\u202e", "cm0gLXJm"):
+        assert bad not in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("{'loss': 2.3456, 'grad_norm': nan, 'learning_rate': 4.5e-05}", ["2.3456", "nan", "4.5e-05"]),
+        ("Step 14: grad_norm=0.0000005", ["14", "0.0000005"]),
+        ("Step 3: Total Grad Norm = 0.000001", ["3", "0.000001"]),
+        ("iter 100: loss 2.31, time 12.3ms", ["100", "2.31"]),
+        ("tps: 12,345  mfu: 12.34%", ["12,345", "12.34"]),
+        ("Loading 8 shards from /data/loss3/x", []),
+    ],
+)
+def test_values_after_known_names_are_marked(line: str, values: list[str]) -> None:
+    assert [line[a:b] for a, b in marked_values(line)] == values
+
+
+def test_a_hostile_line_is_looked_through_quickly() -> None:
+    assert marked_values("a-." * 5000) == []
+    assert marked_values("loss" * 5000) == []
+
+
+def test_a_run_view_is_read_only() -> None:
+    assert isinstance(view_of().series, MappingProxyType)

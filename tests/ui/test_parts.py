@@ -1,0 +1,189 @@
+from contextlib import suppress
+
+import pytest
+from rich.cells import cell_len
+from staging import run, snapshot, staged, text
+from textual.message import Message
+
+from gradtop.snapshot import Snapshot
+from gradtop.ui.app import GradtopApp
+from gradtop.ui.cells import fit, shorten, wrap
+from gradtop.ui.feed import UPDATE_S, Feed, FeedFailed, SnapshotReady
+from gradtop.ui.palette import STYLES, ascii_text
+from gradtop.ui.widgets import box
+from gradtop.ui.widgets.banner import composed
+from gradtop.ui.widgets.canvas import Canvas
+from gradtop.ui.widgets.header import fitted
+from gradtop.view import Banner, Part, Tone
+
+
+@pytest.mark.parametrize("width", range(12))
+@pytest.mark.parametrize("name", ["layers.0.attn.q_proj", "训练损失很长的名字", "a训b练c损d失", ""])
+def test_names_are_shortened_by_cells(name: str, width: int) -> None:
+    assert cell_len(shorten(name, width)) <= width
+    assert cell_len(fit(name, width)) == width
+
+
+def test_long_names_keep_both_ends() -> None:
+    assert shorten("layers.0.attn.q_proj", 11) == "layer…_proj"
+
+
+@pytest.mark.parametrize("width", [2, 5, 17, 80])
+def test_wrapped_lines_fit_and_lose_nothing(width: int) -> None:
+    sentence = "The loss is NaN since step 351 训练损失训练损失 and-a-word-that-is-longer-than-a-line"
+    lines = wrap(sentence, width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == sentence.replace(" ", "")
+
+
+def test_the_header_drops_parts_by_rank_and_keeps_the_name() -> None:
+    parts = [
+        Part("gradtop", 7, "brand"),
+        Part("a-very-long-run-name-indeed", 0, "name"),
+        Part("● live", 0),
+        Part("eta 1h", 2),
+    ]
+    wide = "".join(t for t, _ in fitted(parts, 80))
+    assert wide == " gradtop   a-very-long-run-name-indeed   ● live   eta 1h"
+    assert "gradtop" not in "".join(t for t, _ in fitted(parts, 40))
+    narrow = "".join(t for t, _ in fitted(parts, 24))
+    assert "…" in narrow
+    assert "● live" in narrow
+    assert cell_len(narrow) <= 24
+
+
+@pytest.mark.parametrize("most", [3, 4, 5, 8])
+@pytest.mark.parametrize("width", [20, 40, 80, 120])
+def test_a_banner_keeps_its_most_important_rows(width: int, most: int) -> None:
+    view = Banner(
+        Tone.WATCH, "WATCH", ("first sentence " * 10,), "2 of 4 reasons to act", ((True, "persists"),) * 4, "act", True
+    )
+    rows = composed(view, width, most)
+    assert 3 <= len(rows) <= most
+    assert {box.width_of(row) for row in rows} == {width}
+    flat = ["".join(text for text, _ in row) for row in rows]
+    assert "WATCH" in flat[0]
+    assert "first sentence" in flat[1]
+    assert most < 4 or any("Next: act" in line for line in flat)
+
+
+def test_ascii_text_is_ascii_and_as_wide() -> None:
+    sample = "╭─ loss ● 训练 ✕ … → é ▲"
+    assert ascii_text(sample).isascii()
+    assert cell_len(ascii_text(sample)) == cell_len(sample)
+
+
+@pytest.mark.parametrize("keys", [(), ("6",), ("r",), ("c",), ("question_mark",), ("left",)])
+async def test_with_ascii_nothing_else_reaches_the_terminal(keys: tuple[str, ...]) -> None:
+    async with staged(snapshot(run("训练")), ascii=True) as (app, pilot):
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert text(app).isascii()
+        assert "KEEP TRAINING" in text(app) or keys not in ((), ("left",))
+
+
+async def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with staged(snapshot(run())) as (app, _):
+        for strip in app.screen._compositor.render_strips():
+            for segment in strip:
+                for color in (segment.style.color, segment.style.bgcolor) if segment.style else ():
+                    assert color is None or color.triplet is None or len(set(color.triplet)) == 1
+
+
+async def test_only_changed_cells_are_repainted() -> None:
+    async with staged(snapshot(run())) as (app, pilot):
+        canvas = app.screen.query_one("#header", Canvas)
+        canvas.paint([(("step 41", "plain"), (" " * 113, "plain"))])
+        await pilot.pause()
+        canvas.paint([(("step 42", "plain"), (" " * 113, "plain"))])
+        app.screen._compositor.update_widgets({canvas})
+        update = app.screen._compositor.render_partial_update()
+        assert update is not None
+        assert update.spans == [(0, 6, 7)]
+        assert update.render_segments(app.console).count("2") >= 1
+        assert "step" not in update.render_segments(app.console)
+
+
+async def test_an_equal_snapshot_repaints_nothing() -> None:
+    shown = snapshot(run())
+    async with staged(shown) as (app, pilot):
+        app.screen._dirty_widgets.clear()
+        app.post_message(SnapshotReady(shown))
+        await pilot.pause()
+        assert not app.screen._dirty_widgets
+        assert not app.screen._compositor._dirty_regions
+
+
+def test_every_ink_has_a_style_with_a_ground() -> None:
+    assert all(style.bgcolor is not None for style in STYLES.values())
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_feed_reads_at_full_speed_and_posts_four_times_a_second() -> None:
+    clock, polls, posted = Clock(), [0], list[Message]()
+
+    def poll() -> Snapshot:
+        polls[0] += 1
+        if polls[0] == 100:
+            feed.stop()
+        return snapshot()
+
+    def wait(timeout_s: float) -> None:
+        clock.now += min(timeout_s, 0.05)
+
+    feed = Feed(poll, wait, posted.append, 1.0, clock)
+    feed.run()
+    assert polls[0] == 100
+    assert len(posted) == pytest.approx(clock.now / UPDATE_S, abs=2)
+
+
+def test_the_newest_snapshot_is_never_held_back_longer_than_an_update() -> None:
+    clock, waits = Clock(), list[float]()
+
+    def wait(timeout_s: float) -> None:
+        waits.append(timeout_s)
+        clock.now += 0.01 if len(waits) == 1 else timeout_s
+        if len(waits) == 2:
+            feed.stop()
+
+    feed = Feed(snapshot, wait, lambda message: None, 5.0, clock)
+    feed.run()
+    assert waits[0] == 5.0
+    assert waits[1] <= UPDATE_S
+
+
+def test_a_failing_poll_is_posted() -> None:
+    posted: list[Message] = []
+
+    def poll() -> Snapshot:
+        raise ValueError("broken")
+
+    Feed(poll, lambda s: None, posted.append, 1.0).run()
+    assert isinstance(posted[0], FeedFailed)
+    assert str(posted[0].error) == "broken"
+
+
+def test_only_the_newest_snapshot_in_the_queue_matters() -> None:
+    assert SnapshotReady(snapshot()).can_replace(SnapshotReady(snapshot()))
+    assert not SnapshotReady(snapshot()).can_replace(FeedFailed(ValueError()))
+
+
+async def test_a_failing_poll_ends_the_app_with_its_error() -> None:
+    app = await fails()
+    assert app.return_code == 1
+
+
+async def fails() -> GradtopApp:
+    with suppress(ValueError):
+        async with staged(snapshot(run())) as (app, pilot):
+            app.post_message(FeedFailed(ValueError("broken")))
+            await pilot.pause()
+    return app
