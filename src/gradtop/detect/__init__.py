@@ -1,0 +1,146 @@
+"""Observations to findings: rules over the stream of one run, and the one verdict that needs a clock."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from gradtop.config import Limits
+from gradtop.detect.alarm import Alarms
+from gradtop.detect.case import Rule
+from gradtop.detect.crash import Crashed
+from gradtop.detect.divergence import LossDivergence
+from gradtop.detect.empty import EmptyBatch
+from gradtop.detect.gradient import GradientVanishing
+from gradtop.detect.learning import NoLearning
+from gradtop.detect.liveness import liveness
+from gradtop.detect.measurement import MeasurementSuspect
+from gradtop.detect.nonfinite import NonFinite
+from gradtop.detect.signals import Signals
+from gradtop.detect.spike import LossSpike
+from gradtop.finding import Finding
+from gradtop.record import End, Event, Rows, RunFacts
+from gradtop.run import Observation, merged
+
+__all__ = ["RULES", "Detector", "liveness"]
+
+RULES = (NonFinite, EmptyBatch, MeasurementSuspect, LossDivergence, LossSpike, GradientVanishing, NoLearning)
+"""The rules over rows, in the order in which they look at one: what discredits a reading comes before what uses it."""
+
+WATCHED = ("loss", "grad_norm", "lr", "loss_scale", "skipped")
+"""A row with one of these metrics is an observation."""
+
+
+class Detector:
+    """The findings of one run: they depend on the stream alone, not on how it is cut into blocks or on the clock."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        """No row seen yet; `limits` are the thresholds, the defaults where None."""
+        self._signals = Signals(limits or Limits())
+        self._crashed = Crashed()
+        self._rules: tuple[Rule, ...] = (*(rule(self._signals) for rule in RULES), self._crashed)
+        self._alarms = Alarms()
+        self._names: set[str] = set()
+        self._found: tuple[Finding, ...] | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows observed; rows of one step count once."""
+        return self._signals.rows
+
+    def feed(self, observation: Observation | Event | End | RunFacts) -> None:
+        """Take in what the store yields, in the order of the stream."""
+        self._found = None
+        match observation:
+            case Observation():
+                self._observe(observation)
+            case Event():
+                self._see_event(observation)
+            case End():
+                self._crashed.end(observation, self._signals)
+            case RunFacts():
+                self._signals.learn(merged(self._signals.facts, observation))
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Active and recovered findings so far, worst and newest first."""
+        if self._found is None:
+            s = self._signals
+            found = [found for rule in self._rules for found in rule.findings(s)]
+            answered = self._alarms.answered(found, self._rules, s)
+            self._found = tuple(
+                sorted(answered, key=lambda f: (f.state.value, -f.severity, -f.raised_step, f.kind, f.first_step))
+            )
+        return self._found
+
+    def _see_event(self, event: Event) -> None:
+        if event.event == "alarm":
+            self._alarms.see(event, self._signals)
+        elif event.event == "crash":
+            self._crashed.see(event, self._signals)
+
+    def _observe(self, observation: Observation) -> None:
+        rows, s = observation.rows, self._signals
+        if fresh := rows.columns.keys() - self._names:
+            self._names |= fresh
+            s.names(fresh)
+        if not any(name in rows.columns for name in WATCHED) or not len(rows):
+            return
+        if observation.session.number != s.session:
+            anew = s.begin_session(observation.session.number, float(rows.steps[0]), rows.x_kind)
+            for rule in self._rules:
+                rule.resume(s, anew)
+        self._look(rows)
+
+    def _look(self, rows: Rows) -> None:
+        """Row by row: the same findings for every way of cutting the stream."""
+        s, columns, lines = self._signals, rows.columns, rows.lines
+        losses, grads, rates = (_plain(columns.get(name)) for name in ("loss", "grad_norm", "lr"))
+        others = [(see, _plain(columns[name])) for name, see in _OTHERS.items() if name in columns]
+        bound = rows.below.get("grad_norm", 0.0)
+        looks = tuple(rule.row for rule in self._rules)
+        for i, step in enumerate(_plain(rows.steps)):
+            loss = losses[i] if losses else None
+            grad = grads[i] if grads else None
+            if step != s.step or s.clashes(loss, grad):
+                s.begin_step(step, lines[i] if lines else None)
+            else:
+                s.fresh_loss = s.fresh_grad = False
+            if rates and 0.0 <= rates[i] < math.inf:
+                s.schedule.see(rates[i], step)
+            for see, values in others:
+                see(s, values[i])
+            s.advance()
+            if loss is not None:
+                s.see_loss(loss)
+            if grad is not None and not grad < 0.0:
+                s.see_grad(grad, bound if grad == 0.0 else 0.0)
+            for look in looks:
+                look(s)
+
+
+def _see_skipped(s: Signals, skipped: float) -> None:
+    s.skipped = skipped > 0
+
+
+def _see_update_ratio(s: Signals, ratio: float) -> None:
+    s.update_ratio = ratio
+
+
+def _see_param_norm(s: Signals, norm: float) -> None:
+    s.param_norm = norm
+
+
+_OTHERS: dict[str, Callable[[Signals, float], None]] = {
+    "loss_scale": Signals.see_scale,
+    "skipped": _see_skipped,
+    "update_ratio": _see_update_ratio,
+    "param_norm": _see_param_norm,
+}
+"""Metrics that most logs do not have."""
+
+
+def _plain(values: Sequence[float] | None) -> Sequence[float]:
+    """A column as Python numbers, which are several times faster one by one than array scalars; empty for None."""
+    if values is None:
+        return ()
+    listed = getattr(values, "tolist", None)
+    return cast("list[float]", listed()) if listed is not None else values

@@ -1,0 +1,173 @@
+"""`loss_divergence`: the level of the loss leaves its best and does not come back."""
+
+import math
+from collections.abc import Iterator
+
+from gradtop.detect.case import Case, criterion, finding, opened
+from gradtop.detect.robust import Window, median
+from gradtop.detect.signals import Signals
+from gradtop.detect.spike import MATERIAL
+from gradtop.detect.wording import at, change, numbers, rows, short
+from gradtop.finding import Criterion, Finding, Severity
+from gradtop.units import count
+
+_EARLY_LOSSES = 100
+_EARLY_K, _EARLY_N = 3, 5
+_BACK_LEVEL = 1.05
+_BACK_EARLY = 1.2
+_LEAST_ROWS = 5
+_LINEAR_SPREADS = 6.0
+_NOISE_SPREADS = 1.0
+
+
+class LossDivergence:
+    """A level 20 % above the best for a window of rows, or in the first rows three times as high as at the start."""
+
+    kind = "loss_divergence"
+
+    def __init__(self, s: Signals) -> None:
+        """No row seen yet; `s` has the limits."""
+        self.cases: list[Case] = []
+        self._current: Case | None = None
+        self._high = 0
+        self._first = (0.0, 0)
+        self._early = Window(_EARLY_N)
+        self._early_first = (0.0, 0)
+        self._differences: list[float] = []
+        self._log_rise = math.log1p(s.limits.divergence_rise)
+
+    def row(self, s: Signals) -> None:
+        """Look at the loss of this row."""
+        loss = s.loss
+        if not s.fresh_loss or s.other_goals or loss is None or loss == 0.0 or not math.isfinite(loss):
+            return
+        if s.losses <= _EARLY_LOSSES:
+            self._row_early(s, loss)
+        level = s.loss_level
+        if not level.ready:
+            return
+        if self._current is not None:
+            self._follow(s, self._current, loss)
+        elif (level.linear or level.y > level.best + self._log_rise) and level.y > _limit(s, s.limits.divergence_rise):
+            self._row_high(s)
+        else:
+            self._high = 0
+
+    def resume(self, s: Signals, anew: bool) -> None:
+        """Rows of two sessions are not neighbours."""
+        self._high, self._early.bits = 0, 0
+        if anew:
+            self._differences = []
+
+    def _row_high(self, s: Signals) -> None:
+        if not self._high:
+            self._first = (s.step, s.rows)
+        self._high += 1
+        if self._high >= s.rows_for(s.limits.divergence_rows, _LEAST_ROWS):
+            level = s.loss_level
+            self._open(s, self._first, self._high, {"best": level.value(level.best), "early": 0.0})
+
+    def _row_early(self, s: Signals, loss: float) -> None:
+        tail = s.loss_tail
+        if len(tail) >= 2 and tail[-2] > 0 < loss and len(self._differences) < s.limits.burn_in_rows:
+            self._differences.append(abs(math.log(loss) - math.log(tail[-2])))
+        first = s.first_loss
+        if first is None or s.loss_level.linear or first <= 0 or not self._differences:
+            return
+        # Three times the first losses is nothing for small noisy batches: what neighbours differ by comes on top.
+        bound = first * s.limits.early_divergence_factor * math.exp(3.0 * min(median(self._differences), 20.0))
+        high = loss > bound
+        if high and not self._early.bits:
+            self._early_first = (s.step, s.rows)
+        self._early.push(high)
+        if self._current is None and self._early.count >= _EARLY_K and s.losses >= _LEAST_ROWS:
+            self._open(s, self._early_first, self._early.count, {"best": first, "early": 1.0})
+
+    def _open(self, s: Signals, first: tuple[float, int], count: int, seen: dict[str, float]) -> None:
+        known = next((c for c in self.cases if c.first_step <= s.step <= c.last_step), None)
+        if known is not None:
+            self._current = known
+            known.extend(s)
+            return
+        case = opened(s)
+        case.first_step, case.first_row = first
+        case.count, case.severity, case.seen = count, Severity.INTERVENE, seen
+        self.cases = [*self.cases[-7:], case]
+        self._current = case
+
+    def _follow(self, s: Signals, case: Case, loss: float) -> None:
+        early = case.seen["early"] > 0
+        level = s.loss_level
+        over = (
+            median(list(s.loss_tail)[-_EARLY_N:]) < _BACK_EARLY * case.seen["best"]
+            if early
+            else level.y < _limit(s, _BACK_LEVEL - 1)
+        )
+        if over:
+            case.active, case.back_step, self._current, self._high = False, s.step, None, 0
+            return
+        if early or level.y > _limit(s, s.limits.divergence_rise):
+            case.extend(s)
+
+    def findings(self, s: Signals) -> Iterator[Finding]:
+        """One finding for each divergence."""
+        for case in self.cases:
+            now = s.loss_level.level if case.seen["early"] == 0 else s.recent_loss()
+            yield finding(
+                self.kind,
+                case,
+                _message(s, case, now or 0.0),
+                self._criteria(s, case, now or 0.0),
+                numbers=numbers(s, case),
+                scope="loss",
+                evidence={"best": case.seen["best"], "level": now or 0.0},
+            )
+
+    def _criteria(self, s: Signals, case: Case, now: float) -> tuple[Criterion, ...]:
+        best = case.seen["best"]
+        moved = f"level {change(best, now)}"
+        return (
+            criterion(self.kind, "persists", case.active, f"{rows(case.count)} since step {count(case.first_step)}"),
+            criterion(self.kind, "loss_flat", case.active, moved),
+            criterion(self.kind, "above_level", case.active, moved),
+            criterion(self.kind, "after_burn_in", case.active and case.count >= _EARLY_K, f"row {s.rows:,}"),
+        )
+
+    def answer(self, s: Signals, step: float) -> tuple[str, tuple[Criterion, ...]]:
+        """The loss level against its best."""
+        level = s.loss_level
+        if not level.ready:
+            why = f"only {rows(s.losses)} with a loss" if s.losses else "no loss in this log"
+            return f"cannot be told: {why}", tuple(criterion(self.kind, id, None, why) for id in _IDS)
+        found = f"loss level {short(level.value(level.y))}, best {short(level.value(level.best))}"
+        return found, tuple(criterion(self.kind, id, False, found) for id in _IDS)
+
+
+_IDS = ("persists", "loss_flat", "above_level", "after_burn_in")
+
+
+def _limit(s: Signals, rise: float) -> float:
+    """The level, in the stream's form, that is `rise` above the best."""
+    level = s.loss_level
+    if level.linear:
+        start = level.start if level.start is not None else level.best
+        unit = max(abs(level.best), abs(start - level.best), level.unit)
+        return level.best + (rise + MATERIAL) * unit + _LINEAR_SPREADS * level.best_spread
+    best = math.exp(min(level.best, 700.0))
+    material = MATERIAL * (s.first_loss or 0.0) if rise >= s.limits.divergence_rise else 0.0
+    # The level and its best wander with the noise: that much more for small, noisy batches.
+    return math.log((1 + rise) * best + material) + _NOISE_SPREADS * level.best_spread
+
+
+def _message(s: Signals, case: Case, now: float) -> str:
+    best = case.seen["best"]
+    since = at(s, case.first_step)
+    if case.seen["early"]:
+        rise = f"Loss rose to {short(now)} from {short(best)} at the start, since {since}"
+    else:
+        up = f", {100 * (now / best - 1):.0f} % up" if best > 0 else ""
+        rise = f"Loss level {change(best, now)}{up}, since {since}"
+    if case.active:
+        return f"{rise}: it diverges."
+    back = f"was back at step {count(case.back_step or case.last_step)}"
+    return f"Loss diverged at {since} and {back}; its level is {short(now)} now."

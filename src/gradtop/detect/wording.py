@@ -1,0 +1,73 @@
+"""Numbers and places of a run in words, the same in every finding."""
+
+from gradtop import units
+from gradtop.clean import clean
+from gradtop.detect.case import Case
+from gradtop.detect.signals import Signals
+
+_DIGITS = 3
+
+
+def short(value: float) -> str:
+    """A metric value in three digits."""
+    return units.number(value, _DIGITS)
+
+
+def change(before: float, after: float) -> str:
+    """`8.23 → 7.43`, with as many digits as it takes to tell the two apart, at most six."""
+    for digits in range(_DIGITS, 7):
+        pair = units.number(before, digits), units.number(after, digits)
+        if pair[0] != pair[1]:
+            break
+    return f"{pair[0]} → {pair[1]}"
+
+
+def at(s: Signals, step: float) -> str:
+    """`step 14`, or `step 14 of a warm-up of 4,000 steps`, or `row 14` where the log has no steps."""
+    place = f"step {units.count(step)}"
+    return f"{place} of a warm-up of {s.schedule.warmup}" if s.schedule.was_warmup(step) else place
+
+
+def span(case: Case) -> str:
+    """`step 14` or `steps 14 to 20`."""
+    first, last = units.count(case.first_step), units.count(case.last_step)
+    return f"step {first}" if first == last else f"steps {first} to {last}"
+
+
+def rows(n: int) -> str:
+    """`1 row`, `5 rows`."""
+    return f"{n:,} row" if n == 1 else f"{n:,} rows"
+
+
+def fold(ratio: float) -> str:
+    """A factor: `400×`, `2.3×`, `10^7 ×` for very large ones."""
+    return f"{units.number(ratio, 2)}×" if ratio < 1e5 else f"{units.number(ratio, 1)}×"
+
+
+def numbers(s: Signals, case: Case) -> dict[str, str]:
+    """The fields of the catalogue's checks, as far as this run knows them."""
+    known = {"first_step": units.count(case.first_step), "rows": f"{s.rows:,}"}
+    train = s.facts.train
+    lr = train.lr_max or s.schedule.peak
+    if lr:
+        known |= {"lr": short(lr), "lr_lower": short(lr / 3), "lr_higher": short(lr * 3)}
+    if warmup := s.schedule.warmup:
+        end = s.schedule.warmup_end
+        done = f", {units.percent(s.step / end)} done" if end and s.in_warmup else ""
+        known["warmup"] = warmup + done
+        if end is not None:
+            known["warmup_longer"] = f"{2 * end:,.0f} steps"
+    if train.clip_norm:
+        known["clip"] = short(train.clip_norm)
+    if train.precision:
+        known["precision"] = clean(train.precision, 40)
+    level = s.loss_level.level
+    if level is not None:
+        known["loss"] = short(level)
+    if s.facts.pid is not None:
+        known["pid"] = str(s.facts.pid)
+    if s.limits.grad_floor is not None:
+        known["floor"] = units.number(s.limits.grad_floor, 2)
+        params = s.facts.model.params
+        known["below_floor"] = f" (an RMS of {short(s.limits.grad_floor / params**0.5)} per element)" if params else ""
+    return known

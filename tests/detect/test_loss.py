@@ -1,0 +1,157 @@
+import math
+import random
+
+import pytest
+from synthetic import Row, detector, falling, found, loud, records, verdict
+
+from gradtop.finding import FindingState, Severity
+from gradtop.verdict import Verdict
+
+
+def spiked(steps: list[int], factor: float = 1.5, n: int = 300) -> list[Row]:
+    rows = falling(n)
+    for row in rows:
+        if row["step"] in steps:
+            row["loss"] *= factor
+    return rows
+
+
+def test_one_row_is_a_notice() -> None:
+    rows = spiked([200])
+    (finding,) = found(rows)
+    assert (finding.kind, finding.severity, finding.state) == ("loss_spike", Severity.NOTICE, FindingState.RECOVERED)
+    assert (finding.first_step, finding.last_step, finding.count) == (200, 200, 1)
+    assert "at step 200" in finding.message
+    assert "back at step 201" in finding.message
+    assert verdict(detector(records(rows))).summary == "No problem seen in 300 rows; 1 short loss spike."
+
+
+def test_two_rows_in_a_row_are_worth_watching_until_the_loss_is_back() -> None:
+    rows = spiked([200, 201])
+    during = detector(records(rows[:201]))
+    assert verdict(during).verdict is Verdict.WATCH
+    assert "a spike in progress" in verdict(during).summary
+    (after,) = found(rows)
+    assert (after.severity, after.state, after.raised_step) == (Severity.WATCH, FindingState.RECOVERED, 201)
+    assert verdict(detector(records(rows))).verdict is Verdict.KEEP_TRAINING
+
+
+def test_spikes_of_a_long_run_are_listed_one_by_one_then_counted() -> None:
+    findings = found(spiked(list(range(100, 3000, 50)), n=3000))
+    assert len(findings) <= 10
+    assert sum(f.count for f in findings) == 58
+    assert not loud(findings)
+
+
+def test_the_published_bloom_spike_is_seen_and_recovers() -> None:
+    random_ = random.Random(3)
+    rows: list[Row] = [{"step": 31_014 + i, "loss": 2.21 * math.exp(random_.gauss(0, 0.01))} for i in range(200)]
+    spike = [2.199, 2.220, 2.595, 2.242, 2.345, 5.098, 3.492, 3.213, 2.805]
+    rows += [{"step": 31_214 + i, "loss": loss} for i, loss in enumerate(spike)]
+    rows += [{"step": 31_223 + i, "loss": 2.22 + 0.5 * 0.8**i} for i in range(60)]
+    (finding,) = [f for f in loud(found(rows)) if f.kind == "loss_spike"]
+    assert finding.raised_step == 31_220
+    assert finding.state is FindingState.RECOVERED
+    assert finding.evidence["loss"] == 5.098
+
+
+def test_a_rising_level_is_a_divergence() -> None:
+    rows = falling(700)
+    for row in rows:
+        row["loss"] *= 1 + 0.002 * max(0.0, row["step"] - 300)
+    seen = detector(records(rows))
+    (finding,) = [f for f in seen.findings() if f.kind == "loss_divergence"]
+    assert (finding.severity, finding.state) == (Severity.INTERVENE, FindingState.ACTIVE)
+    assert 300 < finding.raised_step <= 600
+    assert finding.met == len(finding.criteria) == 4
+    assert verdict(seen).verdict is Verdict.INTERVENE
+
+
+def test_a_divergence_is_over_when_the_level_is_back() -> None:
+    rows = falling(1200)
+    for row in rows[400:500]:
+        row["loss"] *= 2
+    (finding,) = [f for f in found(rows) if f.kind == "loss_divergence"]
+    assert finding.state is FindingState.RECOVERED
+    assert verdict(detector(records(rows))).verdict is Verdict.KEEP_TRAINING
+
+
+def test_a_loss_that_explodes_at_once_is_not_hidden_by_its_own_start() -> None:
+    random_ = random.Random(1)
+    losses = [2.3] + [2.3e4 * math.exp(random_.gauss(0, 1)) for _ in range(30)]
+    (finding,) = found([{"step": i, "loss": loss} for i, loss in enumerate(losses)])
+    assert (finding.kind, finding.severity) == ("loss_divergence", Severity.INTERVENE)
+    assert finding.raised_step <= 5
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.3, 0.5])
+def test_noisy_small_batches_near_their_floor_are_left_alone(noise: float) -> None:
+    for seed in range(8):
+        random_ = random.Random(seed)
+        rows = [
+            {
+                "step": i,
+                "loss": 0.85 * (1 - 0.02 * (1 - math.exp(-i / 300))) * math.exp(random_.gauss(0, noise)),
+                "lr": 1e-5,
+            }
+            for i in range(1500)
+        ]
+        assert not loud(found(rows)), seed
+
+
+def flat(n: int, noise: float = 0.01, **more: float) -> list[Row]:
+    random_ = random.Random(4)
+    return [{"step": i, "loss": 2.3 * math.exp(random_.gauss(0, noise)), **more} for i in range(n)]
+
+
+def test_a_loss_that_never_falls_is_worth_watching_and_no_more() -> None:
+    rows = flat(600, lr=1e-3)
+    assert not found(rows[:190])
+    seen = detector(records(rows))
+    (finding,) = seen.findings()
+    assert (finding.kind, finding.severity) == ("no_learning", Severity.WATCH)
+    assert 200 <= finding.raised_step <= 270
+    assert verdict(seen).verdict is Verdict.WATCH
+    assert any("0.00100 → 3.33e-4 and 0.00300" in check for check in finding.checks)
+
+
+def test_steps_of_a_warmup_are_no_full_steps() -> None:
+    rows = flat(600)
+    for i, row in enumerate(rows):
+        row["lr"] = 1e-6 * (i + 1)
+    assert not found(rows)
+
+
+def test_a_slow_fall_ends_it() -> None:
+    rows = flat(3000)
+    for i, row in enumerate(rows):
+        row["loss"] *= 1 - 0.04 * i / 3000
+    findings = found(rows)
+    assert all(f.state is FindingState.RECOVERED for f in findings)
+
+
+def test_other_goals_need_not_make_the_loss_fall() -> None:
+    rows = [{**row, "train/reward": 1.0} for row in flat(600)]
+    assert not found(rows)
+
+
+def test_losses_around_zero_are_followed_in_their_linear_form() -> None:
+    random_ = random.Random(2)
+    rows = [{"step": i, "loss": 3.0 - 6.0 * min(1.0, i / 400) + random_.gauss(0, 0.1)} for i in range(800)]
+    assert not loud(found(rows))
+    for row in rows[600:]:
+        row["loss"] += 3.0
+    assert "loss_divergence" in {f.kind for f in loud(found(rows))}
+
+
+def test_a_rewind_is_a_session_and_no_alarm() -> None:
+    rows = falling(400) + falling(700)[199:]
+    seen = detector(records(rows))
+    assert not seen.findings()
+    assert seen.rows == 400 + 501
+
+
+def test_a_rewind_keeps_what_was_best_at_that_step() -> None:
+    rows = falling(2000, span=400.0) + [{**row, "loss": row["loss"] * 1.6} for row in falling(700, span=400.0)[499:]]
+    (finding,) = [f for f in found(rows) if f.kind == "loss_divergence"]
+    assert finding.severity is Severity.INTERVENE

@@ -1,0 +1,30 @@
+from gradtop.finding import Criterion, Finding, FindingState, Severity
+
+
+def finding(*met: bool | None) -> Finding:
+    criteria = tuple(Criterion(str(i), "text", one, "evidence") for i, one in enumerate(met))
+    return Finding(
+        kind="loss_spike",
+        scope="loss",
+        severity=Severity.NOTICE,
+        state=FindingState.ACTIVE,
+        first_step=14.0,
+        last_step=15.0,
+        raised_step=14.0,
+        count=2,
+        message="message",
+        criteria=criteria,
+    )
+
+
+def test_only_what_is_met_counts() -> None:
+    assert finding(True, False, None, True).met == 2
+
+
+def test_the_id_names_kind_scope_and_first_step() -> None:
+    assert finding().id == "loss_spike:loss:14"
+
+
+def test_severities_are_ordered_and_have_words() -> None:
+    assert Severity.NOTICE < Severity.WATCH < Severity.INTERVENE
+    assert [severity.word for severity in Severity] == ["notice", "watch", "intervene"]
