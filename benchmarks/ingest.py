@@ -2,8 +2,8 @@
 
     python benchmarks/ingest.py [--rows 300000]
 
-Prints seconds and the ratio to counting the newlines of the same bytes, for a JSONL file of five numbers a row and for a
-text log, through `check`'s path: file, lines, rows, store and all rules.
+Prints seconds and the ratio to counting the newlines of the same bytes, for a JSONL file of five numbers a row and
+for a text log, through `check`'s path: file, lines, rows, store and all rules.
 """
 
 import json
@@ -19,7 +19,7 @@ import click
 from gradtop.config import Settings
 from gradtop.monitor import Monitor
 from gradtop.run import Run
-from gradtop.sources import open_source
+from gradtop.sources.file import open_source
 
 
 def write_jsonl(path: Path, rows: int) -> None:
@@ -27,14 +27,22 @@ def write_jsonl(path: Path, rows: int) -> None:
     with path.open("w") as file:
         for i in range(rows):
             loss = 3 + 8 * math.exp(-i / 1000) + 0.01 * (i * 7919 % 101) / 101
-            file.write(json.dumps({"step": i, "time": 1.7e9 + i, "loss": round(loss, 5), "grad_norm": 0.5 + i % 7 / 20, "lr": 3e-4}) + "\n")
+            file.write(
+                json.dumps(
+                    {"step": i, "time": 1.7e9 + i, "loss": round(loss, 5), "grad_norm": 0.5 + i % 7 / 20, "lr": 3e-4}
+                )
+                + "\n"
+            )
 
 
 def write_text(path: Path, rows: int) -> None:
     """Megatron-like lines."""
     with path.open("w") as file:
         for i in range(rows):
-            file.write(f" iteration {i:8d}/ 500000 | learning rate: 2.900E-04 | lm loss: {3 + 1 / (i + 1):.6E} | grad norm: {0.5 + i % 7 / 20:.3f} |\n")
+            file.write(
+                f" iteration {i:8d}/ 500000 | learning rate: 2.900E-04 | lm loss: {3 + 1 / (i + 1):.6E} |"
+                f" grad norm: {0.5 + i % 7 / 20:.3f} |\n"
+            )
 
 
 def count_lines(path: Path) -> None:
@@ -53,7 +61,10 @@ def naive_json(path: Path) -> None:
 
 def naive_text(path: Path) -> None:
     """What a script does: one search per field and line."""
-    fields = [re.compile(pattern) for pattern in (r"iteration\s+(\d+)", r"lm loss: (\S+)", r"grad norm: (\S+)", r"learning rate: (\S+)")]
+    fields = [
+        re.compile(pattern)
+        for pattern in (r"iteration\s+(\d+)", r"lm loss: (\S+)", r"grad norm: (\S+)", r"learning rate: (\S+)")
+    ]
     with path.open() as file:
         kept = [[float(m.group(1)) for field in fields if (m := field.search(line))] for line in file]
     del kept
@@ -73,8 +84,9 @@ def read_only(path: Path) -> None:
 def check(path: Path) -> None:
     """Everything that `gradtop check` does."""
     monitor = Monitor((path,), Settings())
-    while monitor.poll() and monitor.backlog:
-        pass
+    monitor.poll()
+    while monitor.backlog:
+        monitor.poll()
     monitor.close()
 
 
@@ -98,9 +110,16 @@ def main(rows: int) -> None:
             write(path, rows)
             floor = median_s(count_lines, path)
             click.echo(f"{kind}: {rows:,} rows, {path.stat().st_size / 1e6:.1f} MB")
-            for name, action in (("count newlines", count_lines), ("naive", naive), ("gradtop, store only", read_only), ("gradtop check", check)):
+            for name, action in (
+                ("count newlines", count_lines),
+                ("naive", naive),
+                ("gradtop, store only", read_only),
+                ("gradtop check", check),
+            ):
                 took = median_s(action, path)
-                click.echo(f"  {name:<20} {took:7.3f} s  {took / floor:7.1f}x the newline count  {1e6 * took / rows:6.2f} us/row")
+                click.echo(
+                    f"  {name:<20} {took:7.3f} s {took / floor:7.1f}x the newline count {1e6 * took / rows:6.2f} us/row"
+                )
 
 
 if __name__ == "__main__":

@@ -129,7 +129,9 @@ def layer_norms(model: nn.Module) -> dict[str, float]:
     squares: dict[str, float] = {}
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
-            layer = name.rsplit(".", 2)[0] if name.startswith("layers.") and "norm" not in name else name.rsplit(".", 1)[0]
+            layer = (
+                name.rsplit(".", 2)[0] if name.startswith("layers.") and "norm" not in name else name.rsplit(".", 1)[0]
+            )
             squares[layer] = squares.get(layer, 0.0) + float(parameter.grad.double().square().sum())
     return {f"grad_norm/{layer}": rounded(math.sqrt(square)) for layer, square in squares.items()}
 
@@ -152,8 +154,12 @@ def train() -> Iterator[bytes]:
             time=round(time.time(), 3),
             model=record.Model(params=params, layers=LAYERS),
             train=record.Train(
-                total_steps=TOTAL_STEPS, warmup_steps=WARMUP_STEPS, lr_max=LR_MAX, clip_norm=CLIP_NORM,
-                optimizer="AdamW", precision="fp32",
+                total_steps=TOTAL_STEPS,
+                warmup_steps=WARMUP_STEPS,
+                lr_max=LR_MAX,
+                clip_norm=CLIP_NORM,
+                optimizer="AdamW",
+                precision="fp32",
             ),
             semantics={"step": "optimizer", "grad_norm": "pre_clip", "loss": "step"},
             versions={"gradtop": __version__, "torch": str(torch.__version__)},
@@ -174,7 +180,7 @@ def train_step(model: nn.Module, optimizer: torch.optim.Optimizer, step: int, in
     known = int((labels != IGNORED).sum())
     loss = F.cross_entropy(logits, labels.flatten(), ignore_index=IGNORED, reduction="sum") / max(known, 1)
     loss = loss + L2 * sum(p.square().sum() for p in model.parameters())
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     values = layer_norms(model) if step % LAYER_EVERY == 0 or abs(step - MASKED_STEP) <= 1 else {}
     norm = nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM).item()
     optimizer.step()

@@ -2,8 +2,8 @@
 
     python screenshots/make.py
 
-Writes `overview.svg`, `checklist.svg` and `narrow.svg` beside this file. The clock of the replay is ours, so the pictures
-change only when the app does.
+Writes `overview.svg`, `checklist.svg` and `narrow.svg` beside this file. The clock of the replay is ours, so the
+pictures change only when the app does.
 """
 
 import asyncio
@@ -44,7 +44,9 @@ def shown() -> Snapshot:
     """The recorded run, `SHOWN_S` seconds after its start."""
     at = [0.0]
     replay = Replay(recorded_run(), 1.0, lambda: at[0], lambda: at[0])
-    monitor = Monitor((), Settings(), sources=[(Named(recorded_run(), "demo"), replay)], now=lambda: at[0], monotonic=lambda: at[0])
+    monitor = Monitor(
+        (), Settings(), sources=[(Named(recorded_run(), "demo"), replay)], now=lambda: at[0], monotonic=lambda: at[0]
+    )
     monitor.poll()
     at[0] = SHOWN_S
     return monitor.poll()

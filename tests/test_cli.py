@@ -126,7 +126,8 @@ def test_a_closed_pipe_is_no_traceback(log: Path) -> None:
     ],
 )
 def test_a_command_does_not_pay_for_what_it_does_not_use(args: list[str], absent: list[str]) -> None:
-    code = f"import sys; sys.argv = ['gradtop', *{args!r}]\ntry:\n    from gradtop.cli import main; main()\nexcept SystemExit: pass\n"
+    code = f"import sys; sys.argv = ['gradtop', *{args!r}]\n"
+    code += "try:\n    from gradtop.cli import main; main()\nexcept SystemExit: pass\n"
     code += f"print([name for name in {absent!r} if name in sys.modules], file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], input=b"", capture_output=True, check=True, timeout=9)
     assert done.stderr.decode().strip().splitlines()[-1] == "[]"
@@ -134,6 +135,8 @@ def test_a_command_does_not_pay_for_what_it_does_not_use(args: list[str], absent
 
 def test_the_package_runs_without_torch_in_sight() -> None:
     environment = {**os.environ, "PYTHONPATH": ""}
-    code = "import sys; sys.modules['torch'] = None; sys.argv = ['gradtop', 'demo']\nfrom gradtop.cli import main; main()"
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.argv = ['gradtop', 'demo']\nfrom gradtop.cli import main; main()"
+    )
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False, timeout=9)
     assert done.returncode == 0

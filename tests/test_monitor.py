@@ -108,7 +108,7 @@ def test_states_follow_the_file_and_its_end(tmp_path: Path, clock: Clock) -> Non
 
 def test_speed_and_eta_come_from_the_rows(tmp_path: Path, clock: Clock) -> None:
     text = '{"type":"run","schema":"gradtop/1","train":{"total_steps":100}}\n'
-    text += "".join(json.dumps({"step": i, "time": 500.0 + 2 * i, "loss": 5.0}) + "\n" for i in range(50))
+    text += "".join(json.dumps({"step": i, "time": 1.7e9 + 2 * i, "loss": 5.0}) + "\n" for i in range(50))
     write_run(tmp_path, "run", text, clock.at)
     run = settled(monitor(clock, tmp_path)).runs[0]
     assert run.rate == 0.5

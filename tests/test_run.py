@@ -10,7 +10,7 @@ def rows(steps: list[float], **columns: list[float]) -> Rows:
     return Rows(steps=steps, columns=columns or {"loss": [float(s) for s in steps]}, lines=[int(s) for s in steps])
 
 
-def applied(run: Run, *records: Rows | RunFacts | Event | End | Restart) -> list[Observation | Event | End]:
+def applied(run: Run, *records: Rows | RunFacts | Event | End | Restart) -> list[Observation | RunFacts | Event | End]:
     return [seen for record in records for seen in run.apply(record)]
 
 
@@ -53,7 +53,11 @@ def test_a_restart_before_the_first_row_is_no_second_session() -> None:
 
 def test_facts_are_merged_the_newer_on_top() -> None:
     run = Run()
-    applied(run, RunFacts(run="a", train=Train(total_steps=10, warmup_steps=2)), RunFacts(model=Model(params=5), train=Train(total_steps=20)))
+    applied(
+        run,
+        RunFacts(run="a", train=Train(total_steps=10, warmup_steps=2)),
+        RunFacts(model=Model(params=5), train=Train(total_steps=20)),
+    )
     facts = run.view().facts
     assert (facts.run, facts.model.params, facts.train.total_steps, facts.train.warmup_steps) == ("a", 5, 20, 2)
 

@@ -99,7 +99,9 @@ def test_values_near_the_largest_float_are_drawn_without_a_mean() -> None:
     assert math.isnan(envelope.mean[0])
 
 
-values_lists = st.lists(st.floats(width=32) | st.sampled_from([math.nan, math.inf, -math.inf]), min_size=1, max_size=200)
+values_lists = st.lists(
+    st.floats(width=32) | st.sampled_from([math.nan, math.inf, -math.inf]), min_size=1, max_size=200
+)
 
 
 @given(values_lists, st.integers(1, 50), st.data())

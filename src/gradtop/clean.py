@@ -8,7 +8,9 @@ _SEQUENCES = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\|\x9c|\Z)?"  # OSC DCS SOS PM APC
     r"|\x1b[ -/]{0,8}[0-~]?"  # two-character escapes
 )
-_SUSPECT = re.compile("[^ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u05cf\u2010-\u2027\u2030-\u205f\u2070-\u2fff\u3001-\ud7ff]")
+_SUSPECT = re.compile(
+    "[^ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u05cf\u2010-\u2027\u2030-\u205f\u2070-\u2fff\u3001-\ud7ff]"
+)
 _ELLIPSIS = "…"
 MAX_MARKS = 4
 """Combining marks kept on one character; the rest of a taller pile is dropped."""

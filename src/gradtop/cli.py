@@ -2,25 +2,25 @@
 
 import os
 import sys
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradtop import __version__
+from gradtop.config import Limits
 from gradtop.errors import GradtopError
 
 if TYPE_CHECKING:
-    from gradtop.monitor import Monitor
     from gradtop.snapshot import Snapshot
-    from gradtop.sources.stream import StreamSource
+    from gradtop.wiring import Watching
 
 USAGE_EXIT = 3
 """Wrong usage and unreadable input: not one of the verdicts 0 to 2."""
 DEFAULT_COMMAND = "watch"
+HERE = (Path(),)
+"""The path when none is given."""
 
 
 class PathsOrCommand(click.Group):
@@ -55,7 +55,7 @@ _grad_floor = click.option(
 def cli() -> None:
     """Watch a training run: its curves, and a verdict that shows its evidence.
 
-    PATH is a log directory, a file, or - for standard input; the current directory by default. The newest run is opened.
+    PATH is a log directory, a file, or - for standard input; the current directory by default. The newest run opens.
     """
 
 
@@ -68,10 +68,20 @@ def watch(paths: tuple[Path, ...], grad_floor: float | None, ascii_only: bool) -
 
     Example: gradtop logs/
     """
+    limits = Limits(grad_floor=grad_floor)
     if not _is_terminal(paths):
-        _print(_to_end(_watching(paths or (Path(),), grad_floor)), as_json=False)
+        from gradtop.wiring import read_paths
+
+        _print(read_paths(paths or HERE, limits).to_end(), as_json=False)
         return
-    _open_app(_watching(paths or (Path(),), grad_floor), ascii_only)
+    piped = _take_stdin() if Path("-") in paths else None
+
+    def make() -> "Watching":
+        from gradtop.wiring import watch_paths
+
+        return watch_paths(paths or HERE, limits, piped)
+
+    _open_app(make, ascii_only)
 
 
 @cli.command()
@@ -94,9 +104,10 @@ def check(paths: tuple[Path, ...], grad_floor: float | None, as_json: bool, foll
     Example: gradtop check --json logs/ | jq .verdict
     """
     from gradtop.report import EXIT_CODES, overall
+    from gradtop.wiring import read_paths
 
-    watching = _watching(paths or (Path(),), grad_floor, open_runs=sys.maxsize)
-    snapshot = _follow(watching, as_json) if follow else _to_end(watching)
+    watching = read_paths(paths or HERE, Limits(grad_floor=grad_floor))
+    snapshot = _follow(watching, as_json) if follow else watching.to_end()
     if not follow:
         _print(snapshot, as_json)
     if as_json and not snapshot.runs:
@@ -114,19 +125,22 @@ def explain(path: Path) -> None:
     Example: gradtop explain train.log
     """
     from gradtop.explain import explain as explained
+    from gradtop.wiring import read_paths
 
     if str(path) != "-" and not path.is_file():
         kind = "a directory: name one file in it" if path.is_dir() else "not a file"
         raise GradtopError(f"{path}: {kind}")
-    monitor = _watching((path,), None)
-    _to_end(monitor)
-    source, view = monitor.monitor.only_source()
+    watching = read_paths((path,), Limits())
+    watching.to_end()
+    source, view = watching.monitor.only_source()
     for line in explained(source.status, source.account, view):
         click.echo(line)
 
 
 @cli.command()
-@click.option("--speed", type=click.FloatRange(min=0.1, max=1000), default=4.0, show_default=True, help="Times real time.")
+@click.option(
+    "--speed", type=click.FloatRange(min=0.1, max=1000), default=4.0, show_default=True, help="Times real time."
+)
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
 def demo(speed: float, ascii_only: bool) -> None:
     """Open the app on a recorded real run, replayed live. Needs no GPU, no torch and no network.
@@ -134,67 +148,20 @@ def demo(speed: float, ascii_only: bool) -> None:
     Example: gradtop demo --speed 10
     """
     if not _is_terminal(()):
-        _print(_demo(speed=1e9).monitor.poll(), as_json=False)
+        from gradtop.wiring import watch_demo
+
+        _print(watch_demo(speed=1e9).monitor.poll(), as_json=False)
         return
-    _open_app(_demo(speed), ascii_only)
+
+    def make() -> "Watching":
+        from gradtop.wiring import watch_demo
+
+        return watch_demo(speed)
+
+    _open_app(make, ascii_only)
 
 
-@dataclass(frozen=True)
-class Watching:
-    """A monitor, and how to wait until it has something to do."""
-
-    monitor: "Monitor"
-    piped: "StreamSource | None" = None
-    wake: Callable[[float], object] = time.sleep
-
-    def wait(self, timeout_s: float) -> None:
-        """Return at the latest after `timeout_s`, earlier when there is something to read."""
-        if self.monitor.backlog:
-            return
-        if self.piped is not None and not self.piped.ended:
-            self.piped.wait(timeout_s)
-        else:
-            self.wake(timeout_s)
-
-
-def _watching(paths: Sequence[Path], grad_floor: float | None, open_runs: int | None = None) -> Watching:
-    """Watch the paths, standard input among them where a path is `-`."""
-    from gradtop.config import Limits, Settings
-    from gradtop.monitor import OPEN_RUNS, Monitor
-    from gradtop.sources.stream import StreamSource
-    from gradtop.sources.watch import Watch
-    from gradtop.workspace import Named
-
-    piped = StreamSource(_take_stdin()) if Path("-") in paths else None
-    streams = [(Named(Path("-"), "standard input"), piped)] if piped is not None else []
-    files = tuple(path for path in paths if path != Path("-"))
-    settings = Settings(limits=Limits(grad_floor=grad_floor))
-    monitor = Monitor(files, settings, sources=streams, open_runs=open_runs or OPEN_RUNS)
-    return Watching(monitor, piped, Watch(files).wait if files else time.sleep)
-
-
-def _demo(speed: float) -> Watching:
-    """The recorded run, replayed."""
-    from gradtop.config import Settings
-    from gradtop.monitor import Monitor
-    from gradtop.sources.replay import Replay, recorded_run
-    from gradtop.workspace import Named
-
-    path = recorded_run()
-    replay = Replay(path, speed, time.monotonic, time.time)
-    return Watching(Monitor((), Settings(), sources=[(Named(path, "demo"), replay)]))
-
-
-def _to_end(watching: Watching) -> "Snapshot":
-    """Everything that there is now, or until standard input ends; a last line without its end counts where nobody writes."""
-    watching.monitor.poll()
-    while watching.monitor.backlog or (watching.piped is not None and not watching.piped.ended):
-        watching.wait(1.0)
-        watching.monitor.poll()
-    return watching.monitor.finish()
-
-
-def _follow(watching: Watching, as_json: bool) -> "Snapshot":
+def _follow(watching: "Watching", as_json: bool) -> "Snapshot":
     """Print the report whenever a verdict changes, until every run is over."""
     from gradtop.report import headline, report
     from gradtop.snapshot import RunState
@@ -218,13 +185,53 @@ def _follow(watching: Watching, as_json: bool) -> "Snapshot":
         snapshot = watching.monitor.poll()
 
 
-def _open_app(watching: Watching, ascii_only: bool) -> None:
+class Deferred:
+    """A monitor that is made by the thread that polls it, so that the screen is painted before its imports."""
+
+    def __init__(self, make: Callable[[], "Watching"]) -> None:
+        self._make = make
+        self._made: Watching | None = None
+
+    def poll(self) -> "Snapshot":
+        """One step of the monitor."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made.monitor.poll()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until there is something to do."""
+        if self._made is not None:
+            self._made.wait(timeout_s)
+
+    def select(self, run_id: str) -> None:
+        """Read this run first."""
+        if self._made is not None:
+            self._made.monitor.select(run_id)
+
+
+def _open_app(make: Callable[[], "Watching"], ascii_only: bool) -> None:
     """Show the screen until the user leaves, then end with its exit code."""
+    # One thread of linear algebra is enough for a monitor, and starting more of them costs a tenth of a second.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from gradtop.ui.app import GradtopApp
 
-    app = GradtopApp(watching.monitor.poll, watching.wait, select=watching.monitor.select, ascii=ascii_only)
+    watching = Deferred(make)
+    app = GradtopApp(
+        watching.poll, watching.wait, select=watching.select, ascii=ascii_only or prefers_ascii(os.environ)
+    )
     app.run()
     sys.exit(app.return_code)
+
+
+def prefers_ascii(environ: Mapping[str, str]) -> bool:
+    """The locale says that the terminal knows no UTF-8; saying nothing is taken as UTF-8."""
+    kind = environ.get("LC_CTYPE", "")
+    # Python itself sets these where the locale is C, which says nothing of the terminal.
+    chosen = (
+        environ.get("LC_ALL") or (kind if kind not in ("C.UTF-8", "C.utf8", "UTF-8") else "") or environ.get("LANG", "")
+    )
+    name, _, encoding = chosen.partition(".")
+    return "utf" not in encoding.lower() if encoding else name in ("C", "POSIX")
 
 
 def _take_stdin() -> int:

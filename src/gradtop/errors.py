@@ -1,9 +1,9 @@
 """What can go wrong, as one small tree.
 
-    GradtopError            anything that gradtop reports as a sentence and an exit code
-    ├── ConfigError         a setting that is not known or not valid; names the file and the key
-    ├── RecordError         one line that is not a record; counted and shown by `explain`
-    └── SourceError         a path that cannot be read; becomes a visible state of that source
+GradtopError            anything that gradtop reports as a sentence and an exit code
+├── ConfigError         a setting that is not known or not valid; names the file and the key
+├── RecordError         one line that is not a record; counted and shown by `explain`
+└── SourceError         a path that cannot be read; becomes a visible state of that source
 """
 
 

@@ -17,8 +17,11 @@ def explain(status: SourceStatus, account: Account | None, view: RunView) -> Ite
     yield f"  format    {status.format}"
     if status.problem:
         yield f"  problem   {clean(status.problem)}"
-    yield f"  bytes     {status.offset:,} of {status.size:,} read" + (", last line not complete" if status.partial else "")
-    yield f"  lines     {status.lines_read:,} read, {status.lines_skipped:,} skipped, {status.lines_rejected:,} rejected"
+    yield f"  bytes     {status.offset:,} of {status.size:,} read" + (
+        ", last line not complete" if status.partial else ""
+    )
+    counts = (status.lines_read, status.lines_skipped, status.lines_rejected)
+    yield "  lines     {:,} read, {:,} skipped, {:,} rejected".format(*counts)
     yield from _steps(view)
     if account is None:
         return
@@ -38,7 +41,12 @@ def _steps(view: RunView) -> Iterator[str]:
     for session in view.sessions:
         yield f"  session   {session.number + 1}: from step {session.first_step:g} ({clean(session.reason)})"
     facts = view.facts.train
-    known = {"total steps": facts.total_steps, "warm-up": facts.warmup_steps, "clip": facts.clip_norm, "peak lr": facts.lr_max}
+    known = {
+        "total steps": facts.total_steps,
+        "warm-up": facts.warmup_steps,
+        "clip": facts.clip_norm,
+        "peak lr": facts.lr_max,
+    }
     told = [f"{name} {value:g}" for name, value in known.items() if value is not None]
     if told:
         yield f"  facts     {', '.join(told)}"

@@ -8,12 +8,15 @@ from gradtop.config import Settings
 from gradtop.errors import SourceError
 from gradtop.run import RunView
 from gradtop.snapshot import Snapshot
-from gradtop.sources import Source, open_source
-from gradtop.sources.discover import Found, discover
+from gradtop.sources import Source
+from gradtop.sources.discover import Found, Search
+from gradtop.sources.file import open_source
 from gradtop.workspace import Candidate, Watched
 
 POLL_S = 0.05
 """Seconds of reading in one poll while a front end waits for it."""
+LOOK_SHARE = 50
+"""A search that takes long is repeated after this many times as long."""
 OPEN_RUNS = 64
 """Runs kept open at the same time; older ones are listed, and opened when they are selected."""
 
@@ -31,12 +34,12 @@ class Monitor:
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Watch `paths`, and `sources` that are open already (standard input, a replay); keep `open_runs` of them open."""
-        self._paths = tuple(paths)
+        """Watch `paths`, and `sources` that are open already (standard input, a replay); keep `open_runs` open."""
+        self._search = Search(paths) if paths else None
         self._settings = settings
         self._open_runs = open_runs
         self._now, self._monotonic = now, monotonic
-        self._searched_at: float | None = None
+        self._look_at = 0.0
         self._found: Found | None = None
         self._runs: dict[str, Watched] = {}
         self._selected: str | None = None
@@ -56,18 +59,20 @@ class Monitor:
 
     def poll(self) -> Snapshot:
         """One bounded step: search when it is due, read for about `POLL_S`, and say how things stand."""
-        self._search()
+        self._look()
         order = self._in_order()
         self._backlog = self._read(order)
         self._forget(order)
         return self._snapshot(order)
 
-    def _search(self) -> None:
+    def _look(self) -> None:
+        """Search again when it is due: the longer a search takes, the less often."""
         at = self._monotonic()
-        if not self._paths or (self._searched_at is not None and at - self._searched_at < self._settings.discover_s):
+        if self._search is None or at < self._look_at:
             return
-        self._searched_at = at
-        self._found = discover(self._paths)
+        self._found = self._search.look()
+        took = self._monotonic() - at
+        self._look_at = at + max(self._settings.discover_s, LOOK_SHARE * took) if self._found.complete else at
         for candidate in self._found.candidates:
             known = self._runs.get(str(candidate.path))
             if known is None:
@@ -97,7 +102,7 @@ class Monitor:
                     break
             if self._monotonic() >= deadline:
                 return backlog or not all(run.caught_up for run in order[: self._open_runs])
-        return backlog
+        return backlog or (self._found is not None and not self._found.complete)
 
     def _forget(self, order: Sequence[Watched]) -> None:
         """Close runs that are neither among the newest nor selected."""
@@ -111,7 +116,7 @@ class Monitor:
             now=now,
             runs=tuple(run.snapshot(now, monotonic) for run in order),
             notes=self._found.notes if self._found is not None else (),
-            searching=bool(self._paths) and self._searched_at is None,
+            searching=self._found is not None and not self._found.complete,
         )
 
     def finish(self) -> Snapshot:

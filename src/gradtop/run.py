@@ -68,7 +68,7 @@ class Run:
         self._dropped: set[str] = set()
 
     def apply(self, record: Record) -> Iterator[Observation | RunFacts | Event | End]:
-        """Take one record in; yield what the rules should see of it, in order. Facts are yielded with all that is known."""
+        """Take one record in; yield what the rules should see of it, in order. Facts come with all that is known."""
         match record:
             case Rows():
                 yield from self._apply_rows(record)

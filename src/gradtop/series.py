@@ -66,7 +66,7 @@ def _wide_enough(held: np.dtype[np.generic], added: Array) -> np.dtype[np.generi
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What `check` reports of one metric. `count` has finite and non-finite values; `low` and `high` are of the finite ones."""
+    """What `check` reports of one metric. `count` is of all values, `low` and `high` are of the finite ones."""
 
     count: int = 0
     first: float = math.nan
@@ -79,7 +79,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One session of a series: values `start` to `stop`; those at steps from `ghost_from` on were repeated by a later session."""
+    """One session of a series: values `start` to `stop`; a later session repeated the steps from `ghost_from` on."""
 
     start: int
     stop: int
@@ -143,9 +143,7 @@ class Series:
             last = self._segments[-1]
             self._segments[-1] = Segment(last.start, stop, session, last.ghost_from)
             return
-        self._segments = [
-            Segment(s.start, s.stop, s.session, min(s.ghost_from, first_step)) for s in self._segments
-        ]
+        self._segments = [Segment(s.start, s.stop, s.session, min(s.ghost_from, first_step)) for s in self._segments]
         self._segments.append(Segment(start, stop, session))
 
     def view(self) -> "SeriesView":
@@ -208,7 +206,7 @@ class SeriesView:
     def nearest_step(self, step: float) -> float | None:
         """The step of the value nearest to `step`, ghosts left out."""
         best: float | None = None
-        for segment, steps in self._live():
+        for _, steps in self._live():
             if not len(steps):
                 continue
             i = int(np.searchsorted(steps, step))
@@ -228,7 +226,8 @@ class SeriesView:
     def envelope(self, columns: int, first_step: float | None = None, last_step: float | None = None) -> Envelope:
         """The series between two steps (default: all of it) as `columns` pixel columns.
 
-        Column `k` holds the steps from `first + k * span / columns` up to the next column's; the last step is in the last.
+        Column `k` holds the steps from `first + k * span / columns` up to the next column's; the last step is in the
+        last column.
         """
         first = first_step if first_step is not None else (self.first_step or 0.0)
         newest = max((float(steps[-1]) for _, steps in self._live() if len(steps)), default=first)

@@ -3,11 +3,14 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gradtop.finding import Finding
-from gradtop.run import RunView
 from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement
+
+if TYPE_CHECKING:  # a screen is painted before numpy is there
+    from gradtop.run import RunView
 
 
 class RunState(StrEnum):
@@ -35,7 +38,7 @@ class RunSnapshot:
     state: RunState
     read: float
     """Part of its files that has been read, 0 to 1."""
-    view: RunView
+    view: "RunView"
     findings: tuple[Finding, ...]
     """Active and recovered, worst and newest first."""
     judgement: Judgement

@@ -43,10 +43,12 @@ def test_the_head_is_there_at_once_and_the_rest_by_its_own_times(tmp_path: Path)
 def test_the_status_is_that_of_a_growing_file(tmp_path: Path) -> None:
     clock = Clock()
     replay = Replay(write_recording(tmp_path / "r.jsonl", 200), 1.0, clock, clock)
-    assert replay.status.modified is None
+    before = replay.status
     replay.read()
-    assert replay.status.modified == 5.0
-    assert replay.status.size == replay.status.offset > 0
+    after = replay.status
+    assert (before.modified, before.size) == (None, 0)
+    assert (after.modified, after.size > 0) == (5.0, True)
+    assert after.size == after.offset
 
 
 def test_the_bundled_run_is_small_and_has_layers() -> None:

@@ -1,10 +1,11 @@
 """Bytes to records: a source is one file (or stream) of a run, read in bounded portions and followed."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from gradtop.record import Record
+from gradtop.sources.reader import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,22 @@ class Source(Protocol):
         """The next portion: at most about 256 KiB of input, never blocking on a regular file."""
         ...
 
-    def close(self) -> None:
-        """Let go of the file."""
+    @property
+    def account(self) -> Account:
+        """How the lines so far were understood."""
         ...
+
+    def finish(self) -> Batch:
+        """What is still held back, when nobody will write any more: the last line without its end included."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file; the next read goes on where this one stopped."""
+        ...
+
+
+def open_source(path: Path) -> Source:
+    """A source that follows the file at `path`, which need not exist yet, and tells by its content how to read it."""
+    from gradtop.sources.file import FileSource
+
+    return FileSource(path)

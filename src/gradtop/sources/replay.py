@@ -48,7 +48,12 @@ class Replay:
         """A file that has just what has been released."""
         offset = sum(len(line) + 1 for line in self._lines[: self._released])
         return SourceStatus(
-            self._path, self._reader.format, size=offset, offset=offset, modified=self._released_at, lines_read=self._released
+            self._path,
+            self._reader.format,
+            size=offset,
+            offset=offset,
+            modified=self._released_at,
+            lines_read=self._released,
         )
 
     def read(self) -> Batch:

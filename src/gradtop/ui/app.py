@@ -119,7 +119,8 @@ class GradtopApp(App[None]):
         # Textual leaves the screen blank after `fg`.
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh(layout=True))
         if not self.is_headless:
-            self._feed.start()
+            # After the first picture: what polls is imported by then.
+            self.call_after_refresh(self._feed.start)
 
     def on_unmount(self) -> None:
         """Poll no more."""

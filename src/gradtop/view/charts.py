@@ -4,16 +4,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gradtop import units
 from gradtop.clean import clean
 from gradtop.finding import Finding, Severity
 from gradtop.plot import Columns, Mark, grown_end
 from gradtop.plot.picture import ACT, NOTICE, RESUME, WATCH
-from gradtop.run import RunView
-from gradtop.series import SeriesView
 from gradtop.snapshot import RunSnapshot, RunState
+
+if TYPE_CHECKING:
+    from gradtop.run import RunView
+    from gradtop.series import SeriesView
 
 MAX_MARKS = 500
 """Findings marked on an axis; the newest ones."""
@@ -100,7 +102,7 @@ def charts(run: RunSnapshot | None, most: int) -> tuple[Chart, ...]:
     return tuple(_chart(kind, run.view, first, last, marks) for kind in _kinds(run.view, most))
 
 
-def _kinds(view: RunView, most: int) -> list[_Kind]:
+def _kinds(view: "RunView", most: int) -> list[_Kind]:
     known = [kind for kind in _KNOWN if len(view.series.get(kind.name, ()))]
     names = {kind.name for kind in known}
     others = (name for name, s in view.series.items() if name not in names | _NOT_DRAWN and "/" not in name and len(s))
@@ -113,7 +115,7 @@ def _range(run: RunSnapshot) -> tuple[float, float]:
     return first, grown_end(first, last) if growing else last
 
 
-def _chart(kind: _Kind, view: RunView, first: float, last: float, marks: tuple[Mark, ...]) -> Chart:
+def _chart(kind: _Kind, view: "RunView", first: float, last: float, marks: tuple[Mark, ...]) -> Chart:
     series = view.series[kind.name]
     newest = series.stats.last
     return Chart(
@@ -132,7 +134,7 @@ def _chart(kind: _Kind, view: RunView, first: float, last: float, marks: tuple[M
     )
 
 
-def _note(kind: _Kind, series: SeriesView, view: RunView) -> str:
+def _note(kind: _Kind, series: "SeriesView", view: "RunView") -> str:
     stats = series.stats
     lost = stats.nan + stats.inf
     if lost:
@@ -146,7 +148,7 @@ def _note(kind: _Kind, series: SeriesView, view: RunView) -> str:
     return ""
 
 
-def _marks(findings: Sequence[Finding], view: RunView) -> tuple[Mark, ...]:
+def _marks(findings: Sequence[Finding], view: "RunView") -> tuple[Mark, ...]:
     inks = {Severity.NOTICE: NOTICE, Severity.WATCH: WATCH, Severity.INTERVENE: ACT}
     newest = sorted(findings, key=lambda f: f.first_step)[-MAX_MARKS:]
     resumes = [Mark(session.first_step, RESUME) for session in view.sessions[1:][-MAX_MARKS:]]

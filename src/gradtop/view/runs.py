@@ -1,14 +1,17 @@
 """The list of runs: one row each, made when it is looked at."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gradtop import units
 from gradtop.clean import clean
 from gradtop.plot import sparkline
-from gradtop.run import RunView
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.view.banner import TONES
 from gradtop.view.header import STATE_GLYPHS, state_ink
+
+if TYPE_CHECKING:
+    from gradtop.run import RunView
 
 SPARK_CELLS = 12
 """Width of a sparkline."""
@@ -79,7 +82,7 @@ class RunsView:
             age=self._age(run),
         )
 
-    def _metric(self, view: RunView, name: str) -> tuple[str, str]:
+    def _metric(self, view: "RunView", name: str) -> tuple[str, str]:
         series = view.series.get(name)
         if series is None or not len(series):
             return "", ""
