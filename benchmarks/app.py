@@ -3,7 +3,7 @@
     python benchmarks/app.py [--file LOG] [--seconds 20]
 
 Every figure is taken from a real pseudo-terminal of 200x50. "first paint" is the first frame, "something true" the
-first frame with a verdict or a reading progress in it. The live part appends rows to a JSONL file while the app watches it.
+first frame with a verdict or a reading progress in it. The live part appends rows to a file that the app watches.
 """
 
 import fcntl

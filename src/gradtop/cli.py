@@ -37,7 +37,7 @@ class PathsOrCommand(click.Group):
         formatter.write_usage(ctx.command_path, "[OPTIONS] [PATH ...]  |  COMMAND [ARGS ...]")
 
 
-_paths = click.argument("paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[PATH ...]")
+_paths = click.argument("paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True, readable=False), metavar="[PATH ...]")
 _grad_floor = click.option(
     "--grad-floor",
     type=click.FloatRange(min=0, min_open=True),
@@ -118,7 +118,7 @@ def check(paths: tuple[Path, ...], grad_floor: float | None, as_json: bool, foll
 
 
 @cli.command()
-@click.argument("path", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("path", type=click.Path(path_type=Path, allow_dash=True, readable=False))
 def explain(path: Path) -> None:
     """Show how gradtop understood a file: format, names, units, and the lines it did not read.
 

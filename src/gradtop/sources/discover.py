@@ -1,0 +1,245 @@
+"""Directories to runs: candidates by name, then by content, the newest first.
+
+A search is bounded and remembers what it has looked into, so that a directory with thousands of runs opens as fast as
+one with three, and looking again costs little.
+"""
+
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradtop.record import Rows
+from gradtop.sources.intake import READERS
+from gradtop.sources.kind import HEAD_BYTES, Kind, recognise
+from gradtop.sources.reader import Line, Reader
+from gradtop.sources.walk import MAX_DEPTH, MAX_ENTRIES, Entry, Listing, Seen, walk
+
+LOOK_S = 0.15
+"""Seconds of looking into files in one look; what is left is looked into in the next one."""
+WALK_S = 2.0
+"""Seconds after which directories are listed again although not every file has been looked into."""
+TEXT_ROWS = 2
+"""Rows with a metric that make a text file a training log: prose may hold one by chance."""
+LAST_BYTES = 4096
+"""Bytes at the end of a text file that are tried first: a training log has rows there."""
+REGROWN = 16
+"""A file without metrics is looked into again when it has changed by this part of its size."""
+LOOKED_FOR = "metric rows in *.jsonl, *.csv, *.json lines, *.log, *.out, *.err and *.txt"
+
+_PLAIN = frozenset(("step", "epoch", "time", "total_steps", "samples", "tokens", "row"))
+"""Names that count or date rows: they alone are no metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file that is, or will be, a run."""
+
+    path: Path
+    name: str
+    """What to call it: its directory where that holds no other run, else the file. Foreign text."""
+    root: Path
+    """The path that was given."""
+    format: str
+    modified: float
+    """Unix seconds of its last change; infinite for a given file that is not there yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one look gave."""
+
+    candidates: tuple[Candidate, ...] = ()
+    """Newest first."""
+    notes: tuple[str, ...] = ()
+    """For the user: where was looked for what, and what was seen and is not read. Holds foreign names."""
+    complete: bool = True
+    """Everything that was found has been looked into."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a file showed when it was looked into."""
+
+    entry: Entry
+    kind: Kind | None
+    """A format with metrics, or a kind that is not read; None where there is no metric (yet)."""
+
+    def holds_for(self, entry: Entry) -> bool:
+        """It would show the same now."""
+        if self.entry.signature == entry.signature:
+            return True
+        if self.entry.inode != entry.inode or entry.size < self.entry.size:
+            return False
+        grown = entry.size - self.entry.size
+        return self.kind is not None or (entry.size > HEAD_BYTES and grown * REGROWN < self.entry.size)
+
+
+class Search:
+    """Looks for runs under some paths, again and again."""
+
+    def __init__(self, paths: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> None:
+        """Search `paths`: directories, and files that are runs by being named; `clock` is seconds from any origin."""
+        self._paths = tuple(paths)
+        self._clock = clock
+        self._listing = Listing()
+        self._walked_at = -math.inf
+        self._left: list[Entry] = []
+        self._looks: dict[Path, _Look] = {}
+
+    def look(self) -> Found:
+        """Search for about `LOOK_S` beside the listing of directories; the newest files are looked into first."""
+        folders = [path for path in self._paths if path.is_dir()]
+        started = self._clock()
+        if not self._left or started - self._walked_at > WALK_S:
+            self._walk(folders)
+        self._probe(self._clock() + LOOK_S)
+        held = [c for path in self._paths if path not in folders and (c := _given(path)) is not None]
+        candidates = _named(list(self._candidates()))
+        paths = {candidate.path for candidate in held}
+        merged = [*held, *(candidate for candidate in candidates if candidate.path not in paths)]
+        merged.sort(key=lambda candidate: candidate.modified, reverse=True)
+        return Found(tuple(merged), tuple(self._notes(folders, bool(candidates))), not self._left)
+
+    def _walk(self, folders: Sequence[Path]) -> None:
+        self._listing, self._walked_at = walk(folders), self._clock()
+        entries = self._listing.newest_first()
+        old = self._looks
+        self._looks = {e.path: look for e in entries if (look := old.get(e.path)) is not None and look.holds_for(e)}
+        self._left = [entry for entry in reversed(entries) if entry.path not in self._looks]
+
+    def _probe(self, deadline: float) -> None:
+        """Look into what is left until the time is up, into one file at the least."""
+        while self._left:
+            entry = self._left.pop()
+            self._looks[entry.path] = _Look(entry, probe(entry.path, entry.size))
+            if self._clock() > deadline:
+                return
+
+    def _candidates(self) -> Iterator[Candidate]:
+        for entry in self._listing.files.values():
+            look = self._looks.get(entry.path)
+            if look is not None and look.kind is not None and look.kind.readable:
+                yield Candidate(entry.path, entry.path.name, entry.root, look.kind.format, entry.modified)
+
+    def _notes(self, folders: Sequence[Path], found: bool) -> Iterator[str]:
+        yield from (f"{path} is not there yet: waiting for it" for path in self._paths if not path.exists())
+        if not folders:
+            return
+        entries = f"the first {MAX_ENTRIES:,} entries" if self._listing.cut else f"{self._listing.entries:,} entries"
+        where = ", ".join(str(folder.absolute()) for folder in folders)
+        yield f"looked in {where}, {MAX_DEPTH} levels deep, {entries}"
+        if self._listing.cut:
+            yield "there are more: name a directory closer to the run"
+        if not found:
+            yield f"looked for {LOOKED_FOR}; waiting for a run to appear"
+        yield from _seen_notes(self._unread())
+        quiet = [path for path, look in self._looks.items() if look.kind is None]
+        if quiet and not found:
+            yield f"no metric so far in {len(quiet):,} files that are named like logs, e.g. {quiet[0]}"
+        yield from (f"cannot be listed: {reason}" for reason in self._listing.closed[:3])
+
+    def _unread(self) -> Seen:
+        seen = Seen(self._listing.unread.counts.copy(), dict(self._listing.unread.examples))
+        for path, look in self._looks.items():
+            if look.kind is not None and not look.kind.readable:
+                seen.add(look.kind.name, path)
+        return seen
+
+
+def discover(paths: Sequence[Path]) -> Found:
+    """Search once, until everything has been looked into."""
+    search = Search(paths)
+    found = search.look()
+    while not found.complete:
+        found = search.look()
+    return found
+
+
+def probe(path: Path, size: int) -> Kind | None:
+    """What a file is, if it has metrics or is of a kind with a name; None where there is no metric (yet).
+
+    Reads at most `HEAD_BYTES` from each end, and stops at the first rows.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return _looked_into(path.name, fd, size)
+        finally:
+            os.close(fd)
+    except OSError:
+        return None
+
+
+def _looked_into(name: str, fd: int, size: int) -> Kind | None:
+    head = os.pread(fd, HEAD_BYTES, 0)
+    kind = recognise(name, head, ended=size <= HEAD_BYTES)
+    if not kind.readable:
+        # A document may be a configuration: there are many of them beside a run, and none is missed.
+        return kind if kind.format == "unread" and not kind.name.startswith("one JSON") else None
+    if kind.format == "gradtop":
+        return kind
+    needed = TEXT_ROWS if kind.format == "text" else 1
+    return kind if any(_rows(READERS[kind.format](), part) >= needed for part in _parts(kind, fd, size, head)) else None
+
+
+def _parts(kind: Kind, fd: int, size: int, head: bytes) -> Iterator[list[Line]]:
+    """The parts of a file that are tried in turn, as whole lines."""
+    if kind.format != "text":
+        yield _lines(head, size)
+        return
+    if size > LAST_BYTES:
+        yield _lines(os.pread(fd, LAST_BYTES, size - LAST_BYTES), LAST_BYTES)[1:]
+    yield _lines(head, size)
+    if size > HEAD_BYTES:
+        start = max(HEAD_BYTES, size - HEAD_BYTES)
+        yield _lines(os.pread(fd, size - start, start), size)[1:]
+
+
+def _lines(data: bytes, size: int) -> list[Line]:
+    """Lines, the last one too where it is the end of the file."""
+    pieces = data.split(b"\n")
+    whole = pieces if len(data) >= size else pieces[:-1] or pieces
+    return [Line(number, piece.removesuffix(b"\r")) for number, piece in enumerate(whole, 1)]
+
+
+def _rows(reader: Reader, lines: list[Line]) -> int:
+    """Rows with a metric."""
+    records = [*reader.feed(lines), *reader.finish()]
+    metrics = {use.canonical for use in reader.account.names.values() if use.known} - _PLAIN
+    return sum(len(record) for record in records if isinstance(record, Rows)) if metrics else 0
+
+
+def _given(path: Path) -> Candidate | None:
+    """A file that was named is a run, whatever is in it; None while a directory may still appear there."""
+    try:
+        modified = path.stat().st_mtime
+    except OSError:
+        if not path.suffix:
+            return None
+        modified = math.inf
+    return Candidate(path, path.name, path, "unknown", modified)
+
+
+def _seen_notes(seen: Seen) -> Iterator[str]:
+    for name, count in seen.counts.most_common():
+        yield f"seen and not read: {count:,} × {name}, e.g. {seen.examples[name]}"
+
+
+def _named(found: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates with names that tell them apart: as little of their paths as does it."""
+    siblings = Counter(candidate.path.parent for candidate in found)
+    alone = {c.path: siblings[c.path.parent] == 1 for c in found}
+    names = {c.path: (c.path.parent.absolute().name if alone[c.path] else "") or c.path.name for c in found}
+    shared = Counter(names.values())
+    named = []
+    for c in found:
+        name = names[c.path]
+        if shared[name] > 1:
+            relative = c.path.relative_to(c.root)
+            name = str(relative.parent if alone[c.path] and len(relative.parts) > 1 else relative)
+        named.append(Candidate(c.path, name, c.root, c.format, c.modified))
+    return named
