@@ -37,7 +37,8 @@ class PathsOrCommand(click.Group):
         formatter.write_usage(ctx.command_path, "[OPTIONS] [PATH ...]  |  COMMAND [ARGS ...]")
 
 
-_paths = click.argument("paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True, readable=False), metavar="[PATH ...]")
+_path_type = click.Path(path_type=Path, allow_dash=True, readable=False)
+_paths = click.argument("paths", nargs=-1, type=_path_type, metavar="[PATH ...]")
 _grad_floor = click.option(
     "--grad-floor",
     type=click.FloatRange(min=0, min_open=True),
@@ -118,7 +119,7 @@ def check(paths: tuple[Path, ...], grad_floor: float | None, as_json: bool, foll
 
 
 @cli.command()
-@click.argument("path", type=click.Path(path_type=Path, allow_dash=True, readable=False))
+@click.argument("path", type=_path_type)
 def explain(path: Path) -> None:
     """Show how gradtop understood a file: format, names, units, and the lines it did not read.
 
@@ -148,9 +149,10 @@ def demo(speed: float, ascii_only: bool) -> None:
     Example: gradtop demo --speed 10
     """
     if not _is_terminal(()):
-        from gradtop.wiring import watch_demo
+        from gradtop.sources.replay import recorded_run
+        from gradtop.wiring import read_paths
 
-        _print(watch_demo(speed=1e9).monitor.poll(), as_json=False)
+        _print(read_paths((recorded_run(),), Limits()).to_end(), as_json=False)
         return
 
     def make() -> "Watching":

@@ -15,7 +15,7 @@ from pathlib import Path
 from gradtop.record import Rows
 from gradtop.sources.intake import READERS
 from gradtop.sources.kind import HEAD_BYTES, Kind, recognise
-from gradtop.sources.reader import Line, Reader
+from gradtop.sources.reader import Line
 from gradtop.sources.walk import MAX_DEPTH, MAX_ENTRIES, Entry, Listing, Seen, walk
 
 LOOK_S = 0.15
@@ -24,8 +24,10 @@ WALK_S = 2.0
 """Seconds after which directories are listed again although not every file has been looked into."""
 TEXT_ROWS = 2
 """Rows with a metric that make a text file a training log: prose may hold one by chance."""
-LAST_BYTES = 4096
-"""Bytes at the end of a text file that are tried first: a training log has rows there."""
+END_BYTES = 16 * 1024
+"""Bytes of each end of a text file that are searched for rows; the last ones first, as a training log ends in rows."""
+TRIED_LINES = 16
+"""Lines read at a time: most logs that have rows show them in the first few."""
 REGROWN = 16
 """A file without metrics is looked into again when it has changed by this part of its size."""
 LOOKED_FOR = "metric rows in *.jsonl, *.csv, *.json lines, *.log, *.out, *.err and *.txt"
@@ -75,7 +77,7 @@ class _Look:
         if self.entry.inode != entry.inode or entry.size < self.entry.size:
             return False
         grown = entry.size - self.entry.size
-        return self.kind is not None or (entry.size > HEAD_BYTES and grown * REGROWN < self.entry.size)
+        return self.kind is not None or (entry.size > END_BYTES and grown * REGROWN < self.entry.size)
 
 
 class Search:
@@ -162,7 +164,7 @@ def discover(paths: Sequence[Path]) -> Found:
 def probe(path: Path, size: int) -> Kind | None:
     """What a file is, if it has metrics or is of a kind with a name; None where there is no metric (yet).
 
-    Reads at most `HEAD_BYTES` from each end, and stops at the first rows.
+    Reads a bounded part of each end, and stops at the first rows.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -182,35 +184,32 @@ def _looked_into(name: str, fd: int, size: int) -> Kind | None:
         return kind if kind.format == "unread" and not kind.name.startswith("one JSON") else None
     if kind.format == "gradtop":
         return kind
-    needed = TEXT_ROWS if kind.format == "text" else 1
-    return kind if any(_rows(READERS[kind.format](), part) >= needed for part in _parts(kind, fd, size, head)) else None
-
-
-def _parts(kind: Kind, fd: int, size: int, head: bytes) -> Iterator[list[Line]]:
-    """The parts of a file that are tried in turn, as whole lines."""
     if kind.format != "text":
-        yield _lines(head, size)
-        return
-    if size > LAST_BYTES:
-        yield _lines(os.pread(fd, LAST_BYTES, size - LAST_BYTES), LAST_BYTES)[1:]
-    yield _lines(head, size)
-    if size > HEAD_BYTES:
-        start = max(HEAD_BYTES, size - HEAD_BYTES)
-        yield _lines(os.pread(fd, size - start, start), size)[1:]
+        return kind if _has_rows(kind, _lines(head, size), 1) else None
+    start = max(0, size - END_BYTES)
+    # The first line of the end may be a piece.
+    last = _lines(os.pread(fd, END_BYTES, start), END_BYTES)[1 if start else 0 :]
+    first = _lines(head[: min(END_BYTES, start)], size)
+    return kind if any(_has_rows(kind, lines, TEXT_ROWS) for lines in (last, first)) else None
 
 
 def _lines(data: bytes, size: int) -> list[Line]:
-    """Lines, the last one too where it is the end of the file."""
+    """Lines, the last one too where the data go to the end of the file."""
     pieces = data.split(b"\n")
     whole = pieces if len(data) >= size else pieces[:-1] or pieces
     return [Line(number, piece.removesuffix(b"\r")) for number, piece in enumerate(whole, 1)]
 
 
-def _rows(reader: Reader, lines: list[Line]) -> int:
-    """Rows with a metric."""
-    records = [*reader.feed(lines), *reader.finish()]
-    metrics = {use.canonical for use in reader.account.names.values() if use.known} - _PLAIN
-    return sum(len(record) for record in records if isinstance(record, Rows)) if metrics else 0
+def _has_rows(kind: Kind, lines: list[Line], needed: int) -> bool:
+    """The lines hold as many rows, and a metric."""
+    reader = READERS[kind.format]()
+    found = 0
+    for start in range(0, len(lines) + 1, TRIED_LINES):
+        records = reader.feed(lines[start : start + TRIED_LINES]) if start < len(lines) else reader.finish()
+        found += sum(len(record) for record in records if isinstance(record, Rows))
+        if found >= needed and {use.canonical for use in reader.account.names.values() if use.known} - _PLAIN:
+            return True
+    return False
 
 
 def _given(path: Path) -> Candidate | None:

@@ -85,7 +85,7 @@ class Watch:
             self._folders.add(folder)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait at most `timeout_s`; True when something changed before that, or is so likely to that it is to be read."""
+        """Wait at most `timeout_s`; True when something changed before that, or changes all the time."""
         deadline = time.monotonic() + timeout_s
         rest = min(deadline, self._woken_at + MIN_GAP_S) - time.monotonic()
         if rest > 0:
