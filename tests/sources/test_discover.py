@@ -179,7 +179,12 @@ def test_looking_again_reads_no_file_twice(tmp_path: Path, monkeypatch: pytest.M
     search.look()
     opened: list[str] = []
     real = os.open
-    monkeypatch.setattr(os, "open", lambda path, *a: opened.append(str(path)) or real(path, *a))
+
+    def recorded(path: Path, flags: int) -> int:
+        opened.append(str(path))
+        return real(path, flags)
+
+    monkeypatch.setattr(os, "open", recorded)
     put(path, TEXT * 2, age=-5)
     found = search.look()
     assert opened == []
@@ -203,13 +208,15 @@ def test_a_look_is_bounded_in_time_and_finds_the_newest_first(tmp_path: Path) ->
         put(tmp_path / f"run{i}" / "train.log", TEXT, age=i)
     ticks = count()
     search = Search([tmp_path], lambda: next(ticks) * 0.05)
-    found = search.look()
-    assert not found.complete
-    assert 1 <= len(found.candidates) < 10
-    assert found.candidates[0].name == "run0"
-    while not found.complete:
-        found = search.look()
-    assert len(found.candidates) == 40
+    first = search.look()
+    assert not first.complete
+    assert 1 <= len(first.candidates) < 10
+    assert first.candidates[0].name == "run0"
+    looks = [first]
+    while not looks[-1].complete:
+        looks.append(search.look())
+    assert len(looks) > 3
+    assert len(looks[-1].candidates) == 40
 
 
 def test_two_thousand_runs_open_like_three(tmp_path: Path) -> None:

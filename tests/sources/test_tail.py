@@ -1,64 +1,18 @@
 """Following one path through everything that writers, rotation and rewrites do to it. Real files throughout."""
 
 import os
-import random
 import shutil
-import time
-import tracemalloc
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from following import Follower, append
 
-from gradtop.sources.reader import Line
-from gradtop.sources.tail import CHUNK_BYTES, MAX_LINE_BYTES, RECHECK_S, LineDecoder, Portion, Tail
-
-
-@dataclass
-class Follower:
-    """A tail with its decoder, used as a source uses them: lines, and what happened in between."""
-
-    path: Path
-    now: float = 0.0
-    limit: int = CHUNK_BYTES
-    said: list[str] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.tail = Tail(self.path, lambda: self.now)
-        self.decoder = LineDecoder()
-
-    def look(self) -> Portion:
-        portion = self.tail.read(self.limit)
-        if portion.began:
-            self.said.append(f"<{portion.began}>")
-            self.decoder = LineDecoder()
-        self._take(self.decoder.feed(portion.data))
-        if portion.ended:
-            self._take(self.decoder.finish())
-            self.decoder = LineDecoder()
-        return portion
-
-    def _take(self, lines: list[Line]) -> None:
-        self.said += [line.data.decode() for line in lines]
-        self.numbers += [line.number for line in lines]
-
-    def poll(self) -> list[str]:
-        """Read until nothing is waiting; what was said since the last poll."""
-        before = len(self.said)
-        while self.look().more:
-            pass
-        return self.said[before:]
+from gradtop.sources.tail import CHUNK_BYTES, RECHECK_S, Portion, Tail
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "train.log"
-
-
-def append(path: Path, text: str) -> None:
-    with path.open("a") as out:
-        out.write(text)
 
 
 def test_a_partial_line_is_held_and_joined(path: Path) -> None:
@@ -156,6 +110,15 @@ def test_a_rewrite_under_a_long_common_head_is_seen_by_the_bytes_before_the_offs
     follower.poll()
     path.write_text(header + "1,2,4\n5,6,7\n")
     assert follower.poll() == ["<replaced>", header.strip(), "1,2,4", "5,6,7"]
+
+
+def test_the_bytes_before_the_offset_are_remembered_over_small_reads(path: Path) -> None:
+    path.write_text("header " * 20 + "\nloss 1.5\n")
+    follower = Follower(path)
+    follower.limit = 3
+    follower.poll()
+    path.write_text("header " * 20 + "\nloss 2.5\n")
+    assert follower.poll()[-1] == "loss 2.5"
 
 
 def test_rename_rotation_drains_the_old_file_first(path: Path) -> None:
@@ -397,219 +360,3 @@ def test_a_look_without_bytes_says_what_happened(path: Path) -> None:
     assert tail.read(0) == Portion()
     path.write_text("")
     assert tail.read(0) == Portion(began="truncated")
-
-
-# --- bytes to lines -------------------------------------------------------------------------------------------------
-
-
-def lines_of(data: bytes, size: int, soft_cr: bool = False) -> list[Line]:
-    decoder = LineDecoder(soft_cr)
-    found = [line for i in range(0, len(data), size) for line in decoder.feed(data[i : i + size])]
-    return found + decoder.finish()
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_lines_do_not_depend_on_the_portions(size: int) -> None:
-    data = "\ufeffжürich\r\n\0\0a\u2028b\x0bc\x85\n\n二 loss\r\r\nend".encode()
-    texts = ["жürich", "a\u2028b\x0bc\x85", "", "二 loss\r", "end"]
-    assert lines_of(data, size) == [Line(i, text.encode()) for i, text in enumerate(texts, 1)]
-
-
-@pytest.mark.parametrize("size", [1000, 65536, 3 * MAX_LINE_BYTES])
-def test_a_long_line_is_skipped_and_counted(size: int) -> None:
-    decoder = LineDecoder()
-    data = b"a\n" + b"x" * (MAX_LINE_BYTES + 1) + b"\nb\n"
-    lines = [line for i in range(0, len(data), size) for line in decoder.feed(data[i : i + size])]
-    assert lines == [Line(1, b"a"), Line(3, b"b")]
-    assert [line.number for line in decoder.oversize] == [2]
-
-
-def test_the_longest_line_is_kept() -> None:
-    assert len(lines_of(b"x" * MAX_LINE_BYTES + b"\n", 65536)[0].data) == MAX_LINE_BYTES
-
-
-def test_an_endless_line_stays_small_and_fast() -> None:
-    decoder, chunk = LineDecoder(), b"x" * CHUNK_BYTES
-    tracemalloc.start()
-    started = time.process_time()
-    for _ in range(80):
-        assert decoder.feed(chunk) == []
-    for _ in range(20_000):
-        decoder.feed(b"y" * 100)
-    seconds, peak = time.process_time() - started, tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 4 * MAX_LINE_BYTES
-    assert seconds < 2
-    assert decoder.feed(b"\nnext\n") == [Line(2, b"next")]
-
-
-def test_a_growing_text_line_ends_at_its_last_carriage_return() -> None:
-    decoder = LineDecoder(soft_cr=True)
-    assert decoder.feed(b"\r 1%") == []
-    assert decoder.feed(b"\r 2%\r 3") == [Line(1, b"\r 1%\r 2%")]
-    assert decoder.feed(b"%\r") == []
-    assert decoder.feed(b"\ndone\n") == [Line(1, b" 3%"), Line(2, b"done")]
-
-
-def test_rows_never_end_at_a_carriage_return() -> None:
-    decoder = LineDecoder()
-    for piece in (b'{"a":"1\r', b'2\r3"', b"}"):
-        assert decoder.feed(piece) == []
-    assert decoder.feed(b"\n") == [Line(1, b'{"a":"1\r2\r3"}')]
-
-
-def test_finish_gives_the_rest_once() -> None:
-    decoder = LineDecoder()
-    decoder.feed(b"a\nb\r")
-    assert decoder.finish() == [Line(2, b"b")]
-    assert decoder.finish() == []
-    assert not decoder.partial
-
-
-# --- random programs against a model --------------------------------------------------------------------------------
-
-
-class Program:
-    """A writer that appends in pieces, rotates, replaces and deletes, and a follower that looks in between."""
-
-    def __init__(self, path: Path, seed: int) -> None:
-        self.rng = random.Random(seed)
-        self.path = path
-        self.follower = Follower(path, limit=self.rng.choice((7, 64, 1000, CHUNK_BYTES)))
-        self.written: list[str] = []
-        self.open_line = ""
-        self.serial = 0
-        self.generation = 0
-        self.known = False
-        """The follower has looked at the file that is at the path now."""
-        self.held = True
-        """The follower has it open, or will have before anything happens to it."""
-
-    def run(self, actions: int) -> None:
-        weighted = [self.write] * 8 + [self.look] * 6 + [self.rename, self.replace, self.delete, self.let_go]
-        for _ in range(actions):
-            self.rng.choice(weighted)()
-            self.follower.now += self.rng.choice((0.0, 0.1, RECHECK_S))
-        self.end_line()
-        self.follower.poll()
-
-    def write(self) -> None:
-        """Append whole lines and, often, a piece of one."""
-        for _ in range(self.rng.randrange(4)):
-            self.serial += 1
-            self.put(f"{self.serial}:{'x' * self.rng.choice((0, 3, 90))}\n")
-        if self.rng.random() < 0.5:
-            self.serial += 1
-            self.put(f"{self.serial}:half")
-
-    def put(self, text: str) -> None:
-        append(self.path, text)
-        self.open_line += text
-        *whole, self.open_line = self.open_line.split("\n")
-        self.written += whole
-
-    def end_line(self) -> None:
-        """The file is complete: what is in its last line is a line."""
-        if self.open_line:
-            self.put("\n")
-
-    def cut_off(self) -> None:
-        """No end will come for the last line; a deleted or rotated file gives it as it is."""
-        self.written += [self.open_line] if self.open_line else []
-        self.open_line = ""
-
-    def look(self) -> None:
-        self.follower.look()
-
-    def let_go(self) -> None:
-        """The next look must find the file again."""
-        if self.path.exists():
-            self.end_line()
-            self.settle()
-            self.follower.tail.close()
-            self.held = False
-
-    def begin(self) -> None:
-        """A new file under the name, with at least one line."""
-        self.serial += 1
-        self.put(f"{self.serial}:new\n")
-        self.known = False
-
-    def rename(self) -> None:
-        if self.path.exists():
-            self.settle(held=False)
-            self.generation += 1
-            os.rename(self.path, self.path.with_name(f"train.log.{self.generation}"))
-            self.cut_off()
-            self.begin()
-
-    def replace(self) -> None:
-        if self.path.exists():
-            self.settle()
-            self.cut_off()
-            self.serial += 1
-            fresh = self.path.with_name("fresh")
-            fresh.write_text(f"{self.serial}:fresh\n")
-            self.written.append(f"{self.serial}:fresh")
-            os.replace(fresh, self.path)
-            self.known = False
-
-    def delete(self) -> None:
-        if self.path.exists():
-            self.settle()
-            self.cut_off()
-            self.path.unlink()
-            if self.rng.random() < 0.5:
-                self.look()
-            self.begin()
-
-    def settle(self, held: bool = True) -> None:
-        """A file that came and went between two looks cannot be read, nor can a deleted one that nobody holds."""
-        if not self.known or (held and not self.held):
-            self.follower.poll()
-            self.known = self.held = True
-
-    def lines(self) -> list[str]:
-        return [text for text in self.follower.said if not text.startswith("<")]
-
-
-def check_programs(folder: Path, seeds: range, actions: int = 60) -> None:
-    for seed in seeds:
-        place = folder / str(seed)
-        place.mkdir()
-        program = Program(place / "train.log", seed)
-        program.run(actions)
-        program.follower.tail.close()
-        assert program.lines() == program.written, f"seed {seed}"
-        shutil.rmtree(place)
-
-
-def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
-    check_programs(tmp_path, range(250))
-
-
-def test_with_truncations_no_line_is_torn_or_invented(tmp_path: Path) -> None:
-    """What is truncated between two looks is lost; what is given was written, whole, and in order."""
-    for seed in range(150):
-        rng = random.Random(seed)
-        path = tmp_path / f"{seed}.log"
-        follower = Follower(path)
-        written: list[str] = []
-        since: list[str] = []
-        for serial in range(60):
-            action = rng.random()
-            if action < 0.6:
-                written.append(f"{serial}:{'x' * rng.choice((0, 5, 80))}")
-                since.append(written[-1])
-                append(path, written[-1] + "\n")
-            elif action < 0.7:
-                path.write_text("")
-                since.clear()
-            else:
-                follower.now += 0.5
-                follower.poll()
-        follower.now += RECHECK_S
-        follower.poll()
-        got = [text for text in follower.said if not text.startswith("<")]
-        assert [text for text in written if text in set(got)] == got, f"seed {seed}"
-        assert got[len(got) - len(since) :] == since, f"seed {seed}"

@@ -49,7 +49,8 @@ class FileSource:
             records += self._intake.take(portion.data)
         if portion.ended:
             records += self._intake.finish()
-        return Batch(tuple(records), portion.more)
+        # A file of an unread kind was only looked at: what took its place is still to be read.
+        return Batch(tuple(records), portion.more or bool(portion.began))
 
     def finish(self) -> Batch:
         """What is still held back, when nobody will write any more: the last line without its end included."""

@@ -113,6 +113,10 @@ class GradtopApp(App[None]):
     def on_mount(self) -> None:
         """Begin to poll, in the terminal; a test posts its own snapshots."""
         self._loop_of_app = asyncio.get_running_loop()
+        for name, room in self._rooms.items():
+            # What is not installed is removed when it is left, and a removed screen never answers again.
+            if room is not self._overview:
+                self.install_screen(room, name)
         if self._leave_code is not None:
             self.exit(return_code=self._leave_code)
         self.set_interval(TICK_S, self._tick)

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from reading import rows_of
@@ -30,10 +31,8 @@ def pipe() -> Iterator[Pipe]:
     pipe = Pipe()
     yield pipe
     pipe.source.close()
-    try:
+    with suppress(OSError):  # the test may have closed it
         os.close(pipe.write_fd)
-    except OSError:
-        pass  # the test has closed it
 
 
 def test_an_empty_pipe_never_blocks(pipe: Pipe) -> None:
@@ -63,7 +62,7 @@ def test_the_kind_is_told_by_what_arrives(pipe: Pipe, form: str, first: str, sec
 
 
 def test_the_end_gives_the_line_that_was_held_back(pipe: Pipe) -> None:
-    pipe.put('{"step":1,"loss":0.5}\n{"step":2,"loss":0.25}')
+    pipe.put('{"step":1,"loss":0.5}\n' * 2 + '{"step":2,"loss":0.25}')
     pipe.read()
     assert pipe.source.status.partial
     os.close(pipe.write_fd)
