@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gradtop.cli import prefers_ascii
+
 HEALTHY = "".join(f"Step {i}: Loss: {8 - i * 0.1:.4f}\nStep {i}: grad_norm=0.{200 + i % 7}\n" for i in range(30))
 NAN = "".join(f"Step {i}: Loss: {'nan' if i > 10 else 3.0}\n" for i in range(40))
 
@@ -131,6 +133,33 @@ def test_a_command_does_not_pay_for_what_it_does_not_use(args: list[str], absent
     code += f"print([name for name in {absent!r} if name in sys.modules], file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], input=b"", capture_output=True, check=True, timeout=9)
     assert done.stderr.decode().strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "at", "expected"),
+    [("gradtop ", "1", "plain,check"), ("gradtop lo", "1", "file,lo"), ("gradtop check --f", "2", "plain,--follow")],
+)
+def test_the_shell_completes_commands_paths_and_options(words: str, at: str, expected: str) -> None:
+    environment = {**os.environ, "_GRADTOP_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": at}
+    command = [sys.executable, "-c", "import sys; sys.argv = ['gradtop']\nfrom gradtop.cli import main; main()"]
+    done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=9)
+    assert expected in done.stdout.decode().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, False),
+        ({"LANG": "en_US.UTF-8"}, False),
+        ({"LANG": "C"}, True),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, True),
+        ({"LANG": "C", "LC_CTYPE": "de_DE.utf8"}, False),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "POSIX"}, True),
+        ({"LANG": "de_DE.ISO-8859-1"}, True),
+    ],
+)
+def test_a_locale_without_utf8_is_drawn_in_ascii(environ: dict[str, str], expected: bool) -> None:
+    assert prefers_ascii(environ) is expected
 
 
 def test_the_package_runs_without_torch_in_sight() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from gradtop import __version__
 from gradtop.config import Limits
@@ -28,9 +29,13 @@ class PathsOrCommand(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command in front of paths and of the app's own options."""
-        if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h", "--version")):
-            args = [DEFAULT_COMMAND, *args]
-        return super().parse_args(ctx, args)
+        own = args and (args[0] in self.commands or args[0] in ("--help", "-h", "--version"))
+        completing = ctx.resilient_parsing and not args
+        return super().parse_args(ctx, args if own or completing else [DEFAULT_COMMAND, *args])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """A first word is a command or a path."""
+        return [*super().shell_complete(ctx, incomplete), CompletionItem(incomplete, type="file")]
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Show the paths, not the hidden command."""
