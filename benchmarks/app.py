@@ -22,6 +22,7 @@ import termios
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import click
@@ -69,7 +70,7 @@ class Terminal:
             if select.select([self.fd], [], [], left)[0]:
                 self.output += os.read(self.fd, 65536)
 
-    def until(self, wanted: Callable[[bytes], bool], limit_s: float = 30.0) -> float:
+    def until(self, wanted: Callable[[bytes], object], limit_s: float = 30.0) -> float:
         """Seconds from the start until its output satisfies `wanted`."""
         while time.perf_counter() - self.started < limit_s:
             self.pump(0.002)
@@ -87,7 +88,7 @@ class Terminal:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def first_paint(command: Sequence[str], wanted: Callable[[bytes], bool], repeats: int) -> float:
+def first_paint(command: Sequence[str], wanted: Callable[[bytes], object], repeats: int) -> float:
     """Median seconds from start to a frame that satisfies `wanted`."""
     taken = []
     for _ in range(repeats):
@@ -133,6 +134,31 @@ def measured(name: str, command: Sequence[str], seconds: float, feed: Callable[[
         click.echo(f"  {name:<34} {100 * used:5.1f} % of a core  {per_update}  {terminal.rss_mb():6.1f} MB")
 
 
+def contains(part: bytes, whole: bytes) -> bool:
+    """The part is in the whole."""
+    return part in whole
+
+
+def latency(path: Path, command: Sequence[str], rows: int) -> None:
+    """Print how long a new row takes from the file to the terminal; its step changes every digit on the screen."""
+    taken = []
+    steps = [int(str(digit) * length) for length in (4, 5, 6, 7) for digit in range(3, 10)][:rows]
+    with Terminal(command) as terminal:
+        terminal.until(TRUE.search)
+        terminal.pump(3.0)
+        for step in steps:
+            terminal.pump(0.4 + step % 97 / 200)
+            terminal.output.clear()
+            terminal.started = time.perf_counter()
+            with path.open("a") as file:
+                file.write(row(step))
+            digits = str(step)[:3].encode()
+            taken.append(terminal.until(partial(contains, digits)))
+    taken.sort()
+    median, worst = taken[len(taken) // 2], taken[-1]
+    click.echo(f"  row to terminal, {len(taken)} rows: median {1000 * median:.0f} ms, worst {1000 * worst:.0f} ms")
+
+
 @click.command()
 @click.option(
     "--file", "log", type=click.Path(exists=True, path_type=Path), help="A log to open; default: one made here."
@@ -153,7 +179,7 @@ def main(log: Path | None, seconds: float, repeats: int) -> None:
             ("gradtop, first paint", lambda o: b"gradtop" in o),
             ("gradtop, something true", TRUE.search),
         ):
-            took = first_paint(opened, wanted, repeats)  # type: ignore[arg-type]  # a match is as good as True
+            took = first_paint(opened, wanted, repeats)
             click.echo(f"  {name:<34} {took:6.3f} s  {took / base:4.2f}x")
         click.echo(f"running at {COLUMNS}x{LINES}")
         measured("empty Textual app, idle", empty, seconds, None, 4)
@@ -161,6 +187,7 @@ def main(log: Path | None, seconds: float, repeats: int) -> None:
         measured("gradtop, no new rows", watching, seconds, None, 4)
         for rate in (1.0, 4.0, 10.0):
             measured(f"gradtop, {rate:g} rows/s", watching, seconds, appender(live), rate)
+        latency(live, watching, 24)
 
 
 if __name__ == "__main__":
