@@ -26,9 +26,12 @@ def test_an_entry_is_complete(kind: Kind) -> None:
     assert set(kind.limits) <= fields
     assert all((kind.title, kind.meaning, kind.severity, kind.criteria, kind.causes, kind.checks, kind.reference))
     assert len({id for id, _ in kind.criteria}) == len(kind.criteria)
-    for check in kind.checks:
+    advice = (kind.advice(), *kind.forms.values())
+    assert all(each.causes and each.checks for each in advice)
+    for check in (check for each in advice for check in each.checks):
         assert set(check.fields) <= FIELDS
         assert check.filled({}) or check.fields
+        assert "{" not in check.filled({})
         assert "{" not in check.filled(dict.fromkeys(FIELDS, "1"))
 
 
@@ -58,6 +61,15 @@ def test_a_check_with_an_unknown_number_says_it_otherwise_or_nothing() -> None:
     assert check.filled({"lr": "3e-4"}) == "Lower 3e-4."
     assert check.filled({}) == "Lower it."
     assert Check("Lower {lr}.").filled({}) == ""
+    both = Check("Before {first_step}, with {lr}.", "Before {first_step}.")
+    assert both.filled({"first_step": "step 3"}) == "Before step 3."
+    assert both.filled({}) == ""
+
+
+def test_a_form_has_advice_of_its_own() -> None:
+    crashed = KINDS["crashed"]
+    assert crashed.advice("out of memory") is crashed.forms["out of memory"]
+    assert crashed.advice("an exception").checks == crashed.checks
 
 
 def test_precedence_names_each_kind_once() -> None:

@@ -1,3 +1,5 @@
+import dataclasses
+
 from gradtop.finding import Criterion, Finding, FindingState, Severity
 
 
@@ -28,3 +30,10 @@ def test_the_id_names_kind_scope_and_first_step() -> None:
 def test_severities_are_ordered_and_have_words() -> None:
     assert Severity.NOTICE < Severity.WATCH < Severity.INTERVENE
     assert [severity.word for severity in Severity] == ["notice", "watch", "intervene"]
+
+
+def test_ids_tell_apart_what_began_at_neighbouring_or_at_the_same_step() -> None:
+    first, next_, again = (
+        dataclasses.replace(finding(), first_step=step, nth=nth) for step, nth in ((1e6, 1), (1e6 + 1, 1), (1e6, 2))
+    )
+    assert len({first.id, next_.id, again.id}) == 3

@@ -41,7 +41,7 @@ def test_a_rising_line() -> None:
     assert (
         art(range(24), 20, 6)
         == """
-       │          ⢀⠤
+     25┤          ⢀⠤
      20┤        ⡠⠒⠁
      10┤     ⣀⠔⠉
        │  ⢀⠤⠊
@@ -228,3 +228,70 @@ def test_a_sparkline_shows_the_shape_and_what_is_not_finite() -> None:
     assert sparkline(sampled([1, NAN, 1, 2], 4)) == "▁✕▁█"
     assert sparkline(sampled([1, NAN, 1, 2], 4), ascii_only=True) == "_X_#"
     assert sparkline(sampled([3.0, 3.0], 4)) == "▁  ▁"
+
+
+def dipped() -> list[float]:
+    return [2e-7 if i == 20 else 1.0 + 0.8 * math.sin(i) for i in range(200)]
+
+
+def test_one_deep_dip_leaves_the_usual_range_most_of_a_log_axis() -> None:
+    scale = Scale.around(dipped(), dipped(), log=True)
+    assert scale.usual is not None
+    assert scale.low == 2e-7
+    bottom, usual = scale.pixel(2e-7, 100), scale.pixel(scale.usual[0], 100)
+    assert (bottom, scale.pixel(scale.high, 100)) == (99, 0)
+    assert 70 < usual < 85
+    assert sorted((v for v in (1e-5, 1e-3, 0.5, 1.5)), key=lambda v: scale.pixel(v, 100)) == [1.5, 0.5, 1e-3, 1e-5]
+
+
+def test_a_squeezed_part_is_dotted_and_its_end_is_named() -> None:
+    falling_with_a_dip = [2e-7 if i == 5 else 2.0 * 0.9**i for i in range(24)]
+    assert (
+        art(falling_with_a_dip, 20, 9, Frame(log=True))
+        == """
+      2┤⠑⢄
+       │  ⢱⣄
+       │  ⢸⡇⠑⢄
+    0.5┤  ⢸⡇  ⠑⢄
+       │  ⢸⡇    ⠑⢄
+    0.2┤  ⢸⡇      ⠑⢄
+       │  ⢸⡇
+   2e-7┊  ⢸⠇
+────────0─────────23"""
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [10 ** -(i / 20) for i in range(200)],  # falls over ten decades
+        [1.0] * 150 + [1e-7] * 50,  # fell and stayed there
+        [1.0, 1e-7, 1.0],  # too few to say what is usual
+        [1.0 + 0.5 * math.sin(i) for i in range(200)],
+    ],
+)
+def test_a_log_axis_is_squeezed_for_rare_values_only(values: list[float]) -> None:
+    assert Scale.around(values, values, log=True).usual is None
+
+
+def test_a_rare_spike_is_squeezed_at_the_top() -> None:
+    values = [1e6 if i == 50 else 1.0 + 0.8 * math.sin(i) for i in range(200)]
+    scale = Scale.around(values, values, log=True)
+    assert (scale.pixel(1e6, 100), scale.pixel(scale.low, 100)) == (0, 99)
+    assert 15 < scale.pixel(2.0, 100) < 30
+    assert list(scale.squeezed(10, 10)) == [0, 1]
+
+
+def test_without_a_finite_value_the_axis_names_none() -> None:
+    picture = art([NAN] * 24, 20, 5)
+    assert "┤" not in picture
+    assert "✕" in picture
+
+
+def test_a_series_of_zeros_has_no_negative_axis() -> None:
+    assert (Scale.around([0.0], [0.0]).low, Scale.around([0.0], [0.0]).high) == (0.0, 1.0)
+
+
+def test_both_ends_of_a_linear_axis_are_named() -> None:
+    scale = Scale.around([0.0], [1e-3])
+    assert {label for _, label in scale.ticks(12, 7, 4)} >= {"0", "1e-3"}

@@ -1,5 +1,6 @@
 """The documented JSON and the text report say exactly what the snapshot holds."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gradtop.config import Limits
 from gradtop.finding import Criterion, Finding, FindingState, Severity
 from gradtop.record import Rows, RunFacts, Train
 from gradtop.report import EXIT_CODES, lines, overall, report
@@ -14,6 +16,7 @@ from gradtop.run import Run
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement, Verdict
+from gradtop.wiring import read_paths
 
 DIP = Finding(
     kind="gradient_vanishing",
@@ -101,7 +104,10 @@ def test_exit_codes_are_those_of_monitoring_plugins() -> None:
 
 
 def test_the_text_shows_the_checklist_and_no_control_character() -> None:
-    text = "\n".join(lines(snapshot(run_snapshot(name="mini\x1b[2Jgpt"))))
+    shown = dataclasses.replace(
+        run_snapshot(name="mini\x1b[2Jgpt"), judgement=Judgement(Verdict.KEEP_TRAINING, "a wobble", DIP)
+    )
+    text = "\n".join(lines(snapshot(shown)))
     assert "KEEP TRAINING  minigpt: a wobble" in text
     assert "1 of 3 reasons to act" in text
     assert "○ it persists: 1 of 1 steps" in text
@@ -113,3 +119,19 @@ def test_the_text_shows_the_checklist_and_no_control_character() -> None:
 
 def test_nothing_to_judge_says_what_was_looked_for() -> None:
     assert list(lines(snapshot())) == ["UNKNOWN  nothing to judge", "  looked in logs"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("nothing to see here\n" * 3, "3 lines, none with a metric that gradtop knows"),
+        ("x" * 3_000_000 + "\n", "1 line could not be understood"),
+    ],
+    ids=["prose", "one long line"],
+)
+def test_a_file_that_gave_nothing_says_so(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "train.log"
+    path.write_text(text)
+    told = list(lines(read_paths((path,), Limits()).to_end()))
+    assert told[0] == f"UNKNOWN  train.log: Nothing read: {why}."
+    assert told[-1].endswith(f"{why}: see gradtop explain {path}")

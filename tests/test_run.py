@@ -3,7 +3,7 @@
 import math
 
 from gradtop.record import End, Event, Model, Restart, Rows, RunFacts, Train
-from gradtop.run import MAX_EVENTS, MAX_SERIES, Observation, Run, cut
+from gradtop.run import MAX_ALARMS, MAX_EVENTS, MAX_SERIES, Observation, Run, cut
 
 
 def rows(steps: list[float], **columns: list[float]) -> Rows:
@@ -70,12 +70,15 @@ def test_rows_after_the_end_mean_that_it_goes_on() -> None:
     assert run.view().end is None
 
 
-def test_events_are_bounded_and_alarms_outlive_the_rest() -> None:
+def test_events_are_bounded_the_first_alarms_and_the_newest_others() -> None:
     run = Run()
-    applied(run, Event(event="alarm", message="kept"), *(Event(event="checkpoint") for _ in range(MAX_EVENTS + 50)))
+    many = [Event(event="checkpoint", step=i) for i in range(MAX_EVENTS + 50)]
+    applied(run, Event(event="alarm", message="first"), *many, Event(event="crash", message="last"))
     events = run.view().events
-    assert len(events) == MAX_EVENTS
-    assert events[0].message == "kept"
+    assert len(events) == MAX_EVENTS + 2
+    assert (events[0].message, events[1].step, events[-1].message) == ("first", 50, "last")
+    applied(run, *(Event(event="alarm") for _ in range(MAX_ALARMS + 50)))
+    assert sum(event.event == "alarm" for event in run.view().events) == MAX_ALARMS - 1
 
 
 def test_a_flood_of_names_is_bounded_and_counted() -> None:

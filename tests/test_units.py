@@ -97,3 +97,11 @@ def test_percent_never_rounds_up_to_done(fraction: float, text: str) -> None:
 )
 def test_rate(rate: float, text: str) -> None:
     assert units.rate(rate) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.004, "0.004"), (3e-4, "3e-4"), (65536, "65,536"), (1.0, "1"), (0, "0"), (1.342e-4, "1.342e-4")],
+)
+def test_a_setting_has_no_zeros_at_its_end(value: float, text: str) -> None:
+    assert units.setting(value) == text

@@ -53,7 +53,7 @@ def test_of_the_worst_findings_the_one_that_explains_the_others_is_primary() -> 
 
 def test_too_few_rows_say_nothing() -> None:
     assert judged(rows=4).verdict is Verdict.UNKNOWN
-    assert judged(rows=0).summary == "No rows yet."
+    assert judged(rows=0).summary == "No row with a loss or a grad norm yet: nothing to judge."
     assert judged(rows=1).summary == "1 row so far: too few to judge."
     assert judged(rows=5).verdict is Verdict.KEEP_TRAINING
     assert judged(finding("loss_spike", Severity.WATCH), rows=4).verdict is Verdict.UNKNOWN
@@ -68,8 +68,8 @@ def test_what_needs_no_rows_is_said_at_once(kind: str) -> None:
 def test_while_it_is_read_nothing_is_certain() -> None:
     found = judged(finding("nonfinite", Severity.INTERVENE), loading=0.12)
     assert found.verdict is Verdict.UNKNOWN
-    assert found.summary == "Read 12% of the log; so far: nonfinite happened"
-    assert judged(loading=0.12).summary == "Read 12% of the log."
+    assert found.summary == "Still reading the log, 12% done. So far: nonfinite happened"
+    assert judged(loading=0.12).summary == "Still reading the log, 12% done."
 
 
 def test_a_healthy_run_is_one_quiet_line() -> None:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -109,8 +110,56 @@ def test_an_unknown_verdict_gives_its_reason_first() -> None:
 
 def test_a_source_that_cannot_be_read_is_named_in_the_banner() -> None:
     status = SourceStatus(Path("a.log"), "text", problem="permission denied")
-    run = run_of(sources=(status,))
+    run = run_of(view_of({"loss": [2.0]}), sources=(status,))
     assert "a.log: permission denied" in banner(Snapshot(NOW, (run,)), run).lines
+
+
+def test_a_run_without_values_says_once_why_it_has_none() -> None:
+    status = SourceStatus(Path("a.log"), "unknown", problem="there is no such file: waiting for it")
+    run = replace(run_of(sources=(status,), state=RunState.QUIET), changed_at=None)
+    shown = Snapshot(NOW, (run,), (f"{run.path} is not there yet", "b.bin: not read"), searching=False)
+    assert banner(shown, run).lines == ("Nothing to act on.",)
+    assert [entry.text for entry in waiting_for(shown, run)] == [
+        "run-1 has no values yet",
+        "a.log: there is no such file: waiting for it",
+        "b.bin: not read",
+    ]
+    assert header(shown, run, None, paused=False)[2].text == "○ waiting"
+
+
+def test_a_finished_run_has_no_share_of_its_plan_left() -> None:
+    view = view_of({"loss": [2.0] * 99}, RunFacts(train=Train(total_steps=100)))
+    parts = [part.text for part in header(Snapshot(NOW), run_of(view, state=RunState.FINISHED), None, paused=False)]
+    assert "step 99/100" in parts
+    assert not any("%" in part for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("losses", "note"),
+    [
+        ([4.0] * 100 + [3.9] * 100, "▼ 2.5% in 100 rows"),
+        ([2.0] * 30 + [2.5] * 30, "▲ 25% in 30 rows"),
+        ([2.0] * 300, "no trend in 100 rows"),
+        ([3.0] * 100 + [0.0] * 10 + [2.7] * 90, "▼ 10% in 100 rows"),
+        ([2.0, 1.0] * 50 + [2.1, 1.1] * 50, "no trend in 100 rows"),
+        ([2.0] * 39, ""),
+        ([0.0] * 300, ""),
+    ],
+)
+def test_a_loss_says_where_it_is_going(losses: list[float], note: str) -> None:
+    assert charts(run_of(view_of({"loss": losses})), 1)[0].note == note
+
+
+def test_a_chosen_value_has_no_zeros_at_its_end() -> None:
+    assert charts(run_of(view_of({"lr": [0.004]})), 1)[0].value == "0.004"
+
+
+def test_measured_counts_are_whole_numbers() -> None:
+    found = replace(finding(), evidence={"rows": 1.0, "usual": 2.0549, "line": 1560.0})
+    run = run_of(findings=(found,), judgement=Judgement(Verdict.WATCH, "", found))
+    entries = [entry.text for entry in checklist(run)]
+    assert entries[0] == "Vanishing gradient"
+    assert {"rows 1", "usual 2.055", "line 1,560"} <= set(entries)
 
 
 def test_charts_come_in_order_and_only_for_series_that_are_there() -> None:

@@ -70,11 +70,14 @@ class Finding:
     """What to check or change next, with this run's own numbers."""
     caveats: tuple[str, ...] = ()
     """What the log cannot say, where it weakens the finding."""
+    nth: int = 1
+    """Which of those with this kind, scope and first step it is: a run that goes back can fail again at a step."""
 
     @property
     def id(self) -> str:
-        """Stable within a run: names the finding in acknowledgements and jumps."""
-        return f"{self.kind}:{self.scope}:{self.first_step:g}"
+        """Unique and stable within a run: names the finding in acknowledgements and jumps."""
+        start = str(float(self.first_step)).removesuffix(".0")
+        return f"{self.kind}:{self.scope}:{start}" + (f":{self.nth}" if self.nth > 1 else "")
 
     @property
     def met(self) -> int:

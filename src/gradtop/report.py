@@ -1,20 +1,25 @@
 """Snapshot to the documented JSON (schema `gradtop.check/1`), to plain text, and to an exit code."""
 
 import math
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gradtop.clean import clean
-from gradtop.finding import Criterion, Finding, FindingState
+from gradtop.finding import Criterion, Finding, FindingState, Severity
 from gradtop.record import json_value
+from gradtop.run import RunView
 from gradtop.series import SeriesView
 from gradtop.snapshot import RunSnapshot, Snapshot
-from gradtop.units import number
-from gradtop.verdict import Verdict
+from gradtop.sources import SourceStatus
+from gradtop.units import count, number
+from gradtop.verdict import Verdict, short_spike
 
 SCHEMA = "gradtop.check/1"
 EXIT_CODES = {Verdict.KEEP_TRAINING: 0, Verdict.WATCH: 1, Verdict.INTERVENE: 2, Verdict.UNKNOWN: 3}
 """The Nagios plugin convention: OK, WARNING, CRITICAL, UNKNOWN."""
+WIDTH = 100
+"""Columns of the text report, where words allow."""
 LAYER_PREFIX = "grad_norm/"
 _BADNESS = (Verdict.KEEP_TRAINING, Verdict.UNKNOWN, Verdict.WATCH, Verdict.INTERVENE)
 _MARKS = {True: "●", False: "○", None: "?"}
@@ -48,7 +53,7 @@ def _run(run: RunSnapshot) -> dict[str, Any]:
         "metrics": {name: _metric(series) for name, series in sorted(view.series.items()) if not layer_of(name)},
         "layers": sum(1 for name in view.series if layer_of(name)),
         "verdict": run.judgement.verdict.value,
-        "summary": run.judgement.summary,
+        "summary": summary(run),
         "findings": [_finding(finding) for finding in run.findings],
         "problems": [source.problem for source in run.sources if source.problem],
     }
@@ -108,42 +113,122 @@ def lines(snapshot: Snapshot) -> Iterator[str]:
 def headline(run: RunSnapshot) -> str:
     """One line: the verdict of a run and why."""
     word = run.judgement.verdict.value.replace("_", " ").upper()
-    return f"{word}  {clean(run.name)}: {clean(run.judgement.summary)}"
+    return f"{word}  {clean(run.name)}: {clean(summary(run))}"
+
+
+def summary(run: RunSnapshot) -> str:
+    """The judgement in a sentence; of a run that gave nothing, what kept it from being read."""
+    if run.view.rows or run.judgement.verdict is not Verdict.UNKNOWN:
+        return run.judgement.summary
+    why = next((found for source in run.sources if (found := source.problem or _unread(source, 0))), "")
+    return f"Nothing read: {why}." if why else run.judgement.summary
 
 
 def _run_lines(run: RunSnapshot) -> Iterator[str]:
+    """The verdict, the numbers, what there is to act on in full, and the rest in a sentence each."""
+    yield from _wrapped(headline(run), "", "  ")
+    yield from _numbers(run)
+    primary = run.judgement.primary
+    told = primary.id if primary is not None and primary.message in run.judgement.summary else ""
+    full = [f for f in run.findings if _to_act_on(f) or f is primary]
+    for finding in sorted(full, key=lambda f: f is not primary):
+        yield from finding_lines(finding, told=finding.id == told)
+    for finding in run.findings:
+        if finding not in full and not short_spike(finding):
+            yield from _wrapped(clean(finding.message), f"  {_standing(finding)}  ", "    ")
+
+
+def _to_act_on(finding: Finding) -> bool:
+    return finding.state is FindingState.ACTIVE and finding.severity > Severity.NOTICE
+
+
+def _wrapped(text: str, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"  {label:<10} {text}"
+
+
+def _numbers(run: RunSnapshot) -> Iterator[str]:
     view = run.view
-    yield headline(run)
-    yield f"  {clean(str(run.path))}"
-    total = f" of {view.facts.train.total_steps}" if view.facts.train.total_steps else ""
-    if view.last_step is not None:
-        yield f"  {run.state.value}, steps {view.first_step:g} to {view.last_step:g}{total}, {view.rows} rows"
+    yield _labelled("path", clean(str(run.path)))
+    if view.first_step is not None and view.last_step is not None:
+        yield _labelled("state", f"{_state(run)}, {_extent(view, view.first_step, view.last_step)}")
     for name in _HEADINGS:
         if (series := view.series.get(name)) is not None:
-            yield f"  {name:<10} {_range(series)}"
+            yield _labelled(name, _range(series))
     for source in run.sources:
         if source.problem:
-            yield f"  {clean(source.problem)}"
-    for finding in run.findings:
-        yield from finding_lines(finding)
+            yield _labelled("problem", clean(source.problem))
+        if unread := _unread(source, view.rows):
+            yield _labelled("unread", f"{unread}: see gradtop explain {clean(str(source.path))}")
+
+
+def _state(run: RunSnapshot) -> str:
+    end = run.view.end
+    return "stopped" if end is not None and end.status == "aborted" else run.state.value
+
+
+def _extent(view: RunView, first: float, last: float) -> str:
+    """`steps 1 to 500 of 20,000, 500 rows`, in what the log counts."""
+    kind = next((series.x_kind for series in view.series.values()), "step")
+    total = f" of {count(view.facts.train.total_steps)}" if view.facts.train.total_steps else ""
+    rows = max((len(series) for series in view.series.values()), default=0)
+    sessions = f", {len(view.sessions):,} sessions" if len(view.sessions) > 1 else ""
+    word, steps = kind.removesuffix("s"), count(first)
+    extent = f"{word} {steps}" if first == last else f"{word}s {steps} to {count(last)}"
+    return f"{extent}{total}, {_count_of('row', rows)}{sessions}"
+
+
+def _count_of(word: str, n: int) -> str:
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
+def _unread(source: SourceStatus, rows: int) -> str:
+    """What of a source is no metric although it may have been meant as one."""
+    if source.lines_rejected:
+        return f"{_count_of('line', source.lines_rejected)} could not be understood"
+    if not rows and source.lines_skipped:
+        return f"{_count_of('line', source.lines_skipped)}, none with a metric that gradtop knows"
+    return ""
 
 
 def _range(series: SeriesView) -> str:
     stats = series.stats
-    odd = [f"{count} {word}" for count, word in ((stats.nan, "NaN"), (stats.inf, "Inf")) if count]
+    odd = [f"{count(n)} {word}" for n, word in ((stats.nan, "NaN"), (stats.inf, "Inf")) if n]
     return f"{number(stats.first)} → {number(stats.last)}" + (f", {', '.join(odd)}" if odd else "")
 
 
-def finding_lines(finding: Finding) -> Iterator[str]:
-    """A finding with its checklist, as plain text."""
-    state = "" if finding.state is FindingState.ACTIVE else ", over"
-    yield f"  {finding.severity.word.upper()}{state}: {clean(finding.message)}"
-    if finding.criteria:
-        yield f"    {finding.met} of {len(finding.criteria)} reasons to act"
-    yield from (f"    {_criterion(criterion)}" for criterion in finding.criteria)
-    yield from (f"    cause: {clean(cause)}" for cause in finding.causes[:3])
-    yield from (f"    check: {clean(check)}" for check in finding.checks[:3])
-    yield from (f"    note: {clean(caveat)}" for caveat in finding.caveats)
+def _standing(finding: Finding) -> str:
+    return finding.severity.word.upper() + ("" if finding.state is FindingState.ACTIVE else ", over")
+
+
+def finding_lines(finding: Finding, told: bool = False) -> Iterator[str]:
+    """A finding with its checklist, as plain text; with causes and next checks where there is something to act on.
+
+    Args:
+        finding: the finding.
+        told: its message stands above already.
+    """
+    kind = clean(finding.kind.replace("_", " "))
+    reasons = f": {finding.met} of {len(finding.criteria)} reasons to act" if finding.criteria else ""
+    yield f"  {_standing(finding)}  {kind}{reasons}" + ("  (● met  ○ not met  ? cannot tell)" if reasons else "")
+    if not told:
+        yield from _wrapped(clean(finding.message), "    ", "    ")
+    for criterion in finding.criteria:
+        yield from _wrapped(_criterion(criterion), "    ", "      ")
+    if _to_act_on(finding):
+        yield from _list("cause", finding.causes)
+        yield from _list("next", finding.checks)
+    yield from _list("note", finding.caveats)
+
+
+def _list(label: str, texts: Sequence[str]) -> Iterator[str]:
+    for text in texts:
+        yield from _wrapped(clean(text), f"    {label:<5}  ", " " * 11)
 
 
 def _criterion(criterion: Criterion) -> str:

@@ -1,5 +1,6 @@
 """Everything known of one training: its series, its sessions, its events and facts."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,8 +10,10 @@ import msgspec
 from gradtop.record import End, Event, Record, Restart, Rows, RunFacts
 from gradtop.series import Series, SeriesView
 
-MAX_EVENTS = 1000
-"""Events kept per run; later ones push out the oldest that is neither an alarm nor a crash."""
+MAX_ALARMS = 500
+"""Alarms and crashes kept per run: the first ones, which say what began."""
+MAX_EVENTS = 500
+"""Other events kept per run: the newest ones."""
 MAX_SERIES = 5000
 """Series kept per run; a log with more names than this is counted, not stored."""
 
@@ -58,7 +61,9 @@ class Run:
     def __init__(self) -> None:
         self._series: dict[str, Series] = {}
         self._sessions: list[Session] = []
-        self._events: list[Event] = []
+        self._alarms: list[tuple[int, Event]] = []
+        self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_EVENTS)
+        self._event_count = 0
         self._facts = RunFacts()
         self._end: End | None = None
         self._rows = 0
@@ -121,17 +126,18 @@ class Run:
         return series
 
     def _keep_event(self, event: Event) -> None:
-        self._events.append(event)
-        if len(self._events) > MAX_EVENTS:
-            spare = next((i for i, e in enumerate(self._events) if e.event not in ("alarm", "crash")), 0)
-            del self._events[spare]
+        self._event_count += 1
+        if event.event not in ("alarm", "crash"):
+            self._events.append((self._event_count, event))
+        elif len(self._alarms) < MAX_ALARMS:
+            self._alarms.append((self._event_count, event))
 
     def view(self) -> RunView:
         """The run as it is now."""
         return RunView(
             series=MappingProxyType({name: series.view() for name, series in self._series.items()}),
             sessions=tuple(self._sessions),
-            events=tuple(self._events),
+            events=tuple(event for _, event in sorted([*self._alarms, *self._events], key=lambda kept: kept[0])),
             facts=self._facts,
             end=self._end,
             rows=self._rows,

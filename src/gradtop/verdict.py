@@ -43,7 +43,7 @@ def judge(
 
     Args:
         findings: active and recovered findings of the run.
-        rows: rows observed.
+        rows: rows with a loss or a grad norm.
         ended: the run's own end, if it has one.
         loading: the part of its files that has been read, 0 to 1, while that goes on.
         facts: what the run says of itself.
@@ -52,13 +52,13 @@ def judge(
     worst = max((f.severity for f in active), default=Severity.NOTICE)
     primary = _primary(active, worst) if worst > Severity.NOTICE else _newest(findings)
     if loading is not None:
-        so_far = f"; so far: {primary.message}" if primary is not None and worst > Severity.NOTICE else "."
-        return Judgement(Verdict.UNKNOWN, f"Read {percent(loading)} of the log{so_far}", primary)
+        so_far = f" So far: {primary.message}" if primary is not None and worst > Severity.NOTICE else ""
+        return Judgement(Verdict.UNKNOWN, f"Still reading the log, {percent(loading)} done.{so_far}", primary)
     certain = worst > Severity.NOTICE and any(f.kind in _CERTAIN and f.severity > Severity.NOTICE for f in active)
     if rows < MIN_ROWS and not certain:
         return Judgement(Verdict.UNKNOWN, _too_few(rows, primary), primary)
     if primary is None or worst is Severity.NOTICE:
-        spikes = sum(f.count for f in findings if _short_spike(f))
+        spikes = sum(f.count for f in findings if short_spike(f))
         return Judgement(
             Verdict.KEEP_TRAINING,
             primary.message if primary is not None else _all_well(rows, ended, spikes, facts.train.total_steps),
@@ -78,16 +78,19 @@ def _newest(findings: Sequence[Finding]) -> Finding | None:
 
     A short loss spike is none of it, unless the log itself complains: long runs have many.
     """
-    worth = [f for f in findings if not _short_spike(f)]
+    worth = [f for f in findings if not short_spike(f)]
     return max(worth, key=lambda f: (f.state is FindingState.ACTIVE, f.severity, f.raised_step, f.kind), default=None)
 
 
-def _short_spike(finding: Finding) -> bool:
+def short_spike(finding: Finding) -> bool:
+    """A loss spike of single rows, of which long runs have many, and of which the log does not complain itself."""
     return finding.kind == "loss_spike" and finding.severity is Severity.NOTICE and "log_alarm" not in finding.evidence
 
 
 def _too_few(rows: int, primary: Finding | None) -> str:
-    seen = "No rows yet" if not rows else f"{rows} row{'s' if rows > 1 else ''} so far: too few to judge"
+    seen = f"{rows} row{'s' if rows > 1 else ''} so far: too few to judge"
+    if not rows:
+        seen = "No row with a loss or a grad norm yet: nothing to judge"
     return f"{seen}. {primary.message}" if primary is not None else f"{seen}."
 
 
@@ -96,6 +99,7 @@ def _all_well(rows: int, ended: End | None, spikes: int, planned: int | None) ->
     if ended is not None and ended.status == "finished":
         return f"Finished, no problem seen in {count(rows)} rows{short}."
     if ended is not None and ended.status == "aborted":
-        return f"Stopped by its user, no problem seen in {count(rows)} rows{short}."
+        where = f" at step {count(ended.step)}" if ended.step is not None else ""
+        return f"Stopped by its user{where}, no problem seen in {count(rows)} rows{short}."
     plan = f" of a run planned for {count(planned)} steps" if planned else ""
     return f"No problem seen in {count(rows)} rows{plan}{short}."

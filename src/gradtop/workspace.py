@@ -196,6 +196,7 @@ class Watched:
             arrival_gaps=tuple(self._rhythm.gaps),
             watching=self._rhythm.last is not None,
             writer_alive=None,
+            limits=self._limits,
         )
         return (*found, silent) if silent is not None else found
 

@@ -49,7 +49,7 @@ def test_an_alarm_without_numbers_cannot_be_told() -> None:
     met = {c.id: c.met for c in finding.criteria}
     assert (met["persists"], met["below_level"], met["after_burn_in"]) == (None, None, None)
     assert met["loss_flat"] is False
-    assert "cannot be told: no grad norm in this log" in finding.message
+    assert "cannot be judged: no grad norm in this log" in finding.message
 
 
 def test_an_alarm_alone_is_listed_and_says_nothing_of_the_run() -> None:
@@ -78,9 +78,9 @@ def test_other_kinds_are_answered_too() -> None:
     rows = falling(200)
     for kind, part in {
         "loss_spike": "usual",
-        "loss_divergence": "loss level",
+        "loss_divergence": "at best it was around",
         "nonfinite": "grad norm",
-        "no_learning": "best loss level",
+        "no_learning": "the loss went",
         "empty_batch": "grad norm",
         "measurement_suspect": "compared with the loss",
         "crashed": "no line names an error",
@@ -96,3 +96,15 @@ def test_the_text_of_an_alarm_is_made_harmless() -> None:
     evil = Event(event="alarm", message="[red]\x1b[2Jboom", data={"kind": "gradient_vanishing"}, step=14)
     (finding,) = detector([*records(USUAL), evil]).findings()
     assert "\x1b" not in finding.message
+
+
+def test_an_alarm_that_was_logged_just_before_its_row_is_about_it() -> None:
+    (finding,) = detector([*records(WOBBLE[:4]), alarm(step=13), *records(WOBBLE[4:])]).findings()
+    assert finding.message.endswith("The log's own alarm (line 7) is about this.")
+
+
+def test_an_alarm_in_the_first_rows_is_not_refuted() -> None:
+    seen = detector([*records(WOBBLE[:3]), alarm(step=12)])
+    (finding,) = seen.findings()
+    assert "cannot be judged: grad norm 2.3e-4, and 3 rows are too few to know what is usual" in finding.message
+    assert finding.state is FindingState.ACTIVE

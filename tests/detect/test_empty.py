@@ -12,7 +12,7 @@ def test_a_masked_batch_is_one_notice_that_explains_itself() -> None:
     (finding,) = seen.findings()
     assert (finding.kind, finding.severity, finding.state) == ("empty_batch", Severity.NOTICE, FindingState.RECOVERED)
     assert (finding.first_step, finding.last_step, finding.count) == (14, 14, 1)
-    for part in ("Loss 0 and grad norm 0", "step 14", "every label masked", "back to normal at step 15"):
+    for part in ("were exactly 0", "step 14", "every label masked", "Back to normal at step 15"):
         assert part in finding.message
     assert verdict(seen).verdict is Verdict.KEEP_TRAINING
     assert verdict(seen).summary == finding.message

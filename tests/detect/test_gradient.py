@@ -245,3 +245,41 @@ def test_a_thinned_log_needs_as_many_steps_not_as_many_rows() -> None:
 
 def test_the_recorded_llmc_run_is_healthy() -> None:
     assert not loud(found(rows_of(SHARED / "corpus" / "healthy" / "llmc.jsonl.gz")))
+
+
+def test_batches_that_are_learned_already_are_no_vanishing_gradient() -> None:
+    rows = falling(600)
+    for row in rows[200::40]:
+        row["loss"], row["grad_norm"] = 1e-4, 1e-5
+    assert not [finding for finding in found(rows) if finding.kind == "gradient_vanishing"]
+
+
+def test_the_tail_of_a_noisy_norm_does_not_recur() -> None:
+    random_ = random.Random(5)
+    rows = falling(2000)
+    for row in rows:
+        row["grad_norm"] = random_.random() ** 2
+    assert not loud(found(rows))
+
+
+def test_a_printed_zero_in_the_first_rows_is_told_with_its_bound() -> None:
+    finding = only(excerpt([2.1e-4, 1.9e-4, 0.0, 2.0e-4, 2.2e-4, 2.0e-4], FALL, grad_norm=5e-7))
+    assert finding.message.startswith("Grad norm 0 as printed (at most 5e-7) at step 12, against the usual 2e-4")
+    assert finding.met == 0
+
+
+def test_a_decline_that_ends_in_printed_zeros_is_worth_watching() -> None:
+    seen = excerpt([1e-3, 1e-4, 1e-6, 0.0, 0.0], [2.3026, 2.3025, 2.3026, 2.3027, 2.3026], grad_norm=5e-7)
+    assert verdict(seen).verdict is Verdict.WATCH
+    assert "0.00100 → 0 as printed (at most 5e-7) since step 10" in only(seen).message
+
+
+def test_a_gradient_that_faded_with_a_solved_task_does_not_look_like_a_reason_to_act() -> None:
+    random_ = random.Random(7)
+    rows = falling(4000, start=2.5, floor=0.5, noise=0.001)
+    for row in rows:
+        row["grad_norm"] *= max(2.718 ** (-row["step"] / 200), 1e-4) * random_.uniform(0.9, 1.1)
+    finding = only(detector(records(rows)))
+    assert finding.severity is Severity.NOTICE
+    assert criteria(finding)["loss_flat"] is False
+    assert "at its floor after it fell" in next(c.evidence for c in finding.criteria if c.id == "loss_flat")

@@ -22,7 +22,8 @@ def test_one_row_is_a_notice() -> None:
     assert (finding.kind, finding.severity, finding.state) == ("loss_spike", Severity.NOTICE, FindingState.RECOVERED)
     assert (finding.first_step, finding.last_step, finding.count) == (200, 200, 1)
     assert "at step 200" in finding.message
-    assert "back at step 201" in finding.message
+    assert "is over" in finding.message
+    assert "back to usual at step 201" in finding.message
     assert verdict(detector(records(rows))).summary == "No problem seen in 300 rows; 1 short loss spike."
 
 
@@ -30,7 +31,7 @@ def test_two_rows_in_a_row_are_worth_watching_until_the_loss_is_back() -> None:
     rows = spiked([200, 201])
     during = detector(records(rows[:201]))
     assert verdict(during).verdict is Verdict.WATCH
-    assert "a spike in progress" in verdict(during).summary
+    assert "The loss is high since step 200" in verdict(during).summary
     (after,) = found(rows)
     assert (after.severity, after.state, after.raised_step) == (Severity.WATCH, FindingState.RECOVERED, 201)
     assert verdict(detector(records(rows))).verdict is Verdict.KEEP_TRAINING

@@ -72,3 +72,23 @@ def test_a_trend_is_a_straight_line_with_its_error() -> None:
 
 def test_the_median() -> None:
     assert (median([3.0, 1.0, 2.0]), median([4.0, 1.0, 2.0, 3.0])) == (2.0, 2.5)
+
+
+def test_the_median_of_the_largest_floats_is_finite() -> None:
+    assert median([1.7e308, 1.5e308]) == pytest.approx(1.6e308)
+    assert median([5e-324, 5e-324]) == 5e-324
+
+
+def test_a_level_of_the_largest_floats_is_itself() -> None:
+    level = level_of([1e308] * 40).level
+    assert level == pytest.approx(1e308)
+
+
+def test_a_stream_that_falls_through_zero_is_not_far_above_its_level() -> None:
+    random_ = random.Random(2)
+    level = Level(20)
+    worst = 0.0
+    for i in range(1500):
+        level.see(1 - 3 * (1 - math.exp(-i / 500)) + random_.gauss(0, 0.02))
+        worst = max(worst, level.z or 0.0)
+    assert worst < 6

@@ -62,3 +62,26 @@ def test_a_resume_is_neither_a_rise_nor_the_end_of_the_ramp() -> None:
     schedule.see(5e-5, 50)
     schedule.see(5.1e-5, 51)
     assert schedule.in_warmup(51)
+
+
+def cycles(rates: list[float]) -> int:
+    schedule = Schedule()
+    return sum(schedule.see(rate, step) for step, rate in enumerate(rates))
+
+
+DECAY = [1e-3 * (1 - i / 110) for i in range(100)]
+
+
+def test_a_return_to_the_peak_after_a_decay_begins_a_cycle() -> None:
+    assert cycles(DECAY * 3) == 2
+
+
+def test_a_ramp_a_decay_a_jump_above_the_peak_and_a_resume_begin_none() -> None:
+    assert cycles(RAMP + [RAMP[-1]] * 30) == 0
+    assert cycles(DECAY) == 0
+    assert cycles([*DECAY, 2e-3, 2e-3]) == 0
+    schedule = after(DECAY)
+    schedule.resume()
+    assert not schedule.see(1e-3, 101)
+    assert schedule.see(0.9e-4, 102) is False
+    assert schedule.see(0.9e-3, 103)

@@ -1,6 +1,7 @@
 """The findings depend on the stream alone: not on blocks, not on what comes later, not on units."""
 
 import math
+import re
 from collections.abc import Callable
 
 import pytest
@@ -106,8 +107,13 @@ def test_any_numbers_at_all_are_taken(values: list[tuple[float | None, float | N
         step += ahead
         row = {"step": float(step), "loss": loss, "grad_norm": grad, "lr": lr}
         stream.append({name: value for name, value in row.items() if value is not None})
-    for finding in found(stream):
-        assert finding.message
+    findings = found(stream)
+    assert len({finding.id for finding in findings}) == len(findings)
+    for finding in findings:
+        said = (finding.message, *finding.causes, *finding.checks, *finding.caveats)
+        said += tuple(criterion.evidence for criterion in finding.criteria)
+        assert all(said)
+        assert not [text for text in said if re.search(r"[{}]|\bNone\b|\bnan\b", text)]
         assert finding.count >= 1
         assert finding.first_step <= finding.last_step
 

@@ -113,3 +113,15 @@ def test_broken_text_is_shown_as_replacement(tmp_path: Path) -> None:
     path = tmp_path / "bad.log"
     path.write_bytes(b"ok\r\n\xff\xfe loss\n")
     assert texts(Peek(path).last(5)) == ["ok", "\ufffd\ufffd loss"]
+
+
+def test_what_lies_beyond_the_limit_is_not_there_yet(log: Path) -> None:
+    limit = log.read_bytes().index(b"step 50:")
+    pages = Peek(log, limit)
+    assert texts(pages.last(1)) == ["step 49: loss 4.51"]
+    assert texts(pages.after(0, 1000))[-1] == "step 49: loss 4.51"
+    assert "is not in the text" in pages.find("step 77:", 0, 1).problem
+
+
+def test_piped_text_is_not_kept() -> None:
+    assert "piped in" in Peek(Path("-")).last(5).problem

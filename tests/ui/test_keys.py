@@ -57,7 +57,7 @@ async def test_a_sheet_scrolls_to_its_end_and_back() -> None:
         await pilot.press("c")
         await pilot.pause()
         assert isinstance(app.screen, ChecklistRoom)
-        assert "gradient vanishing" in text(app)
+        assert "Vanishing gradient" in text(app)
         assert "more lines ↓" in text(app)
         await pilot.press("G")
         await pilot.pause()
@@ -65,7 +65,7 @@ async def test_a_sheet_scrolls_to_its_end_and_back() -> None:
         assert "more lines" not in text(app)
         await pilot.press("g", "down", "pagedown", "pageup", "up")
         await pilot.pause()
-        assert "gradient vanishing" in text(app)
+        assert "Vanishing gradient" in text(app)
 
 
 @pytest.mark.parametrize("room", ["overview", "log", "runs", "sheet"])

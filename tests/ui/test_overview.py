@@ -1,8 +1,11 @@
 import math
+import re
+from typing import Any
 
 import pytest
 from staging import NOW, SIZES, finding, lines, post, rows, run, snapshot, staged, text
 
+from gradtop import plot
 from gradtop.finding import Severity
 from gradtop.record import Restart, Rows
 from gradtop.snapshot import RunState, Snapshot
@@ -245,3 +248,29 @@ def test_no_chart_is_left_alone_in_a_row(count: int, width: int, height: int) ->
     assert 1 <= shown <= count
     assert columns <= 3
     assert shown % columns in (0, 1) or columns == 3
+
+
+async def test_rows_inside_the_newest_pixel_column_change_the_title_only() -> None:
+    def at(n: int, last: float) -> Snapshot:
+        values = [2.0 + 0.1 * (-1) ** i for i in range(n - 1)]
+        columns = {"loss": [*values, last]}
+        return snapshot(run(records=(Rows(steps=range(n), columns=columns),), findings=()))
+
+    async with staged(at(12_041, 2.0)) as (app, pilot):
+        drawn: list[int] = []
+        with pytest.MonkeyPatch.context() as patch:
+            draw = plot.draw
+
+            def counted(*given: Any) -> list[plot.Line]:
+                drawn.append(1)
+                return draw(*given)
+
+            patch.setattr(plot, "draw", counted)
+            await post(app, pilot, at(12_043, 1.95))
+            assert "loss 1.950" in text(app)
+            assert drawn == []
+            await post(app, pilot, at(12_045, 9.0))
+            assert drawn == [1]
+            assert re.search(r"\b[89]┤|10┤", text(app))
+            await post(app, pilot, at(13_000, 2.0))
+            assert drawn == [1, 1]

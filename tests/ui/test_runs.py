@@ -99,3 +99,33 @@ async def test_clicks_select_and_open() -> None:
         await pilot.pause()
         assert "run-2" in lines(app)[0]
         assert "grad norm" in text(app)
+
+
+async def test_a_search_without_a_match_says_so_until_the_selection_moves() -> None:
+    async with staged(many(5)) as (app, pilot):
+        await pilot.press("r", "slash", *"zz", "enter")
+        await pilot.pause()
+        assert "no name has “zz” in it" in text(app)
+        assert "runs 1 of 5" in text(app)
+        await pilot.press("down")
+        await pilot.pause()
+        assert "zz" not in text(app)
+
+
+async def test_long_names_take_the_room_of_sparklines() -> None:
+    name = "gpt2-124m-lr6e-4-wd01-seed7"
+    async with staged(snapshot(run(name)), (120, 36)) as (app, pilot):
+        await pilot.press("r")
+        await pilot.pause()
+        assert name in lines(app)[3]
+
+
+async def test_rooms_outlive_a_visit() -> None:
+    async with staged(many(2)) as (app, pilot):
+        for key in ("r", "6", "c", "question_mark"):
+            await pilot.press(key)
+            room = app.screen
+            await pilot.press("1")
+            await pilot.pause()
+            assert room.is_running
+            assert room.is_attached

@@ -1,7 +1,9 @@
 """Observations to findings: rules over the stream of one run, and the one verdict that needs a clock."""
 
+import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 
 from gradtop.config import Limits
@@ -17,7 +19,8 @@ from gradtop.detect.measurement import MeasurementSuspect
 from gradtop.detect.nonfinite import NonFinite
 from gradtop.detect.signals import Signals
 from gradtop.detect.spike import LossSpike
-from gradtop.finding import Finding
+from gradtop.detect.validation import METRIC, Validation
+from gradtop.finding import Finding, FindingState
 from gradtop.record import End, Event, Rows, RunFacts
 from gradtop.run import Observation, merged
 
@@ -39,13 +42,14 @@ class Detector:
         self._crashed = Crashed()
         self._rules: tuple[Rule, ...] = (*(rule(self._signals) for rule in RULES), self._crashed)
         self._alarms = Alarms()
+        self._validation = Validation()
         self._names: set[str] = set()
         self._found: tuple[Finding, ...] | None = None
 
     @property
     def rows(self) -> int:
-        """Rows observed; rows of one step count once."""
-        return self._signals.rows
+        """Rows with a loss or a grad norm, which can be judged; rows of one step count once."""
+        return self._signals.judged
 
     def feed(self, observation: Observation | Event | End | RunFacts) -> None:
         """Take in what the store yields, in the order of the stream."""
@@ -65,9 +69,14 @@ class Detector:
         if self._found is None:
             s = self._signals
             found = [found for rule in self._rules for found in rule.findings(s)]
+            if not any(f.kind == NonFinite.kind and f.state is FindingState.ACTIVE for f in found):
+                found += self._validation.findings(s)
             answered = self._alarms.answered(found, self._rules, s)
             self._found = tuple(
-                sorted(answered, key=lambda f: (f.state.value, -f.severity, -f.raised_step, f.kind, f.first_step))
+                sorted(
+                    _numbered(answered),
+                    key=lambda f: (f.state.value, -f.severity, -f.raised_step, f.kind, f.first_step),
+                )
             )
         return self._found
 
@@ -82,6 +91,8 @@ class Detector:
         if fresh := rows.columns.keys() - self._names:
             self._names |= fresh
             s.names(fresh)
+        if METRIC in rows.columns:
+            self._validation.see(rows, s)
         if not any(name in rows.columns for name in WATCHED) or not len(rows):
             return
         if observation.session.number != s.session:
@@ -105,7 +116,7 @@ class Detector:
             else:
                 s.fresh_loss = s.fresh_grad = False
             if rates and 0.0 <= rates[i] < math.inf:
-                s.schedule.see(rates[i], step)
+                s.see_lr(rates[i])
             for see, values in others:
                 see(s, values[i])
             s.advance()
@@ -115,6 +126,15 @@ class Detector:
                 s.see_grad(grad, bound if grad == 0.0 else 0.0)
             for look in looks:
                 look(s)
+
+
+def _numbered(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings with ids of their own, the oldest of those that began at one step first."""
+    seen: Counter[str] = Counter()
+    for finding in findings:
+        seen[finding.id] += 1
+        nth = seen[finding.id]
+        yield finding if nth == 1 else dataclasses.replace(finding, nth=nth)
 
 
 def _see_skipped(s: Signals, skipped: float) -> None:

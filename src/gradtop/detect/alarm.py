@@ -9,7 +9,7 @@ from gradtop.catalogue import KINDS
 from gradtop.clean import clean
 from gradtop.detect.case import Case, Rule
 from gradtop.detect.signals import Signals
-from gradtop.detect.wording import numbers
+from gradtop.detect.wording import numbers, place
 from gradtop.finding import Finding, FindingState, Severity
 from gradtop.record import Event
 
@@ -67,7 +67,7 @@ class Alarms:
         for claim in self._claims.values():
             open_steps: list[float] = []
             for step in claim.steps:
-                if not _attach(answers, claim, step):
+                if not _attach(answers, claim, step, 0.0) and not _attach(answers, claim, step, s.interval):
                     open_steps.append(step)
             if open_steps and (rule := by_kind.get(claim.kind)) is not None:
                 answers.append(_unconfirmed(claim, open_steps, rule, s))
@@ -92,19 +92,20 @@ def _said(event: Event) -> str:
     return f"{place}: {text}" if place and text else place or text or "an alarm"
 
 
-def _attach(answers: list[Finding], claim: _Claim, step: float) -> bool:
-    """Note the alarm in the finding that explains it; True when there is one."""
+def _attach(answers: list[Finding], claim: _Claim, step: float, near: float) -> bool:
+    """Note the alarm in the finding at its step, or within `near` steps, that explains it; True when there is one."""
     for kind in _EXPLAINED_BY.get(claim.kind, (claim.kind,)):
         for i, ours in enumerate(answers):
-            if ours.kind != kind or not ours.first_step <= step <= ours.last_step:
+            if ours.kind != kind or not ours.first_step - near <= step <= ours.last_step + near:
                 continue
             if "log_alarm" not in ours.evidence:
                 said = claim.steps[step]
-                place = said.partition(":")[0] if said.startswith(("line", "limit")) else "one"
+                where = said.partition(":")[0] if said.startswith(("line", "limit")) else ""
+                own = f"The log's own alarm ({where})" if where else "The log's own alarm"
                 answers[i] = dataclasses.replace(
                     ours,
                     evidence={**ours.evidence, "log_alarm": said, "log_alarm_kind": claim.kind},
-                    message=f"{ours.message} The log's own alarm ({place}) is about this.",
+                    message=f"{ours.message} {own} is about this.",
                 )
             return True
     return False
@@ -113,11 +114,15 @@ def _attach(answers: list[Finding], claim: _Claim, step: float) -> bool:
 def _unconfirmed(claim: _Claim, steps: Sequence[float], rule: Rule, s: Signals) -> Finding:
     first = min(steps)
     reason, criteria = rule.answer(s, first)
-    more = claim.count - 1
-    told = f"The log says {claim.kind} at step {units.count(first)}"
-    told += f" and {more:,} times more until step {units.count(claim.last_step)}" if more else ""
-    verdict = "" if reason.startswith("cannot be told") else "not confirmed: "
-    refuted = any(c.met is False for c in criteria) and verdict != ""
+    quoted = claim.steps[first]
+    told = f"The log's own alarm at {place(s, first)} ({quoted})"
+    if claim.count > 1:
+        last = f" to {units.count(claim.last_step)}" if claim.last_step > first else ""
+        told = f"The log's own {claim.count:,} alarms from {place(s, first)}{last} (first {quoted})"
+    unknown = reason.startswith("cannot be told")
+    verb = ("are" if claim.count > 1 else "is") + " not confirmed: "
+    said = f"{told} cannot be judged{reason.removeprefix('cannot be told')}" if unknown else f"{told} {verb}{reason}"
+    refuted = any(c.met is False for c in criteria) and not unknown
     case = Case(first, max(steps), max(claim.raised_step, first), 0, 0, claim.session)
     return Finding(
         kind=claim.kind,
@@ -128,7 +133,7 @@ def _unconfirmed(claim: _Claim, steps: Sequence[float], rule: Rule, s: Signals) 
         last_step=claim.last_step,
         raised_step=case.raised_step,
         count=claim.count,
-        message=f"{told} ({claim.steps[first]}): {verdict}{reason}.",
+        message=f"{said}.",
         evidence={"log_alarm": claim.steps[first], "log_alarm_kind": claim.kind, **_values(s, first)},
         criteria=criteria,
         causes=KINDS[claim.kind].causes,

@@ -212,11 +212,13 @@ def finding(
     criteria: tuple[Criterion, ...],
     *,
     numbers: Mapping[str, str],
+    form: str = "",
     scope: str = "total",
     evidence: Mapping[str, float | str] | None = None,
     caveats: tuple[str, ...] = (),
 ) -> Finding:
-    """A case as it is reported, with the catalogue's causes and checks filled with this run's `numbers`."""
+    """A case as it is reported, with the catalogue's causes and checks of its `form`, with this run's `numbers`."""
+    advice = KINDS[kind].advice(form)
     return Finding(
         kind=kind,
         scope=scope,
@@ -229,7 +231,7 @@ def finding(
         message=message,
         evidence=evidence or {},
         criteria=criteria,
-        causes=KINDS[kind].causes,
-        checks=tuple(text for check in KINDS[kind].checks if (text := check.filled(numbers))),
+        causes=advice.causes,
+        checks=tuple(text for check in advice.checks if (text := check.filled(numbers))),
         caveats=caveats,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from gradtop.clean import clean
 from gradtop.detect.case import Case, criterion, finding, opened
 from gradtop.detect.signals import Signals
-from gradtop.detect.wording import numbers, rows
+from gradtop.detect.wording import numbers, place, rows
 from gradtop.finding import Criterion, Finding, Severity
 from gradtop.record import End, Event
 from gradtop.units import count
@@ -84,16 +84,22 @@ class Crashed:
     def findings(self, s: Signals) -> Iterator[Finding]:
         """One finding for each death."""
         for case, cause, quote in self._cases:
-            where = f"after step {count(case.first_step)}" if case.last_row else "before its first row"
+            where = f"after {place(s, case.first_step)}" if case.last_row else "before its first row"
             message = f"The run died {where}: {cause}{quote}."
             if case.severity is Severity.NOTICE:
                 message = f"After its end the log reports {cause}{quote}."
             elif case.back_step is not None:
-                message = f"The run died {where} ({cause}{quote}) and went on at step {count(case.back_step)}."
+                message = f"The run died {where} ({cause}{quote}) and went on at {place(s, case.back_step)}."
             line = {"line": count(case.seen["line"])} if "line" in case.seen else {}
             evidence: dict[str, float | str] = {"cause": cause} | {k: v for k, v in case.seen.items() if k == "line"}
             yield finding(
-                self.kind, case, message, _criteria(case, s), numbers=numbers(s, case) | line, evidence=evidence
+                self.kind,
+                case,
+                message,
+                _criteria(case, s),
+                numbers=numbers(s, case) | line,
+                form=cause,
+                evidence=evidence,
             )
 
     def answer(self, s: Signals, step: float) -> tuple[str, tuple[Criterion, ...]]:
@@ -110,9 +116,13 @@ def _quote(message: str, line: int | None) -> str:
     return f" ({place})" if place else ""
 
 
+def _lines(n: int) -> str:
+    return "1 line of the log says so" if n == 1 else f"{n:,} lines of the log say so"
+
+
 def _criteria(case: Case, s: Signals) -> tuple[Criterion, ...]:
     after = s.rows - case.last_row
     return (
-        criterion("crashed", "died", True, f"{rows(case.count).replace('row', 'line')} of the log"),
-        criterion("crashed", "not_resumed", case.active, f"{rows(after)} after it"),
+        criterion("crashed", "died", True, _lines(case.count)),
+        criterion("crashed", "not_resumed", case.active, f"{rows(after) if after else 'no row'} after it"),
     )

@@ -7,9 +7,8 @@ from gradtop.detect.case import Case, criterion, finding, opened
 from gradtop.detect.robust import Window, median
 from gradtop.detect.signals import Signals
 from gradtop.detect.spike import MATERIAL
-from gradtop.detect.wording import at, change, numbers, rows, short
+from gradtop.detect.wording import at, back, change, numbers, place, rows, short
 from gradtop.finding import Criterion, Finding, Severity
-from gradtop.units import count
 
 _EARLY_LOSSES = 100
 _EARLY_K, _EARLY_N = 3, 5
@@ -70,12 +69,14 @@ class LossDivergence:
     def _row_early(self, s: Signals, loss: float) -> None:
         tail = s.loss_tail
         if len(tail) >= 2 and tail[-2] > 0 < loss and len(self._differences) < s.limits.burn_in_rows:
-            self._differences.append(abs(math.log(loss) - math.log(tail[-2])))
+            self._differences.append(math.log(tail[-2]) - math.log(loss))
         first = s.first_loss
         if first is None or s.loss_level.linear or first <= 0 or not self._differences:
             return
-        # Three times the first losses is nothing for small noisy batches: what neighbours differ by comes on top.
-        bound = first * s.limits.early_divergence_factor * math.exp(3.0 * min(median(self._differences), 20.0))
+        # Three times the first losses is nothing for small noisy batches: the largest fall between neighbours, which
+        # a divergence does not have, comes on top.
+        fall = min(max(0.0, *self._differences), 20.0)
+        bound = first * s.limits.early_divergence_factor * math.exp(fall)
         high = loss > bound
         if high and not self._early.bits:
             self._early_first = (s.step, s.rows)
@@ -105,6 +106,7 @@ class LossDivergence:
         )
         if over:
             case.active, case.back_step, self._current, self._high = False, s.step, None, 0
+            self._early.bits = 0
             return
         if early or level.y > _limit(s, s.limits.divergence_rise):
             case.extend(s)
@@ -119,18 +121,22 @@ class LossDivergence:
                 _message(s, case, now or 0.0),
                 self._criteria(s, case, now or 0.0),
                 numbers=numbers(s, case),
+                form="early" if case.seen["early"] else "",
                 scope="loss",
                 evidence={"best": case.seen["best"], "level": now or 0.0},
             )
 
     def _criteria(self, s: Signals, case: Case, now: float) -> tuple[Criterion, ...]:
         best = case.seen["best"]
-        moved = f"level {change(best, now)}"
+        moved = f"{short(now)} now, {short(best)} at best"
+        over = f", back {back(s, case)}" if not case.active else ""
+        since = f"{rows(case.count)} since {place(s, case.first_step)}{over}"
+        where = f"rows {case.first_row:,} to {case.last_row:,} of {s.rows:,}"
         return (
-            criterion(self.kind, "persists", case.active, f"{rows(case.count)} since step {count(case.first_step)}"),
+            criterion(self.kind, "persists", case.active, since),
             criterion(self.kind, "loss_flat", case.active, moved),
             criterion(self.kind, "above_level", case.active, moved),
-            criterion(self.kind, "after_burn_in", case.active and case.count >= _EARLY_K, f"row {s.rows:,}"),
+            criterion(self.kind, "after_burn_in", case.active and case.count >= _EARLY_K, where),
         )
 
     def answer(self, s: Signals, step: float) -> tuple[str, tuple[Criterion, ...]]:
@@ -139,7 +145,9 @@ class LossDivergence:
         if not level.ready:
             why = f"only {rows(s.losses)} with a loss" if s.losses else "no loss in this log"
             return f"cannot be told: {why}", tuple(criterion(self.kind, id, None, why) for id in _IDS)
-        found = f"loss level {short(level.value(level.y))}, best {short(level.value(level.best))}"
+        found = (
+            f"the loss is around {short(level.value(level.y))}, at best it was around {short(level.value(level.best))}"
+        )
         return found, tuple(criterion(self.kind, id, False, found) for id in _IDS)
 
 
@@ -163,11 +171,10 @@ def _message(s: Signals, case: Case, now: float) -> str:
     best = case.seen["best"]
     since = at(s, case.first_step)
     if case.seen["early"]:
-        rise = f"Loss rose to {short(now)} from {short(best)} at the start, since {since}"
+        rise = f"The loss diverges: {short(best)} at the start, {short(now)} now, high since {since}"
     else:
-        up = f", {100 * (now / best - 1):.0f} % up" if best > 0 else ""
-        rise = f"Loss level {change(best, now)}{up}, since {since}"
+        up = f", {100 * (now / best - 1):,.0f} % above its best" if best > 0 else ""
+        rise = f"The loss diverges: {change(best, now)}{up}, since {since}"
     if case.active:
-        return f"{rise}: it diverges."
-    back = f"was back at step {count(case.back_step or case.last_step)}"
-    return f"Loss diverged at {since} and {back}; its level is {short(now)} now."
+        return f"{rise}."
+    return f"A divergence of the loss from {since} on is over: back {back(s, case)}, around {short(now)} now."

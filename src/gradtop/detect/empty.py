@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from gradtop import units
 from gradtop.detect.case import Case, Episodes, criterion, finding
 from gradtop.detect.robust import Window
 from gradtop.detect.signals import Signals
-from gradtop.detect.wording import at, change, numbers, rows, short, span
+from gradtop.detect.wording import at, back, change, numbers, place, rows, short, span
 from gradtop.finding import Criterion, Finding, Severity
 
 
@@ -28,7 +27,8 @@ class EmptyBatch:
     def row(self, s: Signals) -> None:
         """Look at loss and grad norm of this step, once both are known."""
         if s.loss == 0.0 and s.grad == 0.0 and (s.fresh_loss or s.fresh_grad):
-            self._hit(s)
+            if not s.solved:
+                self._hit(s)
         elif self._some and s.grad is not None and s.loss is not None and self._row != s.rows:
             self._row = s.rows
             self._empty.push(False)
@@ -81,14 +81,15 @@ class EmptyBatch:
             )
 
     def _criteria(self, s: Signals, case: Case) -> tuple[Criterion, ...]:
-        back = f", back at step {units.count(case.back_step)}" if case.back_step is not None else ""
+        over = f", back {back(s, case)}" if case.back_step is not None else ""
         share = f"{self._empty.count} of the last {min(s.rows, self._empty.n):,} rows"
+        share += f", {self._allowed(s):g} of {self._empty.n} are allowed"
         return (
             criterion(
                 self.kind,
                 "persists",
                 case.active and case.count > 1 and not case.recurring,
-                f"{rows(case.count)}{back}",
+                f"{rows(case.count)}{over}",
             ),
             criterion(self.kind, "frequent", self._empty.count > self._allowed(s), share),
         )
@@ -97,7 +98,7 @@ class EmptyBatch:
         """Loss and grad norm at `step`."""
         loss, grad = s.reading(step) or (None, None)
         if loss is None or grad is None:
-            why = f"loss and grad norm of step {units.count(step)} are not both known"
+            why = f"loss and grad norm of {place(s, step)} are not both known"
             return f"cannot be told: {why}", tuple(
                 criterion(self.kind, id, None, why) for id in ("persists", "frequent")
             )
@@ -106,17 +107,13 @@ class EmptyBatch:
 
 
 def _message(s: Signals, case: Case) -> str:
-    where = at(s, case.first_step) if case.count == 1 else span(case)
     if case.recurring or case.episodes > 1:
-        return f"{rows(case.count)} with loss 0 and grad norm 0 in {span(case)}: batches without a label that counts."
-    what = f"Loss 0 and grad norm 0 at {where}: most likely a batch with every label masked, which teaches nothing"
+        what = f"{rows(case.count)} with loss 0 and grad norm 0 in {span(s, case)}"
+        return f"{what}: most likely batches with every label masked."
+    where = at(s, case.first_step) if case.count == 1 else span(s, case)
+    what = f"Loss and grad norm were exactly 0 at {where}, most likely a batch with every label masked"
     if case.active:
-        return f"{what}; {rows(case.count)} so far."
+        return f"{what}: {rows(case.count)} so far, which taught nothing and did no harm."
     now = s.recent_loss(5)
     loss = f", loss {change(case.seen['loss'], now)} since" if now is not None and "loss" in case.seen else ""
-    back = (
-        f"back to normal at step {units.count(case.back_step)}"
-        if case.back_step is not None
-        else "back to normal since"
-    )
-    return f"{what}; {back}{loss}."
+    return f"{what}: it taught nothing and did no harm. Back to normal {back(s, case)}{loss}."

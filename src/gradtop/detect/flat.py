@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gradtop.detect.robust import trend_of
 from gradtop.detect.signals import LOSSES_KEPT, Signals
-from gradtop.detect.wording import change, short
+from gradtop.detect.wording import change, short, training
 
 _SIGNIFICANT = 2.0
 _ROOM = 0.02
@@ -40,7 +40,7 @@ def loss_flat(s: Signals, losses_before: int, effective_before: float) -> Flat:
         return Flat(False, f"it falls by {100 * fall / unit:.2g} % in {since} rows")
     steps = s.schedule.effective - effective_before
     if steps < s.limits.flat_steps:
-        return Flat(None, f"only {steps:.0f} effective steps since it began, {s.limits.flat_steps:.0f} needed")
+        return Flat(None, f"only {training(s, steps)} since it began, {s.limits.flat_steps:.0f} needed")
     if fall + _SIGNIFICANT * error > _ROOM * unit:
         return Flat(
             None, f"the noise hides a fall below {100 * (fall + _SIGNIFICANT * error) / unit:.2g} % in {since} rows"

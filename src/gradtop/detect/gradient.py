@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from gradtop.detect import gradient_words as words
 from gradtop.detect.case import Case, Episodes
@@ -18,8 +19,23 @@ _EARLY_ROWS = 50
 _LEAST_ROWS = 5
 _LEAST_REFERENCE = 20
 _GRADUAL_ROWS = 50
+_LEARNED_LOSS = 0.1
+"""Part of the usual loss below which a batch counts as learned."""
+_APART = 2.0
 _FLAT_EVERY = 5
 """Rows between two looks at the trend of the loss while the gradient is low."""
+
+
+class _Early(NamedTuple):
+    """One of the first rows."""
+
+    step: float
+    row: int
+    most: float
+    """The grad norm, or what it is at most."""
+    nth: int
+    bound: float
+    """The same where it was printed as zero, else 0."""
 
 
 class GradientVanishing:
@@ -35,6 +51,9 @@ class GradientVanishing:
         self.window = Window(s.limits.vanish_rows)
         self.low_rows = 0
         """Low rows after burn-in and warm-up."""
+        self._between_rows = 0
+        self._tail = 0.0
+        """The grad norm below which a reading is in the tail, where a reference exists."""
         self.late_rows = 0
         """Rows after burn-in and warm-up."""
         self.flat: Flat | None = None
@@ -49,7 +68,7 @@ class GradientVanishing:
         self._fast: float | None = None
         self._collected: list[float] = []
         self._high_row = 0
-        self._early: list[tuple[float, int, float, int]] = []
+        self._early: list[_Early] = []
         self._decline: list[tuple[float, float]] = []
         self._decline_case: Case | None = None
 
@@ -69,7 +88,7 @@ class GradientVanishing:
         self._decline, self._early = [], []
         if anew:
             self.reference = None
-            self.low_rows = self.late_rows = 0
+            self.low_rows = self.late_rows = self._between_rows = 0
             self._start(s)
 
     def row(self, s: Signals) -> None:
@@ -83,19 +102,24 @@ class GradientVanishing:
         grad = s.grad
         if grad is None or grad - grad != 0.0 or (grad == 0.0 and s.loss == 0.0):
             return
-        if grad == 0.0 and s.grad_bound > 0.0:
-            if (low := self._is_low(s, s.grad_bound)) is False:
-                return
-        else:
-            low = self._is_low(s, grad)
+        printed = grad == 0.0 and s.grad_bound > 0.0
+        low = self._is_low(s, s.grad_bound if printed else grad) and not self._learned_batch(s)
         self._rows += 1
-        self._observe(s, grad, low)
+        if low or not printed:  # a printed zero that is not known to be low says nothing
+            self._observe(s, grad, low)
         if not low and grad > 0.0 and self.reference is None:
             self._collect(s, grad)
         if self._rows <= _EARLY_ROWS:
             self._look_back(s, grad if grad > 0.0 else s.grad_bound)
         elif self._decline_case is not None:
             self._follow_decline(s, grad)
+
+    def _learned_batch(self, s: Signals) -> bool:
+        """This row's loss is as small as its gradient: a batch that is learned already, no fault of the gradient."""
+        level = s.loss_level
+        if self.episodes.current is not None or s.loss is None or not level.ready or level.linear:
+            return False
+        return 0.0 < s.loss < _LEARNED_LOSS * level.value(level.y)
 
     def _is_low(self, s: Signals, most: float) -> bool:
         """The grad norm, at most `most`, is far below what is usual."""
@@ -142,6 +166,7 @@ class GradientVanishing:
         settled = not s.early and not s.in_warmup
         self.late_rows += settled
         if not low:
+            self._between_rows += settled and self._between(s, grad)
             if window.bits or self.episodes.near:
                 window.push(False)
                 if self._decline_case is None:
@@ -157,16 +182,29 @@ class GradientVanishing:
         if new and not case.recurring:
             self._begin(s, case, grad)
         case.seen["low"] = min(grad, case.seen.get("low", grad))
-        if new and settled and self.episodes.recurs(s):
+        if new and settled and self.episodes.recurs(s) and self._apart():
             case = self.episodes.gather()
             case.raise_to(Severity.WATCH, s.step)
         if settled:
             self._judge(s, case)
 
+    def _between(self, s: Signals, grad: float) -> bool:
+        """Below the usual range, and not far below."""
+        if self.reference is not None:
+            return 0 < grad < self._tail
+        usual = self._usual_so_far(s)
+        return usual is not None and 0 < grad < usual * 10.0 ** (-s.limits.vanish_decades / 2)
+
+    def _apart(self) -> bool:
+        """Low readings stand apart; with as many between them and the usual ones they are the tail of the noise."""
+        return self.low_rows > _APART * self._between_rows
+
     def _begin(self, s: Signals, case: Case, grad: float) -> None:
         usual = self.usual(s)
         case.seen = {"grad": grad, "low": grad, "usual": usual if usual is not None else grad}
         case.seen |= {"bound": s.grad_bound, "losses": float(s.losses_before), "effective": s.schedule.effective}
+        if s.update_ratio is not None and s.update_ratio <= s.limits.update_ratio_floor:
+            case.seen["update_ratio"] = s.update_ratio
         before = s.loss_before()
         if before is not None:
             case.seen["loss"] = before
@@ -202,6 +240,7 @@ class GradientVanishing:
         self._collected.append(grad)
         if len(self._collected) >= s.rows_for(s.limits.reference_rows, _LEAST_REFERENCE):
             self.reference = math.log10(median(self._collected))
+            self._tail = 10.0 ** (self.reference - s.limits.vanish_decades / 2)
             self._high_row = s.rows
             self._collected = []
 
@@ -219,8 +258,8 @@ class GradientVanishing:
 
     def _look_back(self, s: Signals, grad: float) -> None:
         """In the first rows: what was low before there was anything to compare it with, and a steady fall."""
-        self._early.append((s.step, s.rows, grad, self._rows))
-        if self._decline and not 0 < grad < self._decline[-1][1]:
+        self._early.append(_Early(s.step, s.rows, grad, self._rows, s.grad_bound))
+        if self._decline and not (0 < grad < self._decline[-1][1] or 0 < s.grad_bound == self._decline[-1][1]):
             self._decline = []
         self._decline.append((s.step, grad))
         if self._decline_case is not None:
@@ -231,20 +270,19 @@ class GradientVanishing:
             self._look_at_first(s)
 
     def _look_at_first(self, s: Signals) -> None:
-        usual = median([grad for _, _, grad, _ in self._early[-_LEAST_ROWS:]])
+        usual = median([early.most for early in self._early[-_LEAST_ROWS:]])
         bound = usual * s.limits.vanish_factor
         known = {row for case in self.episodes.cases for row in range(case.first_row, case.last_row + 1)}
         # A row is judged when five are known; before that, and for a low stretch from the first row on, only now.
-        low = [e for i, e in enumerate(self._early) if e[2] <= bound and e[1] not in known]
-        first = [e for i, e in enumerate(low, 1) if e[3] < _LEAST_ROWS or e[3] == i]
-        if not first or first[-1][1] == s.rows:
+        low = [e for e in self._early if e.most <= bound and e.row not in known]
+        first = [e for i, e in enumerate(low, 1) if e.nth < _LEAST_ROWS or e.nth == i]
+        if not first or first[-1].row == s.rows:
             return
-        case = Case(
-            first[0][0], first[-1][0], s.step, first[0][1], first[-1][1], s.session, count=len(first), active=False
-        )
-        case.back_step = next((step for step, row, _, _ in self._early if row > case.last_row), s.step)
-        least = min(grad for _, _, grad, _ in first)
-        case.seen = {"grad": least, "low": least, "usual": usual, "bound": 0.0, "effective": 0.0}
+        start, end = first[0], first[-1]
+        case = Case(start.step, end.step, s.step, start.row, end.row, s.session, count=len(first), active=False)
+        case.back_step = next((early.step for early in self._early if early.row > case.last_row), s.step)
+        least = min(first, key=lambda early: early.most)
+        case.seen = _read(least.most, least.bound) | {"usual": usual, "effective": 0.0}
         before = len(s.loss_tail) - (s.rows - case.first_row)
         case.seen["losses"] = float(max(0, s.losses - (s.rows - case.first_row)))
         if s.loss_tail and 0 <= before <= len(s.loss_tail):
@@ -268,7 +306,7 @@ class GradientVanishing:
             return
         case.first_step, case.count = self._decline[0][0], n
         case.raise_to(Severity.WATCH, s.step)
-        case.seen = {"grad": last, "low": last, "usual": first, "bound": 0.0, "effective": 0.0, "decline": float(n)}
+        case.seen = _read(last, s.grad_bound) | {"usual": first, "effective": 0.0, "decline": float(n)}
         case.seen["losses"] = float(s.losses - len(losses))
         if losses:
             case.seen["loss"] = losses[0]
@@ -295,3 +333,9 @@ class GradientVanishing:
     def answer(self, s: Signals, step: float) -> tuple[str, tuple[Criterion, ...]]:
         """The grad norm at `step` against the usual range."""
         return words.answer(self, s, step)
+
+
+def _read(most: float, bound: float) -> dict[str, float]:
+    """A reading of at most `most`; one that was printed as zero is kept as zero, with its bound."""
+    low = 0.0 if bound else most
+    return {"grad": low, "low": low, "bound": bound}

@@ -6,7 +6,7 @@ from gradtop import units
 from gradtop.detect.case import Case, criterion, finding
 from gradtop.detect.flat import Flat, fallen_since, loss_flat
 from gradtop.detect.signals import Signals
-from gradtop.detect.wording import at, change, fold, numbers, rows, short, span
+from gradtop.detect.wording import at, back, change, fold, numbers, place, rows, short, span
 from gradtop.finding import Criterion, Finding, Severity
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def described(rule: "GradientVanishing", s: Signals, case: Case) -> Finding:
         _message(rule, s, case, flat),
         _criteria(rule, s, case, flat),
         numbers=numbers(s, case),
+        form="stays" if case.severity >= Severity.WATCH and not case.recurring else "",
         evidence=evidence,
         caveats=_caveats(s, case),
     )
@@ -41,6 +42,13 @@ def _per_element(s: Signals, grad: float) -> float | None:
 
 def _flat(rule: "GradientVanishing", s: Signals, case: Case) -> Flat:
     losses, effective = int(case.seen["losses"]), case.seen["effective"]
+    if case.active and case.severity is Severity.NOTICE and s.converged:
+        return Flat(False, f"solved: {short(s.recent_loss() or 0.0)}, less than 5 % of the first losses")
+    if case.active and case.severity is Severity.NOTICE and rule.faded:
+        level = s.loss_level
+        return Flat(
+            False, f"at its floor after it fell {change(level.value(level.start or 0.0), level.value(level.y))}"
+        )
     if "decline" in case.seen and case.active:
         return _flat_decline(s, case)
     if case.active and case.count > 1 and not case.recurring:
@@ -64,11 +72,29 @@ def _reading(s: Signals, case: Case) -> str:
 
 def _below(s: Signals, case: Case) -> str:
     usual, low = case.seen["usual"], case.seen["low"] or case.seen["bound"]
+    found = [_own_floor(s)] if _under_floor(s, low) else []
+    if (per_element := _per_element(s, low)) is not None and _per_element_too_small(s, per_element):
+        found.append(f"an RMS of {short(per_element)} per element, below Adam's epsilon {short(s.limits.adam_epsilon)}")
+    if "update_ratio" in case.seen:
+        found.append(f"with updates of {short(case.seen['update_ratio'])} of the weights")
+    if low <= s.limits.vanish_factor * usual or not found:
+        against = f"against the usual {short(usual)}"
+        found.insert(0, f"{against} ({fold(usual / low)} below)" if 0 < low < usual else against)
+    return " and ".join(found)
+
+
+def _under_floor(s: Signals, low: float) -> bool:
     floor = s.limits.grad_floor
-    if floor is not None and low < floor and low > s.limits.vanish_factor * usual:
-        return f"below your --grad-floor {units.number(floor)}{_implied(s, floor)}"
-    against = f"against the usual {short(usual)}"
-    return f"{against} ({fold(usual / low)} below)" if low > 0 and usual > low else against
+    return floor is not None and low < floor
+
+
+def _own_floor(s: Signals) -> str:
+    floor = s.limits.grad_floor or 0.0
+    return f"below your --grad-floor {units.number(floor)}{_implied(s, floor)}"
+
+
+def _per_element_too_small(s: Signals, per_element: float) -> bool:
+    return "adam" in (s.facts.train.optimizer or "").lower() and per_element <= s.limits.adam_epsilon
 
 
 def _implied(s: Signals, norm: float) -> str:
@@ -81,7 +107,7 @@ def _message(rule: "GradientVanishing", s: Signals, case: Case, flat: Flat) -> s
         return _decline(s, case)
     if case.recurring:
         lowest = f"the lowest {_reading(s, case)} {_below(s, case)}"
-        return f"Recurring: {case.episodes:,} short episodes of a low grad norm in {span(case)}, {lowest}."
+        return f"Recurring: {case.episodes:,} short episodes of a low grad norm in {span(s, case)}, {lowest}."
     if case.severity >= Severity.WATCH:
         return _stays(rule, s, case, flat)
     return _wobble(rule, s, case, flat)
@@ -90,24 +116,19 @@ def _message(rule: "GradientVanishing", s: Signals, case: Case, flat: Flat) -> s
 def _wobble(rule: "GradientVanishing", s: Signals, case: Case, flat: Flat) -> str:
     if case.episodes > 1:
         lowest = f"the lowest {_reading(s, case)} {_below(s, case)}"
-        return f"{case.episodes:,} more short episodes of a low grad norm in {span(case)}, {lowest}."
-    place = at(s, case.first_step)
-    what = f"Grad norm {_reading(s, case)} at {place} {_below(s, case)}"
-    what += f", for {rows(case.count)} until step {units.count(case.last_step)}" if case.count > 1 else ""
+        return f"{case.episodes:,} more short episodes of a low grad norm in {span(s, case)}, {lowest}."
+    what = f"Grad norm {_reading(s, case)} at {at(s, case.first_step)}, {_below(s, case)}"
+    if case.count > 1:
+        what = f"Grad norm down to {_reading(s, case)}, {_below(s, case)}, in {rows(case.count)} of {span(s, case)}"
     if case.active:
         return f"{what}. {_why_only_a_notice(rule, s, case)}"
-    back = (
-        f"back to normal at step {units.count(case.back_step)}"
-        if case.back_step is not None
-        else "back to normal since"
-    )
     loss = f", loss {flat.evidence}" if flat.met is False and "→" in flat.evidence else ""
-    return f"{what}: a wobble, {back}{loss}."
+    return f"{what}: a wobble, back to normal {back(s, case)}{loss}."
 
 
 def _why_only_a_notice(rule: "GradientVanishing", s: Signals, case: Case) -> str:
     if s.converged:
-        return "The loss is below 5 % of its start: solved, so the gradient fades."
+        return "The loss is below 5 % of its start: the task is solved, so the gradient fades with it."
     if rule.faded:
         return "It faded slowly with the loss at its floor: that is how a run ends, not a vanishing gradient."
     if s.suspect:
@@ -121,9 +142,10 @@ def _why_only_a_notice(rule: "GradientVanishing", s: Signals, case: Case) -> str
 
 def _stays(rule: "GradientVanishing", s: Signals, case: Case, flat: Flat) -> str:
     since = at(s, case.first_step)
-    what = f"Grad norm far below usual since {since}: down to {_reading(s, case)} {_below(s, case)}"
     if not case.active:
-        return f"{what}; back at step {units.count(case.back_step or case.last_step)} after {rows(case.count)}."
+        low = f"down to {_reading(s, case)}, {_below(s, case)}, for {rows(case.count)} from {since} on"
+        return f"A low gradient is over: {low}; back to normal {back(s, case)}."
+    what = f"Grad norm low since {since}: down to {_reading(s, case)}, {_below(s, case)}"
     share = f"in {rule.window.count} of the last {rule.window.n} rows"
     if flat.met is True:
         return f"{what}, {share}, and the loss has stopped falling ({flat.evidence})."
@@ -133,13 +155,17 @@ def _stays(rule: "GradientVanishing", s: Signals, case: Case, flat: Flat) -> str
 
 
 def _decline(s: Signals, case: Case) -> str:
-    fall = change(case.seen["usual"], case.seen["low"])
+    fall = f"{short(case.seen['usual'])} → {_reading(s, case)}"
     few = f" {rows(s.rows)}: too few to be sure." if s.rows < _SOME_ROWS else ""
     if not case.active:
-        end = units.count(case.back_step or case.last_step)
-        return f"Grad norm fell from row to row, {fall} in {span(case)}; over at step {end}.{few}"
+        where = f"in {span(s, case)}, until {_end(s, case)}"
+        return f"A falling grad norm is over: it fell from row to row, {fall} {where}.{few}"
     loss = f", and the loss does not fall ({_flat_decline(s, case).evidence})" if "loss" in case.seen else ""
     return f"Grad norm falls from row to row, {fall} since {at(s, case.first_step)}{loss}.{few}"
+
+
+def _end(s: Signals, case: Case) -> str:
+    return place(s, case.back_step if case.back_step is not None else case.last_step)
 
 
 def _criteria(rule: "GradientVanishing", s: Signals, case: Case, flat: Flat) -> tuple[Criterion, ...]:
@@ -152,7 +178,7 @@ def _criteria(rule: "GradientVanishing", s: Signals, case: Case, flat: Flat) -> 
 
 
 def _persists(rule: "GradientVanishing", s: Signals, case: Case) -> Criterion:
-    counted = f"{rows(case.count)}" if case.count > 1 else "1 of 1 rows"
+    counted = rows(case.count)
     if "decline" in case.seen and case.active:
         return criterion(_KIND, "persists", True, f"falls in {rows(case.count)} in a row")
     if case.active and not case.recurring:
@@ -162,9 +188,9 @@ def _persists(rule: "GradientVanishing", s: Signals, case: Case) -> Criterion:
         return criterion(
             _KIND, "persists", met if met or case.count > 1 else False, share if case.count > 1 else counted
         )
-    back = f", back at step {units.count(case.back_step)}" if case.back_step is not None else ""
+    over = f", back {back(s, case)}" if case.back_step is not None else ""
     now = _now(s)
-    return criterion(_KIND, "persists", False, f"{counted}{back}{f' ({now} now)' if now else ''}")
+    return criterion(_KIND, "persists", False, f"{counted}{over}{f' ({now} now)' if now else ''}")
 
 
 def _now(s: Signals) -> str:
@@ -174,11 +200,12 @@ def _now(s: Signals) -> str:
 
 def _below_level(rule: "GradientVanishing", s: Signals, case: Case) -> Criterion:
     usual = rule.usual(s) if "decline" not in case.seen else case.seen["usual"]
-    compared = f"{_now(s) or 'n/a'} now, usual {short(usual)}" if usual is not None else f"{_now(s) or 'n/a'} now"
+    compared = f"{_now(s) or 'n/a'} now" + (f", usual {short(usual)}" if usual is not None else "")
+    if _under_floor(s, case.seen["low"] or case.seen["bound"]):
+        compared += f"; {_reading(s, case)} is {_own_floor(s)}"
     if "decline" in case.seen and case.active:
-        return criterion(
-            _KIND, "below_level", None, f"{rows(s.rows)}: no usual range yet; {change(usual or 0.0, case.seen['low'])}"
-        )
+        fell = f"{short(usual or 0.0)} → {_reading(s, case)}"
+        return criterion(_KIND, "below_level", None, f"no usual range after {rows(s.rows)}; {fell}")
     met = case.active and not case.recurring
     return criterion(_KIND, "below_level", met, compared)
 
@@ -188,10 +215,9 @@ def _after_burn_in(rule: "GradientVanishing", s: Signals, case: Case) -> Criteri
     late = f"{rule.low_rows:,} of {rule.late_rows:,} rows after burn-in and warm-up"
     often = case.recurring or (rule.late_rows > 0 and rule.low_rows >= _OFTEN * rule.late_rows)
     if s.early or s.in_warmup:
-        where = (
-            f"in the first {s.limits.burn_in_rows} rows" if s.early else f"the warm-up goes on ({s.schedule.warmup})"
-        )
-        return criterion(_KIND, kind, None if case.active else False, f"only {span(case)}; {where}")
+        early = f"these are still the first {s.limits.burn_in_rows} rows"
+        where = early if s.early else f"the warm-up of {s.schedule.warmup} is not over"
+        return criterion(_KIND, kind, None if case.active else False, f"so far only {span(s, case)}; {where}")
     return criterion(_KIND, kind, often and case.active, late)
 
 
@@ -202,7 +228,7 @@ def _caveats(s: Signals, case: Case) -> tuple[str, ...]:
             f"The log prints the grad norm as zero: it is at most {short(case.seen['bound'])}, and may be more than 0."
         )
     if s.interval > 1:
-        found.append(f"Logged every {units.count(s.interval)} steps: what happens in between is not seen.")
+        found.append(f"Logged every {units.count(s.interval)} {s.counts}s: what happens in between is not seen.")
     return tuple(found)
 
 
@@ -210,29 +236,26 @@ def answer(rule: "GradientVanishing", s: Signals, step: float) -> tuple[str, tup
     """The grad norm at `step` against the usual range, and the checklist, for somebody else's claim."""
     known = s.reading(step)
     grad = known[1] if known else None
-    loss = fallen_since(s, s.loss_tail[0] if s.loss_tail else None, 0, 0.0)
-    if grad is None:
-        why = (
-            "no grad norm in this log"
-            if s.grad_level.n == 0
-            else f"no grad norm at step {units.count(step)} among the last rows"
-        )
-        return f"cannot be told: {why}", (
-            criterion(_KIND, "persists", None, why),
-            criterion(_KIND, "loss_flat", loss.met, loss.evidence),
-            criterion(_KIND, "below_level", None, why),
-            criterion(_KIND, "after_burn_in", None, why),
-        )
+    flat = fallen_since(s, s.loss_tail[0] if s.loss_tail else None, 0, 0.0)
+    loss = criterion(_KIND, "loss_flat", flat.met, flat.evidence)
     usual = rule.usual(s)
+    if grad is None:
+        why = f"no grad norm at {place(s, step)} among the last rows" if s.grad_level.n else "no grad norm in this log"
+        return _cannot_tell(why, loss)
     if usual is None or (rule.reference is None and s.grad_level.n < 5):
-        found, met = f"grad norm {short(grad)}; {rows(s.rows)} are too few to know the usual range", None
-    else:
-        found, met = f"grad norm {short(grad)} is within this run's usual range around {short(usual)}", False
+        return _cannot_tell(f"grad norm {short(grad)}, and {rows(s.rows)} are too few to know what is usual", loss)
+    found = f"grad norm {short(grad)} is within this run's usual range around {short(usual)}"
+    if grad < s.limits.vanish_factor * usual:
+        found = f"grad norm {short(grad)} against the usual {short(usual)} is within the noise of this run"
+    late = f"{rule.low_rows:,} of {rule.late_rows:,} rows after burn-in and warm-up are low"
     return found, (
-        criterion(_KIND, "persists", met, "no row in a row far below usual" if met is False else found),
-        criterion(_KIND, "loss_flat", loss.met, loss.evidence),
-        criterion(_KIND, "below_level", met, found),
-        criterion(
-            _KIND, "after_burn_in", met, f"{rule.low_rows:,} of {rule.late_rows:,} rows after burn-in and warm-up"
-        ),
+        criterion(_KIND, "persists", False, f"no low row at {place(s, step)}"),
+        loss,
+        criterion(_KIND, "below_level", False, found),
+        criterion(_KIND, "after_burn_in", False, late),
     )
+
+
+def _cannot_tell(why: str, loss: Criterion) -> tuple[str, tuple[Criterion, ...]]:
+    persists, below, late = (criterion(_KIND, id, None, why) for id in ("persists", "below_level", "after_burn_in"))
+    return f"cannot be told: {why}", (persists, loss, below, late)

@@ -3,11 +3,10 @@
 import math
 from collections.abc import Iterator
 
-from gradtop import units
 from gradtop.detect.case import Case, criterion, finding, opened
 from gradtop.detect.robust import Trend
 from gradtop.detect.signals import Signals
-from gradtop.detect.wording import change, numbers, rows
+from gradtop.detect.wording import change, numbers, place, rows, training
 from gradtop.finding import Criterion, Finding, Severity
 
 _BACK_FALL = 0.05
@@ -18,6 +17,8 @@ _CERTAIN = 4.0
 _TREND_EVERY = 20
 _RULED_OUT = 0.4
 """Part of the fall that counts as learning which the noise may still hide."""
+_SMALLEST = 5e-4
+"""Relative change that is not worth a number."""
 _NOISE = 0.04
 """Relative noise of single losses above which a run is past chance level: most likely a fine-tune near its floor."""
 
@@ -89,25 +90,22 @@ class NoLearning:
         if case is None or level.start is None:
             return
         start, best = level.value(level.start), level.value(level.best)
-        after = (
-            f"after {units.count(round(s.schedule.effective))} effective steps (steps weighted by learning rate / peak)"
-        )
         message = (
-            f"The loss is where it began: {change(start, best)} at best {after}."
+            f"The loss is where it began: {change(start, best)} at best, after {training(s, s.schedule.effective)}."
             if case.active
-            else f"The loss began to fall: {change(start, best)}."
+            else f"The loss was flat until {place(s, case.last_step)}, then it fell: {change(start, best)} at best."
         )
         yield finding(
             self.kind,
             case,
             message,
-            self._criteria(s),
+            self._criteria(s, over=not case.active),
             numbers=numbers(s, case),
             scope="loss",
             evidence={"start": start, "best": best, "effective_steps": s.schedule.effective},
         )
 
-    def _criteria(self, s: Signals) -> tuple[Criterion, ...]:
+    def _criteria(self, s: Signals, over: bool = False) -> tuple[Criterion, ...]:
         level, effective = s.loss_level, s.schedule.effective
         if level.start is None:
             why = f"only {rows(s.losses)} with a loss" if s.losses else "no loss in this log"
@@ -116,25 +114,36 @@ class NoLearning:
             )
         unit, fall, error, visible = self._numbers(s)
         moved = change(level.value(level.start), level.value(level.best))
-        trend = f"a fall of {100 * fall / unit:.1f} ± {100 * error / unit:.1f} %" if unit else "no trend"
+        relative = error / unit if unit else 0.0
+        trend = f"{_moved(fall / unit if unit else 0.0)} over all rows"
+        trend += f", give or take {100 * relative:.1f} %" if relative >= _SMALLEST else ""
+        noise = f"a fall of {100 * _SIGNIFICANT * relative:.1g} %" if relative >= _SMALLEST else "any fall"
         return (
             criterion(
                 self.kind,
                 "enough_steps",
                 effective >= s.limits.no_learning_steps,
-                f"{effective:,.0f} effective steps, {s.limits.no_learning_steps:,.0f} needed",
+                f"{training(s, s.schedule.effective)}, {s.limits.no_learning_steps:,.0f} needed",
             ),
-            criterion(self.kind, "no_fall", level.best >= _fallen(s, s.limits.no_learning_fall), f"best level {moved}"),
+            criterion(self.kind, "no_fall", not over and level.best >= _fallen(s, s.limits.no_learning_fall), moved),
             criterion(self.kind, "no_trend", None if not visible else fall <= _SIGNIFICANT * error, trend),
-            criterion(self.kind, "noise_allows", visible, trend),
+            criterion(self.kind, "noise_allows", visible, f"{noise} would stand out"),
         )
 
     def answer(self, s: Signals, step: float) -> tuple[str, tuple[Criterion, ...]]:
         """How far the loss has fallen."""
         level = s.loss_level
         if level.start is None:
-            return f"cannot be told after {rows(s.losses)} with a loss", self._criteria(s)
-        return f"best loss level {change(level.value(level.start), level.value(level.best))}", self._criteria(s)
+            return f"cannot be told: only {rows(s.losses)} with a loss", self._criteria(s)
+        return f"the loss went {change(level.value(level.start), level.value(level.best))} at best", self._criteria(s)
+
+
+def _moved(fall: float) -> str:
+    if not math.isfinite(fall):
+        return "no trend yet"
+    if abs(fall) < _SMALLEST:
+        return "no change"
+    return f"a {'fall' if fall > 0 else 'rise'} of {100 * abs(fall):.1f} %"
 
 
 def _fallen(s: Signals, part: float) -> float:

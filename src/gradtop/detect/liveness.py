@@ -54,7 +54,7 @@ def _stalled(view: RunView, silent: float, allowed: float, usual: float | None, 
         view,
         "stalled",
         Severity.WATCH,
-        f"No new row for {units.duration(silent)} after step {units.count(view.last_step or 0.0)}; {rhythm}.",
+        f"No new row for {units.duration(silent)} after {_place(view)}; {rhythm}.",
         (
             criterion("stalled", "silent", True, f"{units.duration(silent)}, allowed {units.duration(allowed)}"),
             criterion(
@@ -81,6 +81,12 @@ def percentile_99(gaps: Sequence[float]) -> float | None:
     return sorted(gaps)[math.ceil(0.99 * len(gaps)) - 1]
 
 
+def _place(view: RunView) -> str:
+    """`step 1,432`, in what the log counts."""
+    counts = next((series.x_kind for series in view.series.values()), "step").removesuffix("s")
+    return f"{counts} {units.count(view.last_step or 0.0)}"
+
+
 def _done(view: RunView) -> bool:
     total = view.facts.train.total_steps
     return bool(total) and view.last_step is not None and view.last_step >= _NEARLY_DONE * (total or 0)
@@ -91,7 +97,7 @@ def _gone(view: RunView) -> Finding | None:
     total = view.facts.train.total_steps
     if not total or view.last_step is None or _done(view):
         return None
-    where = f"step {units.count(view.last_step)} of {units.count(total)}"
+    where = f"{_place(view)} of {units.count(total)}"
     return _finding(
         view,
         "crashed",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from gradtop.detect.case import Case, criterion, finding, opened
 from gradtop.detect.robust import Window
 from gradtop.detect.signals import Signals
-from gradtop.detect.wording import change, numbers, rows, short, span
+from gradtop.detect.wording import back, change, numbers, rows, short, span
 from gradtop.finding import Criterion, Finding, Severity
 
 _LARGEST_MODEL = 1e12
@@ -180,8 +180,9 @@ class MeasurementSuspect:
             self.kind,
             case,
             self._message(s, case, reason),
-            self._criteria(case, reason),
+            self._criteria(s, case, reason),
             numbers=numbers(s, case),
+            form=reason,
             scope="grad_norm",
             evidence={"reason": reason, "grad_norm": self._last},
         )
@@ -192,7 +193,7 @@ class MeasurementSuspect:
         if reason == "contradiction":
             drop = f"the loss fell {change(case.seen['from'], case.seen['to'])}"
             return (
-                f"Grad norm around {usual} in {span(case)}, yet {drop}: such a gradient allows a fall of "
+                f"Grad norm around {usual} in {span(s, case)}, yet {drop}: such a gradient allows a fall of "
                 f"{short(case.seen['bound'])} at most. The reading is wrong, not the gradient."
             )
         if reason == "still":
@@ -209,20 +210,29 @@ class MeasurementSuspect:
             f"Grad norm reads {digits} in {self._blind:,} of {rows(self._rows)}: below print precision, not vanished."
         )
 
-    def _criteria(self, case: Case, reason: str) -> tuple[Criterion, ...]:
+    def _criteria(self, s: Signals, case: Case, reason: str) -> tuple[Criterion, ...]:
+        over = f", over {back(s, case)}" if not case.active else ""
+        known = {
+            "contradiction": "the fall of the loss is larger than this norm allows",
+            "still": "the weights move, the norm does not",
+            "constant": "a constant norm cannot be compared with the loss",
+            "clipped": "a clipped norm cannot be compared with the loss",
+            "printed": "a norm that is printed as 0 cannot be compared with the loss",
+        }
+        constant = {
+            "still": f"exactly 0 in {rows(case.count)}",
+            "constant": f"the same value in {rows(case.count)}",
+            "clipped": f"at the clip value in {self._clipped:,} of {rows(self._rows)}",
+            "printed": f"printed as 0 in {self._blind:,} of {rows(self._rows)}",
+        }
         against = reason in ("contradiction", "still")
-        why = (
-            "no learning rate or update size to compare with"
-            if self._settled and not self._bound
-            else f"bound {short(self._bound)}"
-        )
         return (
-            criterion(self.kind, "contradicts_loss", True if against else None if reason == "printed" else False, why),
+            criterion(self.kind, "contradicts_loss", (True if against else None) and case.active, known[reason] + over),
             criterion(
                 self.kind,
                 "not_measured",
-                None if against and reason == "contradiction" else True,
-                f"{rows(case.count)}",
+                reason != "contradiction" and case.active,
+                constant.get(reason, "it varies from row to row") + over,
             ),
         )
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from gradtop.detect.case import Case, Episodes, criterion, finding
 from gradtop.detect.robust import Window
 from gradtop.detect.signals import Signals
-from gradtop.detect.wording import at, numbers, rows, short
+from gradtop.detect.wording import at, back, numbers, place, rows, short
 from gradtop.finding import Criterion, Finding, Severity
-from gradtop.units import count, number
+from gradtop.units import number
 
 _LEAST_ROWS = 2
 _SKIPPED_ROWS = 20
 """Skipped steps in a row that no search for a loss scale explains."""
-_KINDS = ("loss", "hidden", "zeros", "norm")
+_KINDS = ("loss", "hidden", "zeros", "norm", "blank")
 
 
 class NonFinite:
@@ -69,7 +69,7 @@ class NonFinite:
             return "loss"
         if grad is not None and grad - grad != 0.0:
             return "hidden" if loss == 0.0 else "norm"
-        if loss == 0.0 and grad == 0.0 and not s.other_goals:
+        if loss == 0.0 and not s.other_goals and (grad == 0.0 or (grad is None and not s.grad_level.n)):
             return self._zero(s)
         return None
 
@@ -79,18 +79,19 @@ class NonFinite:
         if self._zero_row != s.rows:
             self._zero_row = s.rows
             self._zeros += 1
-        level, first = s.loss_level.level, s.first_loss
         if self._zeros == 1:
             self._first_zero = (s.step, s.rows)
-        solved = s.converged or (level is not None and first is not None and level < 0.05 * first)
-        s.dead = self._zeros >= s.limits.zero_rows and not solved
+        enough = self._zeros >= s.limits.zero_rows
+        if s.grad is None and not s.losses:
+            return "blank" if enough else None
+        s.dead = enough and not s.solved
         return "zeros" if s.dead else None
 
     def _hit(self, s: Signals, reason: str) -> None:
         again = self._row == s.rows
         self._row, self._watched = s.rows, True
-        skipped = (s.skipped or s.scale_dropped) and reason != "zeros"
-        hard = not skipped and reason != "norm"
+        skipped = (s.skipped or s.scale_dropped) and reason not in ("zeros", "blank")
+        hard = not skipped and reason not in ("norm", "blank")
         for window, held in ((self._bad, hard), (self._norm, not skipped)):
             window.push(held) if not again else window.mark() if held else None
         self._skips = self._skips + (not again) if skipped else 0
@@ -108,11 +109,11 @@ class NonFinite:
         self._judge(s, case, reason, skipped)
 
     def _begin(self, s: Signals, case: Case, reason: str) -> None:
-        value = s.loss if reason in ("loss", "zeros") else s.grad
+        value = s.grad if reason in ("hidden", "norm") else s.loss
         case.seen = {"reason": float(_KINDS.index(reason)), "value": value if value is not None else math.nan}
         if s.line is not None:
             case.seen["line"] = float(s.line)
-        if reason == "zeros":
+        if reason in ("zeros", "blank"):
             case.count = self._zeros
             case.first_step, case.first_row = self._first_zero
 
@@ -144,6 +145,7 @@ class NonFinite:
                 _message(s, case, reason),
                 self._criteria(s, case, reason),
                 numbers=numbers(s, case),
+                form="recurs" if case.recurring else reason,
                 scope={"loss": "loss", "norm": "grad_norm"}.get(reason, "total"),
                 evidence=evidence,
             )
@@ -151,18 +153,19 @@ class NonFinite:
     def _criteria(self, s: Signals, case: Case, reason: str) -> tuple[Criterion, ...]:
         window = self._norm if reason == "norm" else self._bad
         persists = case.active and case.severity is Severity.INTERVENE
-        back = f", finite again at step {count(case.back_step)}" if case.back_step is not None else ""
-        share = (
-            f"{window.count} of the last {min(window.n, s.rows)} rows" if case.active else f"{rows(case.count)}{back}"
-        )
+        over = f", {_fine_again(s, case)}"
+        share = f"{window.count} of the last {min(window.n, s.rows)} rows"
+        share = rows(case.count) if reason == "blank" else share
+        now = case.active and not case.recurring
         skips = int(case.seen["skips"])
-        affected = None if reason == "norm" and case.active and s.losses == 0 else reason != "norm"
+        affected: bool | None = reason != "norm" and now
+        if case.active and not s.losses and reason in ("norm", "blank"):
+            affected = None
+        skipped = f"{skips} of {rows(case.count)} were skipped steps" if skips else "no skipped step in the log"
         return (
-            criterion(self.kind, "persists", persists, share),
-            criterion(
-                self.kind, "not_skipped", skips < case.count, f"{skips} of {rows(case.count)} were skipped steps"
-            ),
-            criterion(self.kind, "loss_affected", affected, _loss_now(s, reason)),
+            criterion(self.kind, "persists", persists, share if case.active else f"{rows(case.count)}{over}"),
+            criterion(self.kind, "not_skipped", skips < case.count, skipped),
+            criterion(self.kind, "loss_affected", affected, _loss_now(s, reason if now else "norm")),
         )
 
     def answer(self, s: Signals, step: float) -> tuple[str, tuple[Criterion, ...]]:
@@ -172,7 +175,7 @@ class NonFinite:
             f"{name} {short(v)}" for name, v in zip(("loss", "grad norm"), known or (), strict=False) if v is not None
         ]
         if not parts:
-            why = f"nothing logged at step {count(step)} among the last rows"
+            why = f"nothing logged at {place(s, step)} among the last rows"
             return f"cannot be told: {why}", tuple(criterion(self.kind, id, None, why) for id in _IDS)
         found = " and ".join(parts)
         return f"{found} there", tuple(
@@ -189,28 +192,48 @@ def _loss_now(s: Signals, reason: str) -> str:
         return f"the loss is finite: {short(now)}" if now is not None else "no loss in this log"
     return {
         "loss": "the loss is not finite",
-        "hidden": "loss 0 beside a non-finite grad norm",
-        "zeros": "loss and grad norm are 0",
+        "hidden": "the loss is printed as 0 beside it",
+        "zeros": "the loss is printed as 0",
+        "blank": "the loss has never been anything but 0",
     }[reason]
 
 
+def _fine_again(s: Signals, case: Case) -> str:
+    return f"finite again {back(s, case)}"
+
+
 def _message(s: Signals, case: Case, reason: str) -> str:
-    first = at(s, case.first_step)
-    value = number(case.seen["value"])
+    first, value = at(s, case.first_step), number(case.seen["value"])
+    both = "Loss" if s.grad is None else "Loss and grad norm"
     what = {
         "loss": f"Loss {value} at {first}",
         "hidden": f"Grad norm {value} beside a loss of 0 at {first}: the trainer hides a NaN loss",
         "norm": f"Grad norm {value} beside a finite loss at {first}",
-        "zeros": f"Loss and grad norm read exactly 0 from {first} on: a NaN that the trainer hides, or a dead "
-        "loss scale",
+        "zeros": f"{both} exactly 0 from {first} on: most likely a NaN that the trainer hides, or steps that are all "
+        "skipped",
+        "blank": f"Loss exactly 0 from {first} on: solved from the start, or a NaN that the trainer hides",
     }[reason]
-    skipped = " (skipped step)" if case.seen["skips"] >= case.count else ""
     if case.recurring:
-        return f"{what}, and {case.episodes - 1:,} times more until step {count(case.last_step)}: it recurs."
+        return f"{what}, and {case.episodes - 1:,} times more until {place(s, case.last_step)}: it recurs."
+    return f"{what}{_skipped(case)}; {_standing(s, case, reason)}."
+
+
+def _skipped(case: Case) -> str:
+    skips = int(case.seen["skips"])
+    if not skips:
+        return ""
+    return " (a skipped step)" if case.count == 1 else f" ({skips} of {rows(case.count)} were skipped steps)"
+
+
+def _standing(s: Signals, case: Case, reason: str) -> str:
+    """Where it went from there."""
     if not case.active:
-        back = f"finite again at step {count(case.back_step)}" if case.back_step is not None else "finite again"
-        return f"{what}{skipped}, {rows(case.count)}; {back}."
-    if case.severity is Severity.INTERVENE:
-        lost = "no update can be trusted" if reason == "norm" else "the weights are most likely lost"
-        return f"{what}{skipped}, {rows(case.count)} so far: it stays, and {lost}."
-    return f"{what}{skipped}: {rows(case.count)} so far."
+        return f"{rows(case.count)}, {_fine_again(s, case)}"
+    so_far = f"{rows(case.count)} so far"
+    if case.severity is not Severity.INTERVENE:
+        return so_far
+    lost = {
+        "norm": "no update can be trusted",
+        "zeros": "nothing is being learned",
+    }.get(reason, "the weights are most likely lost")
+    return f"{so_far}, and {lost}"

@@ -12,13 +12,18 @@ _CONSISTENT = 1.2533
 _DIFFERENCES = 0.8862
 """Mean absolute difference of neighbours to standard deviation: sqrt(pi) / 2."""
 _LEAST_SCALE = 0.01
+_LARGEST_LOG = 709.78
+"""Logarithm of about the largest float."""
 
 
 def median(values: Sequence[float]) -> float:
     """The middle value of at least one; of an even number, the mean of the two in the middle."""
     ranked = sorted(values)
     half = len(ranked) // 2
-    return ranked[half] if len(ranked) % 2 else (ranked[half - 1] + ranked[half]) / 2
+    if len(ranked) % 2:
+        return ranked[half]
+    middle = (ranked[half - 1] + ranked[half]) / 2
+    return middle if math.isfinite(middle) else ranked[half - 1] / 2 + ranked[half] / 2
 
 
 class Level:
@@ -107,8 +112,10 @@ class Level:
 
     def _turn_linear(self) -> None:
         self.linear = True
-        self.unit = abs(median(self._burn)) if self._burn else math.exp(min(self.y, 700.0)) if self.ready else 0.0
-        self.best = math.inf
+        self.unit = (
+            abs(median(self._burn)) if self._burn else math.exp(min(self.y, _LARGEST_LOG)) if self.ready else 0.0
+        )
+        self.best, self._lag = math.inf, 0.0
         self.start = math.exp(self.start) if self.start is not None else None
         self.ready = False
 
@@ -134,7 +141,7 @@ class Level:
 
     def value(self, y: float) -> float:
         """A number of the stream's form as a value of the stream."""
-        return y if self.linear else math.exp(min(y, 700.0))
+        return y if self.linear else math.exp(min(y, _LARGEST_LOG))
 
     @property
     def level(self) -> float | None:

@@ -4,6 +4,10 @@ from gradtop.record import RunFacts
 
 MIN_RISES = 10
 """Rises of the learning rate in a row, from the start, that make a warm-up."""
+_CYCLE_RISE = 2.0
+"""Multiple of the lowest learning rate since the peak at which another cycle begins."""
+_CYCLE_LEAST, _CYCLE_MOST = 0.05, 1.05
+"""Parts of the peak between which such a rise is one by design."""
 _MAX_TIES = 5
 """Rows without a rise (a rounded print of a slow ramp) after which the ramp is over."""
 
@@ -16,6 +20,7 @@ class Schedule:
 
     __slots__ = (
         "_declared",
+        "_least",
         "_peak_declared",
         "_resumed",
         "_ties",
@@ -40,6 +45,7 @@ class Schedule:
         """The step of the newest rise of the first ramp."""
         self.first_step: float | None = None
         self._ties = 0
+        self._least = 0.0
         self._weighted = 0.0
         self._declared: int | None = None
         self._peak_declared: float | None = None
@@ -54,18 +60,35 @@ class Schedule:
         """A new session begins: the jump of the learning rate is neither a rise nor the end of the ramp."""
         self._resumed = True
 
-    def see(self, lr: float, step: float) -> None:
-        """Take in a finite learning rate >= 0."""
+    def see(self, lr: float, step: float) -> bool:
+        """Take in a finite learning rate >= 0; True where it goes up again by design, as with warm restarts.
+
+        That is a return to a rate of before after a decay. A jump above the peak or at a resume is none.
+        """
+        cycle = self._begins_cycle(lr)
         before, self.lr = self.lr, lr
+        self._follow_ramp(before, lr, step)
+        self._resumed = False
+        return cycle
+
+    def _begins_cycle(self, lr: float) -> bool:
+        if self.rising or self._resumed or lr > _CYCLE_MOST * self.peak:
+            self._least = lr
+            return False
+        if lr > _CYCLE_RISE * self._least and lr >= _CYCLE_LEAST * self.peak:
+            self._least = lr
+            return True
+        self._least = min(self._least, lr)
+        return False
+
+    def _follow_ramp(self, before: float | None, lr: float, step: float) -> None:
         if lr > self.peak:
             self.peak = lr
         if self.first_step is None:
             self.first_step = step
-        if not self.rising or before is None:
+        if not self.rising or before is None or self._resumed:
             return
-        if self._resumed:
-            self._resumed = False
-        elif lr > before:
+        if lr > before:
             self.rises += 1
             self.last_rise, self._ties = step, 0
         else:

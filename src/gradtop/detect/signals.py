@@ -18,7 +18,8 @@ _INTERVAL_ROWS = 20
 _BEST_STEP = 0.02
 _BEST_KEPT = 4096
 _OTHER_GOALS = re.compile(
-    r"(?:^|[/_.])(?:rewards?|rew|kl|pg_loss|policy_loss|value_loss|disc|discriminator|gan|elbo|advantages?)(?:$|[/_.])"
+    r"(?:^|[/_.])(?:rewards?|rew|kl|pg_loss|policy_loss|value_loss|disc|discriminator|generator|gan|elbo|advantages?"
+    r"|actor|critic|episode_returns?|[dg]_?loss|loss_?[dg])(?:$|[/_.])"
 )
 
 
@@ -26,9 +27,9 @@ class Signals:
     """One row of one run and what came before it. Values of one step in several rows are merged."""
 
     __slots__ = (
-        "_bests", "_gaps", "_max_step", "_pinned", "dead", "facts", "first_losses", "first_step", "fresh_grad",
-        "fresh_loss", "grad", "grad_bound", "grad_level", "interval", "limits", "line", "loss", "loss_level",
-        "loss_tail", "losses", "other_goals", "param_norm", "readings", "rows", "scale",
+        "_bests", "_gaps", "_max_step", "_pinned", "counts", "dead", "facts", "first_losses", "first_step",
+        "fresh_grad", "fresh_loss", "grad", "grad_bound", "grad_level", "interval", "judged", "limits", "line", "loss",
+        "loss_level", "loss_tail", "losses", "other_goals", "param_norm", "readings", "rows", "scale",
         "scale_dropped", "schedule", "session", "skipped", "step", "suspect", "unit_steps", "update_ratio",
     )  # fmt: skip
 
@@ -38,11 +39,15 @@ class Signals:
         self.facts = RunFacts()
         self.rows = 0
         """Rows so far; rows of one step count once."""
+        self.judged = 0
+        """Rows with a loss or a grad norm so far."""
         self.session = -1
         self.step = -math.inf
         self.first_step = math.nan
         self.unit_steps = True
         """Steps count steps, as opposed to epochs, samples or tokens."""
+        self.counts = "step"
+        """What the log counts, in the singular."""
         self.other_goals = False
         """The log has the names of reinforcement learning, GANs or VAEs: the loss need not fall."""
         self.suspect = False
@@ -97,6 +102,7 @@ class Signals:
         first = self.session < 0
         self.session = number
         self.unit_steps = counts in ("step", "row")
+        self.counts = counts.removesuffix("s")
         self.schedule.declare(self.facts, self.unit_steps)
         if first:
             return False
@@ -119,6 +125,12 @@ class Signals:
             self._bests.pop()
         self.loss_level.restart(self._bests[-1][1] if self._bests else math.inf)
         self.grad_level.restart()
+
+    def see_lr(self, lr: float) -> None:
+        """The learning rate of this step; where a cycle of the schedule begins, the loss finds its level anew."""
+        if self.schedule.see(lr, self.step):
+            self.loss_level.restart(math.inf)
+            self._bests.clear()
 
     def begin_step(self, step: float, line: int | None) -> None:
         """A row of a further step begins."""
@@ -156,6 +168,7 @@ class Signals:
         """The loss of this step."""
         if self.loss is not None:
             return
+        self.judged += self.grad is None
         self.loss, self.fresh_loss = loss, True
         if loss == 0.0 or loss - loss != 0.0:  # zero, NaN or Inf: no part of a level
             self.loss_level.z = None
@@ -180,6 +193,7 @@ class Signals:
         """The grad norm of this step; `bound` is the most that a printed zero can be, 0 for a true one."""
         if self.grad is not None:
             return
+        self.judged += self.loss is None
         self.grad, self.fresh_grad, self.grad_bound = grad, True, bound
         if grad > 0.0 and grad - grad == 0.0:
             self.grad_level.see(grad)
@@ -218,6 +232,12 @@ class Signals:
         return bool(
             first and level.ready and not level.linear and level.level is not None and level.level < 0.05 * first
         )
+
+    @property
+    def solved(self) -> bool:
+        """The same, for the burn-in as well."""
+        first, level = self.first_loss, self.loss_level.level
+        return self.converged or (level is not None and first is not None and 0.0 < level < 0.05 * first)
 
     @property
     def losses_before(self) -> int:

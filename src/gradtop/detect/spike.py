@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from gradtop.detect.case import Case, Episodes, criterion, finding
 from gradtop.detect.robust import Window
 from gradtop.detect.signals import Signals
-from gradtop.detect.wording import at, change, numbers, rows, short, span
+from gradtop.detect.wording import at, back, change, deviations, numbers, place, rows, short, span
 from gradtop.finding import Criterion, Finding, Severity
-from gradtop.units import count
 
 MATERIAL = 0.02
 """Part of the first losses by which a loss has to exceed the best, so that noise near zero is no spike."""
@@ -62,7 +61,7 @@ class LossSpike:
             case.seen = {"usual": s.loss_level.value(s.loss_level.y), "peak": s.loss, "z": z, "peak_step": s.step}
         elif s.loss > case.seen["peak"]:
             case.seen |= {"peak": s.loss, "z": max(z, case.seen["z"]), "peak_step": s.step}
-        if self._last.count >= 2:
+        if self._last.count >= 2 and not s.other_goals:
             case.raise_to(Severity.WATCH, s.step)
 
     def resume(self, s: Signals, anew: bool) -> None:
@@ -73,12 +72,16 @@ class LossSpike:
         self._last.push(False)
         self._back = self._back + 1 if z < _BACK_Z else 0
         case = self._episodes.current
-        self._episodes.miss(s)
-        if case is None or case.severity is Severity.NOTICE or not case.active:
+        if case is not None and case.severity > Severity.NOTICE and case.count < _PARTIAL_ROWS and _high(s, case):
+            case.extend(s)
             return
-        back = s.loss_level.value(s.loss_level.y) <= _PARTIAL * case.seen["usual"] or s.loss_level.linear
-        if (back and self._back >= _BACK_ROWS) or case.misses >= _PARTIAL_ROWS:
+        self._episodes.miss(s)
+        if case is None:
+            return
+        if case.severity > Severity.NOTICE and (self._back >= _BACK_ROWS or case.count >= _PARTIAL_ROWS):
             self._episodes.close()
+        if self._episodes.current is not case:
+            case.seen["after"] = s.recent_loss() or 0.0
 
     def findings(self, s: Signals) -> Iterator[Finding]:
         """One finding for each spike."""
@@ -101,15 +104,15 @@ class LossSpike:
         loss = known[0] if known else None
         usual = s.loss_level.usual
         if loss is None:
-            reason = "no loss in this log" if not s.losses else f"no loss at step {count(step)} among the last rows"
+            reason = "no loss in this log" if not s.losses else f"no loss at {place(s, step)} among the last rows"
             return f"cannot be told: {reason}", tuple(_blank(id, reason) for id in _IDS)
         level = s.loss_level.level
         if usual is None or level is None:
-            found = f"loss {short(loss)}; {rows(s.rows)} are too few to know the usual range"
-            return found, tuple(_blank(id, f"only {rows(s.rows)}") for id in _IDS)
-        found = f"loss {short(loss)}, usual {short(usual[0])} to {short(usual[1])}"
+            why = f"loss {short(loss)}, and {rows(s.rows)} are too few to know what is usual"
+            return f"cannot be told: {why}", tuple(_blank(id, why) for id in _IDS)
+        found = f"loss {short(loss)}, usual now {short(usual[0])} to {short(usual[1])}"
         return found, (
-            criterion(self.kind, "persists", False, "no row of two in a row was far above"),
+            criterion(self.kind, "persists", False, f"no high rows at {place(s, step)}"),
             criterion(self.kind, "loss_flat", False, found),
             criterion(self.kind, "above_level", False, found),
             criterion(self.kind, "after_burn_in", False, "not seen in this run"),
@@ -123,20 +126,27 @@ def _blank(id: str, why: str) -> Criterion:
     return criterion("loss_spike", id, None, why)
 
 
+def _high(s: Signals, case: Case) -> bool:
+    """The newest losses are clearly above those before the spike."""
+    now = s.recent_loss()
+    return now is not None and not s.loss_level.linear and now > _PARTIAL * case.seen["usual"]
+
+
 def _message(s: Signals, case: Case) -> str:
     peak, usual = case.seen["peak"], case.seen["usual"]
     if case.episodes > 1:
-        return f"{case.episodes:,} more spikes in {span(case)}, the highest {short(peak)}; each was short."
-    far = f"{case.seen['z']:.0f} spreads above its usual range"
-    jump = f"Loss {change(usual, peak)} at {at(s, case.seen['peak_step'])}, {far}"
+        return f"{case.episodes:,} short loss spikes in {span(s, case)}, the highest {short(peak)}; all are over."
+    far = f"{change(usual, peak)}, {deviations(case.seen['z'])}"
     if case.active:
-        return f"{jump}: a spike in progress ({rows(case.count)})."
-    level = s.loss_level.level or usual
-    if case.misses >= _PARTIAL_ROWS and case.severity is Severity.WATCH and level > _PARTIAL * usual:
-        above = f"{100 * (level / usual - 1):.0f} % above the one before"
-        return f"{jump}; after {_PARTIAL_ROWS} rows the level is still {above}."
-    back = f"back at step {count(case.back_step)}" if case.back_step is not None else "back since"
-    return f"{jump} for {rows(case.count)}, {back}: it recovered by itself."
+        if case.count == 1:
+            return f"Loss {far} at {at(s, case.first_step)}: one row so far, the next ones decide."
+        return f"The loss is high since {at(s, case.first_step)}: {far} at its peak, {rows(case.count)} so far."
+    settled = case.seen.get("after", usual)
+    if settled > _PARTIAL * usual > 0 and _high(s, case):
+        level = f"around {short(settled)}, {100 * (settled / usual - 1):.0f} % above before"
+        return f"The loss jumped at {at(s, case.first_step)} ({far} at its peak) and settled {level}."
+    lasted = f" for {rows(case.count)}" if case.count > 1 else ""
+    return f"A loss spike at {at(s, case.first_step)} is over: {far}{lasted}, back to usual {back(s, case)}."
 
 
 def _criteria(s: Signals, case: Case) -> tuple[Criterion, ...]:
@@ -144,14 +154,13 @@ def _criteria(s: Signals, case: Case) -> tuple[Criterion, ...]:
     now = short(recent) if recent is not None else "n/a"
     usual = short(case.seen["usual"])
     high = case.active
+    over = f", back {back(s, case)}" if not high and case.back_step is not None else ""
+    where = f"in the first {rows(s.rows)}" if s.early else f"row {case.first_row:,} of {s.rows:,}"
+    if s.in_warmup:
+        where = f"the warm-up of {s.schedule.warmup} is not over"
     return (
-        criterion("loss_spike", "persists", case.severity >= Severity.WATCH and high, f"{rows(case.count)} far above"),
-        criterion("loss_spike", "loss_flat", high, f"loss now {now}, {usual} before it"),
-        criterion("loss_spike", "above_level", high, f"loss now {now}, peak {short(case.seen['peak'])}, usual {usual}"),
-        criterion(
-            "loss_spike",
-            "after_burn_in",
-            None if high and s.in_warmup else high,
-            "in the warm-up" if s.in_warmup else "after it",
-        ),
+        criterion("loss_spike", "persists", case.severity >= Severity.WATCH and high, f"{rows(case.count)}{over}"),
+        criterion("loss_spike", "loss_flat", high, f"{now} now, {usual} before it"),
+        criterion("loss_spike", "above_level", high, f"{now} now, usual {usual}, peak {short(case.seen['peak'])}"),
+        criterion("loss_spike", "after_burn_in", None if high and s.in_warmup else high, f"{where}{over}"),
     )

@@ -18,25 +18,50 @@ def change(before: float, after: float) -> str:
     for digits in range(_DIGITS, 7):
         pair = units.number(before, digits), units.number(after, digits)
         if pair[0] != pair[1]:
-            break
+            return f"{pair[0]} → {pair[1]}"
+    pair = units.number(before, _DIGITS + 1), units.number(after, _DIGITS + 1)
     return f"{pair[0]} → {pair[1]}"
 
 
+def place(s: Signals, step: float) -> str:
+    """`step 14`; `epoch 3` or `row 14` where that is what the log counts."""
+    return f"{s.counts} {units.count(step)}"
+
+
 def at(s: Signals, step: float) -> str:
-    """`step 14`, or `step 14 of a warm-up of 4,000 steps`, or `row 14` where the log has no steps."""
-    place = f"step {units.count(step)}"
-    return f"{place} of a warm-up of {s.schedule.warmup}" if s.schedule.was_warmup(step) else place
+    """`step 14`, or `step 14 of a warm-up of 4,000 steps`."""
+    found = place(s, step)
+    return f"{found} of a warm-up of {s.schedule.warmup}" if s.schedule.was_warmup(step) else found
 
 
-def span(case: Case) -> str:
+def span(s: Signals, case: Case) -> str:
     """`step 14` or `steps 14 to 20`."""
-    first, last = units.count(case.first_step), units.count(case.last_step)
-    return f"step {first}" if first == last else f"steps {first} to {last}"
+    if case.first_step == case.last_step:
+        return place(s, case.first_step)
+    return f"{s.counts}s {units.count(case.first_step)} to {units.count(case.last_step)}"
+
+
+def back(s: Signals, case: Case) -> str:
+    """`at step 15`, where it was over."""
+    return f"at {place(s, case.back_step)}" if case.back_step is not None else "since"
+
+
+def deviations(z: float) -> str:
+    """How far above usual, for somebody who knows what a standard deviation is."""
+    return f"{'more than 1,000' if z > 1000 else f'{z:.0f}'} standard deviations above usual"
 
 
 def rows(n: int) -> str:
     """`1 row`, `5 rows`."""
     return f"{n:,} row" if n == 1 else f"{n:,} rows"
+
+
+def training(s: Signals, effective: float) -> str:
+    """Effective steps, for people: `50 steps`, with what they are worth where the learning rate says so."""
+    steps = f"{effective:,.0f} {s.counts if s.unit_steps else 'row'}s"
+    if s.schedule.lr is None or not s.schedule.effective < s.step - s.first_step - 0.5:
+        return steps
+    return f"as much training as {steps} at the peak learning rate"
 
 
 def fold(ratio: float) -> str:
@@ -46,7 +71,9 @@ def fold(ratio: float) -> str:
 
 def numbers(s: Signals, case: Case) -> dict[str, str]:
     """The fields of the catalogue's checks, as far as this run knows them."""
-    known = {"first_step": units.count(case.first_step), "rows": f"{s.rows:,}"}
+    known = {"first_step": place(s, case.first_step), "rows": f"{s.rows:,}"}
+    if case.first_step > s.first_step:
+        known["before"] = place(s, case.first_step)
     train = s.facts.train
     lr = train.lr_max or s.schedule.peak
     if lr:

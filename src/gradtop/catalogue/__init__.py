@@ -1,0 +1,26 @@
+"""The one table of finding kinds: what each means, its severity policy, causes, checks and reference."""
+
+from gradtop.catalogue.gradient import MEASUREMENT, VANISHING
+from gradtop.catalogue.kind import FIELDS, Advice, Check, Kind
+from gradtop.catalogue.loss import DIVERGENCE, NO_LEARNING, SPIKE
+from gradtop.catalogue.process import CRASHED, STALLED
+from gradtop.catalogue.value import EMPTY, NONFINITE
+
+__all__ = ["CATALOGUE", "FIELDS", "KINDS", "PRECEDENCE", "Advice", "Check", "Kind"]
+
+CATALOGUE = (
+    NONFINITE, VANISHING, SPIKE, DIVERGENCE, NO_LEARNING, STALLED, CRASHED, EMPTY, MEASUREMENT,
+)  # fmt: skip
+"""Every kind that gradtop finds."""
+
+KINDS = {kind.id: kind for kind in CATALOGUE}
+"""The catalogue by id."""
+
+PRECEDENCE = (
+    "crashed", "nonfinite", "amp_scale_collapse", "amp_skip_storm", "measurement_suspect", "lr_zero",
+    "frozen_layer", "dead_layer", "lr_jump", "loss_divergence", "gradient_exploding", "loss_spike",
+    "gradient_vanishing", "layer_imbalance", "update_ratio", "clip_saturation", "no_learning", "loss_plateau",
+    "overfitting", "oscillation", "gpu_throttled", "gpu_starved", "throughput_drop", "memory_leak", "stalled",
+    "amp_overflow", "empty_batch",
+)  # fmt: skip
+"""Which of several findings explains the others, first to last; it names kinds to come as well."""

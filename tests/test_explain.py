@@ -1,0 +1,103 @@
+"""The explanation of a file shows what was made of every line, and is harmless to a terminal."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gradtop.config import Limits
+from gradtop.explain import explain
+from gradtop.wiring import read_paths
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def explained(path: Path) -> list[str]:
+    watching = read_paths((path,), Limits())
+    watching.to_end()
+    source, view = watching.monitor.only_source()
+    return list(explain(source.status, source.account, view))
+
+
+def written(folder: Path, text: str, name: str = "train.log") -> list[str]:
+    path = folder / name
+    path.write_text(text)
+    return explained(path)
+
+
+def test_names_units_and_samples_are_shown_in_columns(tmp_path: Path) -> None:
+    told = written(tmp_path, "iter 100: loss 2.31, time 12.3ms\niter 200: loss 2.30, time 12.0ms\n")
+    assert told[1:5] == [
+        "  format    text",
+        "  bytes     66 of 66 read",
+        "  lines     2 read, 0 skipped, 0 rejected",
+        "  steps     100 to 200, counted in steps; 2 rows",
+    ]
+    start = told.index("names")
+    assert told[start + 1 : start + 4] == [
+        "  iter → step         ×2",
+        "  loss → loss         ×2",
+        "  time → step_time_s  ×2         ms → s",
+    ]
+    assert "  key-value: 2 lines" in told
+    assert "           1  iter 100: loss 2.31, time 12.3ms" in told
+
+
+def test_names_that_are_not_known_come_last_and_are_kept(tmp_path: Path) -> None:
+    told = written(tmp_path, '{"my_own_number": 4, "step": 1, "loss": 2.0}\n', "run.jsonl")
+    start = told.index("names")
+    assert told[start + 1 : start + 4] == [
+        "  step          → step           ×1",
+        "  loss          → loss           ×1",
+        "  my_own_number → my_own_number  ×1         as it is: no known name",
+    ]
+
+
+def test_lines_that_were_not_read_are_shown(tmp_path: Path) -> None:
+    told = written(tmp_path, '{"step": 1, "loss": 2.0}\n{"step": 2, "loss": \n{"step": 3, "loss": 1.9}\n', "run.jsonl")
+    assert "  lines     2 read, 0 skipped, 1 rejected" in told
+    start = told.index("rejected: these look like records and cannot be read")
+    assert told[start + 2] == '           2  {"step": 2, "loss":'
+
+
+def test_a_log_without_a_metric_shows_the_first_lines_that_gave_nothing(tmp_path: Path) -> None:
+    told = written(tmp_path, "".join(f"epoch summary {i}\n" for i in range(20)))
+    assert "  steps     none: no line gave a metric" in told
+    start = told.index("skipped: nothing in these lines is a metric or an event that gradtop knows")
+    assert told[start + 1 :][-2:] == ["           5  epoch summary 4", "              ... and 15 more"]
+
+
+def test_it_says_when_there_is_nothing_to_judge_by(tmp_path: Path) -> None:
+    told = written(tmp_path, "".join(json.dumps({"step": i, "accuracy": 0.5}) + "\n" for i in range(9)), "run.jsonl")
+    assert "  judged    nothing: none of the names is the loss or the grad norm" in told
+
+
+def test_many_sessions_and_events_are_counted(tmp_path: Path) -> None:
+    rows = "".join(f"Step {step}: Loss: 2.0\nsaving checkpoint to out\n" for _ in range(20) for step in range(3))
+    told = written(tmp_path, rows)
+    assert sum(line.startswith("  session") for line in told) == 8
+    assert "            ... and 12 more sessions" in told
+    assert "  event     checkpoint ×60 (the first, line 2): saving checkpoint to out" in told
+
+
+def test_a_crash_comes_before_other_events(tmp_path: Path) -> None:
+    lines = ["Step 1: Loss: 2.0", "saving checkpoint to out", "torch.OutOfMemoryError: CUDA out of memory.", ""]
+    events = [line for line in written(tmp_path, "\n".join(lines)) if line.startswith("  event")]
+    assert events[0].startswith("  event     crash ×1 (line 3): ")
+    assert events[1].startswith("  event     checkpoint ×1 (line 2): ")
+
+
+def test_foreign_text_is_made_harmless(tmp_path: Path) -> None:
+    told = written(tmp_path, "Step 1: Loss: 2.0, \x1b]0;evil\x07name=3\n\x1b[2J\x1b[Hgone\n")
+    assert not any("\x1b" in line or "\x07" in line for line in told)
+
+
+@pytest.mark.parametrize("id", ["hp02", "hp06", "sb01", "bn02", "mg04", "tt03", "lt01", "ds01", "kc04", "mm01", "hf01"])
+def test_recorded_logs_are_explained(id: str) -> None:
+    found = sorted((SHARED / "corpus").glob(f"{id}__*"))
+    if not found:
+        pytest.skip(f"recorded logs are not here: {id}")
+    told = explained(found[0])
+    assert told[0].endswith(found[0].name)
+    assert any(line.startswith("  lines") for line in told)
+    assert len(told) < 120
