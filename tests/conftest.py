@@ -1,6 +1,10 @@
-"""Tests of their own stage run when they are asked for: `pytest -m tmux`."""
+"""Tests of their own stage run when asked for, `pytest -m tmux`; generated examples are the same every time."""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("same every time", derandomize=True, deadline=None)
+settings.load_profile("same every time")
 
 STAGES = ("tmux", "soak", "root")
 """Marks of tests that need more than Python: deselected unless `-m` names them."""

@@ -169,3 +169,9 @@ def test_the_package_runs_without_torch_in_sight() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False, timeout=9)
     assert done.returncode == 0
+
+
+def test_the_first_picture_does_not_wait_for_numpy() -> None:
+    code = "import gradtop.ui.app, sys; print([name for name in ('numpy', 'watchdog') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=9)
+    assert done.stdout.decode().strip() == "[]"

@@ -3,17 +3,19 @@
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradtop.clean import clean
 from gradtop.finding import Criterion, Finding, FindingState, Severity
 from gradtop.record import json_value
-from gradtop.run import RunView
-from gradtop.series import SeriesView
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources import SourceStatus
 from gradtop.units import count, number
 from gradtop.verdict import Verdict, short_spike
+
+if TYPE_CHECKING:  # a screen is painted before numpy is there
+    from gradtop.run import RunView
+    from gradtop.series import SeriesView
 
 SCHEMA = "gradtop.check/1"
 EXIT_CODES = {Verdict.KEEP_TRAINING: 0, Verdict.WATCH: 1, Verdict.INTERVENE: 2, Verdict.UNKNOWN: 3}
@@ -68,7 +70,7 @@ def _step(step: float | None) -> float | int | None:
     return int(step) if step is not None and step == int(step) else step
 
 
-def _metric(series: SeriesView) -> dict[str, float | int | str | None]:
+def _metric(series: "SeriesView") -> dict[str, float | int | str | None]:
     stats = series.stats
     return {
         "count": stats.count,
@@ -172,7 +174,7 @@ def _state(run: RunSnapshot) -> str:
     return "stopped" if end is not None and end.status == "aborted" else run.state.value
 
 
-def _extent(view: RunView, first: float, last: float) -> str:
+def _extent(view: "RunView", first: float, last: float) -> str:
     """`steps 1 to 500 of 20,000, 500 rows`, in what the log counts."""
     kind = next((series.x_kind for series in view.series.values()), "step")
     total = f" of {count(view.facts.train.total_steps)}" if view.facts.train.total_steps else ""
@@ -196,7 +198,7 @@ def _unread(source: SourceStatus, rows: int) -> str:
     return ""
 
 
-def _range(series: SeriesView) -> str:
+def _range(series: "SeriesView") -> str:
     stats = series.stats
     odd = [f"{count(n)} {word}" for n, word in ((stats.nan, "NaN"), (stats.inf, "Inf")) if n]
     return f"{number(stats.first)} → {number(stats.last)}" + (f", {', '.join(odd)}" if odd else "")

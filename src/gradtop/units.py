@@ -20,6 +20,12 @@ def number(value: float, digits: int = 4) -> str:
     return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{power}"
 
 
+def setting(value: float) -> str:
+    """A value that somebody chose (a learning rate, a loss scale), without zeros at its end: `0.004`, `3e-4`."""
+    text = number(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
 def count(value: float) -> str:
     """A step or count: whole numbers with thousands separated, fractions with up to three decimals."""
     if not math.isfinite(value):

@@ -6,6 +6,8 @@ A picture is rows of text with one *ink* per cell: a letter that says what the c
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import add
 from typing import Protocol
 
 from gradtop.plot.axis import Scale, step_labels
@@ -65,7 +67,7 @@ class Columns(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Glyphs:
     """The characters of a picture: braille and lines, or plain ASCII."""
 
@@ -78,6 +80,8 @@ class Glyphs:
     smooth: Sequence[str]
     tick: str
     axis: str
+    squeezed: str
+    """The axis where decades with rare values only are squeezed together."""
     line: str
     """The horizontal axis."""
     cursor: str
@@ -95,9 +99,9 @@ def _braille(bits: int) -> str:
 
 
 _DOTS = tuple(_braille(bits) for bits in range(256))
-BRAILLE = Glyphs(2, 4, _DOTS, _DOTS, "┤", "│", "─", "│", "✕", "▲", "▾", "↻")
+BRAILLE = Glyphs(2, 4, _DOTS, _DOTS, "┤", "│", "┊", "─", "│", "✕", "▲", "▾", "↻")
 """Two by four dots a cell."""
-ASCII = Glyphs(1, 2, (" ", "'", ".", ":"), (" ", '"', "_", "="), "+", "|", "-", "|", "X", "^", "v", "@")
+ASCII = Glyphs(1, 2, (" ", "'", ".", ":"), (" ", '"', "_", "="), "+", "|", ":", "-", "|", "X", "^", "v", "@")
 """One by two dots a cell, for terminals without UTF-8."""
 
 
@@ -148,59 +152,76 @@ def draw(data: Columns, width: int, height: int, frame: Frame, glyphs: Glyphs = 
     marks = _marks_row(data, width - GUTTER, frame, scale, glyphs)
     rows = max(1, height - (2 if marks else 1))
     cells = _cells(data, scale, rows, width - GUTTER, frame, glyphs)
-    ticks = dict(scale.ticks(rows, GUTTER - 1, glyphs.dots_y))
-    lines = [_with_gutter(line, ticks.get(y), glyphs) for y, line in enumerate(cells)]
+    known = not all(map(math.isnan, data.low))
+    ticks = dict(scale.ticks(rows, GUTTER - 1, glyphs.dots_y)) if known else {}
+    squeezed = frozenset(scale.squeezed(rows, glyphs.dots_y))
+    lines = [
+        _with_gutter(
+            line, ticks.get(y, ""), glyphs.squeezed if y in squeezed else glyphs.tick if y in ticks else glyphs.axis
+        )
+        for y, line in enumerate(cells)
+    ]
     if marks:
-        lines.append(_with_gutter(marks, None, glyphs))
+        lines.append(_with_gutter(marks, "", glyphs.axis))
     return [*lines[: height - 1], x_axis(data.first_step, data.last_step, width, glyphs)]
 
 
-def _with_gutter(line: Line, label: str | None, glyphs: Glyphs) -> Line:
-    text = f"{label or '':>{GUTTER - 1}}" + (glyphs.tick if label else glyphs.axis)
-    return Line(text + line.text, LABEL * (GUTTER - 1) + AXIS + line.inks)
+def _with_gutter(line: Line, label: str, axis: str) -> Line:
+    return Line(f"{label:>{GUTTER - 1}}{axis}{line.text}", _GUTTER_INKS + line.inks)
+
+
+_GUTTER_INKS = LABEL * (GUTTER - 1) + AXIS
 
 
 def _cells(data: Columns, scale: Scale, rows: int, width: int, frame: Frame, glyphs: Glyphs) -> list[Line]:
     height = rows * glyphs.dots_y
-    lost = [a or b for a, b in zip(data.nan, data.inf, strict=True)]
-    smoothing = frame.smooth and sum(mean == mean for mean in data.mean) >= LEAST_SMOOTHED
-    canvas = _Canvas(rows, width, glyphs)
-    canvas.put(_bars(data, scale, height, lost), RAW if smoothing else SMOOTH, glyphs.raw)
-    if smoothing:
-        canvas.put(_smooth_bars(data, scale, height, lost), SMOOTH, glyphs.smooth)
-    return canvas.lines(_cell_of(frame.cursor, data, width))
+    lost = list(map(add, data.nan, data.inf))
+    raw = _bars(data, scale, height, lost)
+    smoothing = frame.smooth and len(data.mean) - sum(map(math.isnan, data.mean)) >= LEAST_SMOOTHED
+    smooth = _smooth_bars(data, scale, height, lost) if smoothing else [0] * len(raw)
+    ink, step = RAW if smoothing else SMOOTH, glyphs.dots_x
+    pixels = zip(raw[::step], raw[step - 1 :: step], smooth[::step], smooth[step - 1 :: step], strict=True)
+    columns = [_column(*bars, ink, rows, glyphs) for bars in pixels]
+    if (cursor := _cell_of(frame.cursor, data, width)) is not None:
+        columns[cursor] = _lit(columns[cursor], glyphs)
+    texts, inks = (map("".join, zip(*part, strict=True)) for part in zip(*columns, strict=True))
+    return [Line(text, ink) for text, ink in zip(texts, inks, strict=True)]
 
 
-class _Canvas:
-    """Cells to be filled. What is put later hides what was there."""
+@lru_cache(maxsize=8192)
+def _column(
+    left: int, right: int, smooth_left: int, smooth_right: int, ink: str, rows: int, glyphs: Glyphs
+) -> tuple[str, str]:
+    """The cells of one column, top first, and their inks; the smoothed line hides what is under it.
 
-    def __init__(self, rows: int, width: int, glyphs: Glyphs) -> None:
-        self._glyphs = glyphs
-        self._text = [[" "] * width for _ in range(rows)]
-        self._inks = [[BLANK] * width for _ in range(rows)]
+    Each argument has a bit per pixel. Remembered, as most of a live picture stays as it was.
+    """
+    text, inks = "", ""
+    for y in range(rows):
+        for bars, characters, this in (
+            ((smooth_left, smooth_right), glyphs.smooth, SMOOTH),
+            ((left, right), glyphs.raw, ink),
+        ):
+            dots = _dots(*bars, y, glyphs)
+            if dots:
+                text, inks = text + characters[dots], inks + this
+                break
+        else:
+            text, inks = text + " ", inks + BLANK
+    return text, inks
 
-    def put(self, bars: list[int], ink: str, characters: Sequence[str]) -> None:
-        """Set the cells in which a pixel column has dots. Blank cells cost nothing: most are."""
-        step, dots = self._glyphs.dots_x, self._glyphs.dots_y
-        mask = (1 << dots) - 1
-        for x in range(len(bars) // step):
-            left = bars[x * step]
-            right = bars[x * step + 1] if step == 2 else 0
-            rest = left | right
-            while rest:
-                y = ((rest & -rest).bit_length() - 1) // dots
-                shift = y * dots
-                self._text[y][x] = characters[left >> shift & mask | (right >> shift & mask) << dots]
-                self._inks[y][x] = ink
-                rest &= ~(mask << shift)
 
-    def lines(self, cursor: int | None) -> list[Line]:
-        """The rows, with the cursor's column lit; it hides nothing."""
-        if cursor is not None:
-            for text, inks in zip(self._text, self._inks, strict=True):
-                text[cursor] = self._glyphs.cursor if inks[cursor] == BLANK else text[cursor]
-                inks[cursor] = CURSOR
-        return [Line("".join(text), "".join(inks)) for text, inks in zip(self._text, self._inks, strict=True)]
+def _dots(left: int, right: int, y: int, glyphs: Glyphs) -> int:
+    """The dots of the cell at row `y` as an index of `Glyphs.raw`."""
+    mask, shift = (1 << glyphs.dots_y) - 1, y * glyphs.dots_y
+    both = left >> shift & mask
+    return both | (right >> shift & mask) << glyphs.dots_y if glyphs.dots_x == 2 else both
+
+
+def _lit(column: tuple[str, str], glyphs: Glyphs) -> tuple[str, str]:
+    """The cursor on a column; it hides nothing."""
+    text = "".join(glyphs.cursor if ink == BLANK else char for char, ink in zip(*column, strict=True))
+    return text, CURSOR * len(text)
 
 
 def _bars(data: Columns, scale: Scale, height: int, lost: Sequence[int]) -> list[int]:
@@ -241,15 +262,14 @@ def smoothed(means: Sequence[float], scale: Scale) -> list[float]:
     """
     keep = 1 - 2 / (max(5, len(means) // 40) + 1)
     total = weight = 0.0
-    out: list[float] = []
-    for mean in means:
-        level = scale.level(mean) if mean == mean else math.nan
-        if not math.isfinite(level):
-            out.append(math.nan)
-            continue
-        total, weight = total * keep + level * (1 - keep), weight * keep + 1 - keep
-        out.append(scale.value(total / weight))
-    return out
+    levels: list[float] = []
+    for level in (math.log10(mean) if mean > 0 else math.nan for mean in means) if scale.log else means:
+        if level == level:
+            total, weight = total * keep + level * (1 - keep), weight * keep + 1 - keep
+            levels.append(total / weight)
+        else:
+            levels.append(math.nan)
+    return [10.0**level for level in levels] if scale.log else levels
 
 
 def _smooth_bars(data: Columns, scale: Scale, height: int, lost: Sequence[int]) -> list[int]:

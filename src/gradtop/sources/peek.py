@@ -45,9 +45,9 @@ class LogPage:
 class Peek:
     """Pages of one file. Every call opens the file anew, so that a replaced file shows its new content."""
 
-    def __init__(self, path: Path) -> None:
-        """Nothing is opened yet."""
-        self._path = path
+    def __init__(self, path: Path, limit: int | None = None) -> None:
+        """Nothing is opened yet. What lies at or beyond byte `limit` counts as not written yet."""
+        self._path, self._limit = path, limit
 
     def last(self, n: int) -> LogPage:
         """The last `n` lines, the unfinished one included."""
@@ -82,6 +82,8 @@ class Peek:
         return self._page(search)
 
     def _page(self, read: "Read") -> LogPage:
+        if str(self._path) == "-":
+            return LogPage(problem="is piped in and not kept: there is no text to go back to")
         try:
             # Non-blocking, so that a pipe without a writer cannot hold up the reader.
             fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
@@ -93,7 +95,7 @@ class Peek:
                 return LogPage(problem="is not a regular file: there is no text to go back to")
             if os.pread(fd, 2, 0) == _GZIP:
                 return LogPage(size=info.st_size, problem="is compressed: its raw text is not shown")
-            return read(fd, info.st_size)
+            return read(fd, info.st_size if self._limit is None else min(info.st_size, self._limit))
         except OSError as error:
             return LogPage(problem=f"cannot be read: {error.strerror}")
         finally:
@@ -110,7 +112,7 @@ def _span(offset: int, size: int, forward: bool) -> str:
 
 
 def _after(fd: int, offset: int, size: int, n: int) -> LogPage:
-    data = os.pread(fd, WINDOW_BYTES, offset)
+    data = os.pread(fd, min(WINDOW_BYTES, max(0, size - offset)), offset)
     pieces = data.split(b"\n", n)
     if len(pieces) > n:
         pieces = pieces[:n]
@@ -148,7 +150,7 @@ def _find_after(fd: int, needle: bytes, offset: int, size: int) -> int | None:
     at = _next_line(fd, offset, size)
     stop = min(size, at + SEARCH_BYTES)
     while at < stop:
-        data = os.pread(fd, WINDOW_BYTES, at).lower()
+        data = os.pread(fd, min(WINDOW_BYTES, size - at), at).lower()
         hit = data.find(needle)
         if hit >= 0:
             return _line_start(fd, at + hit)

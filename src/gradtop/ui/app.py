@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.console import RenderableType
+from textual import events
 from textual.app import App
 from textual.binding import BindingType
 from textual.filter import LineFilter
@@ -27,6 +28,7 @@ from gradtop.ui.screens.room import Room
 from gradtop.ui.screens.runs import RunsRoom
 from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom
 from gradtop.ui.terminal import guarded, report_crash
+from gradtop.ui.widgets.prompt import Prompt
 from gradtop.ui.widgets.runs import Runs
 
 TICK_S = 1.0
@@ -47,7 +49,7 @@ class GradtopApp(App[None]):
         *,
         settings: Settings | None = None,
         select: Callable[[str], object] | None = None,
-        pages: Callable[[Path], Pages] = Peek,
+        pages: Callable[[Path, int | None], Pages] = Peek,
         background: Callable[[Callable[[], object]], object] | None = None,
         ascii: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -59,7 +61,7 @@ class GradtopApp(App[None]):
             wait: `wait(timeout_s)` returns early when there is something to read.
             settings: how often to poll.
             select: told the id of the run that the user opens.
-            pages: opens a file for the Log.
+            pages: opens a file for the Log, up to a byte.
             background: runs a read of the Log off the event loop.
             ascii: draw with ASCII characters only.
             clock: counts seconds.
@@ -77,13 +79,14 @@ class GradtopApp(App[None]):
         self._taken = clock()
         self._run_id: str | None = None
         self._paused = False
-        self._overview = Overview(plot.ASCII if ascii else plot.BRAILLE)
+        glyphs = plot.ASCII if ascii else plot.BRAILLE
+        self._overview = Overview(glyphs)
         self._rooms: dict[str, Room] = {
             "overview": self._overview,
             "log": LogRoom(pages, background or Background()),
             "runs": RunsRoom(ascii),
             "checklist": ChecklistRoom(),
-            "help": HelpRoom(),
+            "help": HelpRoom(glyphs),
         }
 
     def run(self, **options: Any) -> None:
@@ -164,12 +167,18 @@ class GradtopApp(App[None]):
         self.action_room("overview")
         self._show()
 
+    def on_key(self, event: events.Key) -> None:
+        """Give the prompt what was typed ahead of it: those keys went to the panel that had the focus before."""
+        if isinstance(self.focused, Prompt) and event.is_printable and event.character is not None:
+            self.focused.insert_text_at_cursor(event.character)
+            event.prevent_default()
+
     def _show(self) -> None:
-        if isinstance(self.screen, Room) and self.screen.is_mounted:
+        if isinstance(self.screen, Room) and self.screen.standing:
             self.screen.show(self.scene)
 
     def _tick(self) -> None:
-        if isinstance(self.screen, Room) and self.screen.is_mounted:
+        if isinstance(self.screen, Room) and self.screen.standing:
             self.screen.show_header(self.scene)
 
     def action_room(self, name: str) -> None:

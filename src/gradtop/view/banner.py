@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gradtop import report
 from gradtop.clean import clean
 from gradtop.finding import Finding
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
@@ -67,7 +68,7 @@ def primary(run: RunSnapshot) -> Finding | None:
 
 
 def _lines(run: RunSnapshot, finding: Finding | None) -> tuple[str, ...]:
-    summary = clean(run.judgement.summary, 600)
+    summary = clean(report.summary(run), 600)
     message = clean(finding.message, 600) if finding is not None else ""
     if not message or message in summary:
         return (summary, *_troubles(run))
@@ -77,8 +78,8 @@ def _lines(run: RunSnapshot, finding: Finding | None) -> tuple[str, ...]:
 
 
 def _troubles(run: RunSnapshot) -> tuple[str, ...]:
-    """What keeps a source from being read, where nothing else would show it."""
-    if run.state is RunState.LOADING:
+    """What keeps a source from being read, where nothing else shows it: without rows, it stands below the banner."""
+    if run.state is RunState.LOADING or not run.view.rows:
         return ()
     return tuple(clean(f"{s.path.name}: {s.problem}", 300) for s in run.sources if s.problem)[:1]
 

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 MAX_MARKS = 500
 """Findings marked on an axis; the newest ones."""
+TREND_ROWS = 100
+"""Rows that a trend compares with as many before them."""
+_LEAST_TREND_ROWS = 20
+_FLAT = 0.001
+"""A change that is less than this part of the value is none to speak of."""
+_ERRORS = 3.0
+"""Standard errors that a change must exceed to be more than noise."""
 
 
 class Sampled(Protocol):
@@ -34,6 +41,10 @@ class Sampled(Protocol):
 
     def nearest_step(self, step: float) -> float | None:
         """The step of the nearest value."""
+        ...
+
+    def tail(self, n: int) -> Sequence[float]:
+        """The last `n` values, oldest first."""
         ...
 
     def __len__(self) -> int:
@@ -121,7 +132,7 @@ def _chart(kind: _Kind, view: "RunView", first: float, last: float, marks: tuple
     return Chart(
         name=kind.name,
         label=kind.label,
-        value=units.number(newest),
+        value=units.number(newest) if kind.smooth else units.setting(newest),
         note=_note(kind, series, view),
         rows=len(series),
         data=series,
@@ -142,10 +153,33 @@ def _note(kind: _Kind, series: "SeriesView", view: "RunView") -> str:
     warmup = view.facts.train.warmup_steps
     if kind.name == "lr" and warmup and (view.last_step or 0) < warmup:
         return f"warm-up to {units.count(warmup)}"
-    # A loss of 0 is an empty batch and no record.
-    if kind.name in ("loss", "val_loss") and 0 < stats.low < math.inf:
+    # The least training loss is most likely the emptiest batch; a validation loss is a mean over many.
+    if kind.name == "val_loss" and 0 < stats.low < math.inf:
         return f"best {units.number(stats.low)}"
-    return ""
+    return _trend(series) if kind.name == "loss" else ""
+
+
+def _trend(series: "SeriesView") -> str:
+    """How the median of the newest rows differs from that of as many before them: `▼ 2.1% in 100 rows`."""
+    rows = min(TREND_ROWS, len(series) // 2)
+    if rows < _LEAST_TREND_ROWS:
+        return ""
+    values = series.tail(2 * rows)
+    before, now = _median(values[:rows]), _median(values[rows:])
+    if not before > 0:
+        return ""
+    change = (now - before) / before
+    # A median of n values errs by 1.25 spreads / sqrt(n), and the spread is 1.48 median deviations.
+    noise = 1.25 * 1.48 * _median([abs(value - now) for value in values[rows:]]) * math.sqrt(2 / rows) / before
+    if abs(change) < max(_FLAT, _ERRORS * noise):
+        return f"no trend in {rows} rows"
+    return f"{'▲' if change > 0 else '▼'} {units.percent(abs(change))} in {rows} rows"
+
+
+def _median(values: Sequence[float]) -> float:
+    # Not that of `statistics`, whose import takes longer than the first picture may.
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def _marks(findings: Sequence[Finding], view: "RunView") -> tuple[Mark, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gradtop import units
+from gradtop.catalogue import KINDS
 from gradtop.clean import clean
 from gradtop.finding import Criterion, Finding, FindingState
 from gradtop.snapshot import RunSnapshot, Snapshot
@@ -42,8 +43,7 @@ def checklist(run: RunSnapshot | None) -> tuple[Entry, ...]:
 
 
 def _finding(finding: Finding) -> Iterator[Entry]:
-    kind = clean(finding.kind.replace("_", " "), 100)
-    yield Entry(kind, "title")
+    yield Entry(_title(finding), "title")
     yield Entry(_where(finding), "quiet")
     yield Entry(clean(finding.message, 2000))
     if finding.criteria:
@@ -54,6 +54,11 @@ def _finding(finding: Finding) -> Iterator[Entry]:
     yield from _list("Likely causes", finding.causes)
     yield from _list("Check next", finding.checks)
     yield from _list("What this log cannot say", finding.caveats)
+
+
+def _title(finding: Finding) -> str:
+    kind = KINDS.get(finding.kind)
+    return kind.title if kind is not None else clean(finding.kind.replace("_", " "), 100)
 
 
 def _criterion(criterion: Criterion) -> Iterator[Entry]:
@@ -78,7 +83,9 @@ def _where(finding: Finding) -> str:
 
 
 def _value(value: float | str) -> str:
-    return clean(value, 200) if isinstance(value, str) else units.number(value)
+    if isinstance(value, str):
+        return clean(value, 200)
+    return units.count(value) if value == round(value, 0) and abs(value) < 1e9 else units.number(value)
 
 
 def _others(run: RunSnapshot, shown: Finding) -> Iterator[Entry]:
@@ -87,15 +94,16 @@ def _others(run: RunSnapshot, shown: Finding) -> Iterator[Entry]:
         yield Entry(f"Other findings ({len(others)})", "heading")
         for finding in others[:50]:
             mark = "●" if finding.state is FindingState.ACTIVE else "○"
-            yield Entry(f"{clean(finding.kind, 100)}: {clean(finding.message, 300)}", "quiet", 2, mark)
+            yield Entry(f"{_title(finding)}: {clean(finding.message, 300)}", "quiet", 2, mark)
 
 
 def waiting_for(snapshot: Snapshot, run: RunSnapshot | None) -> tuple[Entry, ...]:
     """What stands where charts would be: what was looked for, or why the run has nothing to draw yet."""
-    notes = [Entry(clean(note, 1000)) for note in snapshot.notes]
     if run is None:
         lead = "Looking for runs ..." if snapshot.searching else "Nothing to show yet. A run appears here by itself."
-        return (Entry(lead, "title"), *notes)
+        return (Entry(lead, "title"), *(Entry(clean(note, 1000)) for note in snapshot.notes))
+    # What is said of the run's own files is not said twice.
+    notes = [Entry(clean(note, 1000)) for note in snapshot.notes if not note.startswith(str(run.path))]
     lines = [Entry(f"{clean(s.path.name, 200)}: {clean(_standing(s), 300)}", "plain", 2, "·") for s in run.sources]
     return (Entry(f"{clean(run.name, 200)} has no values yet", "title"), *lines, *notes)
 
@@ -104,4 +112,4 @@ def _standing(source: SourceStatus) -> str:
     if source.problem:
         return source.problem
     lines = source.lines_skipped + source.lines_rejected
-    return f"{source.size:,} bytes, {lines:,} lines without a metric so far"
+    return f"{source.size:,} bytes, {lines:,} line{'s' if lines != 1 else ''} without a metric so far"

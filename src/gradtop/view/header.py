@@ -42,10 +42,18 @@ def header(snapshot: Snapshot, run: RunSnapshot | None, age_s: float | None, pau
 
 
 def _state(run: RunSnapshot, age_s: float | None) -> Part:
-    word = f"reading {units.percent(run.read)}" if run.state is RunState.LOADING else run.state.value
+    word = state_word(run)
     ago = units.age(age_s) if age_s is not None and run.state is not RunState.LOADING else "now"
     since = "" if ago == "now" else f" {ago} ago"
     return Part(f"{STATE_GLYPHS[run.state]} {word}{since}", 0, state_ink(run.state))
+
+
+def state_word(run: RunSnapshot) -> str:
+    """How a run stands, in a word or two."""
+    if run.state is RunState.LOADING:
+        return f"reading {units.percent(run.read)}"
+    never = run.changed_at is None and not run.view.rows and any(source.problem for source in run.sources)
+    return "waiting" if never else run.state.value
 
 
 def state_ink(state: RunState) -> str:
@@ -60,7 +68,7 @@ def _progress(run: RunSnapshot) -> list[Part]:
         return []
     kind = next((s.x_kind for s in run.view.series.values()), "step")
     parts = [Part(f"{kind} {units.count(step)}" + (f"/{units.count(total)}" if total else ""), 1)]
-    if total:
+    if total and run.state is not RunState.FINISHED:
         parts.append(Part(units.percent(max(0.0, min(1.0, step / total))), 3, "quiet"))
     if run.rate is not None and run.state in (RunState.LIVE, RunState.LOADING, RunState.STALLED):
         parts.append(Part(units.rate(run.rate), 4, "quiet"))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from gradtop import units
 from gradtop.clean import clean
 from gradtop.plot import sparkline
-from gradtop.snapshot import RunSnapshot, RunState, Snapshot
+from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.view.banner import TONES
-from gradtop.view.header import STATE_GLYPHS, state_ink
+from gradtop.view.header import STATE_GLYPHS, state_ink, state_word
 
 if TYPE_CHECKING:
     from gradtop.run import RunView
@@ -70,7 +70,7 @@ class RunsView:
         return RunRow(
             id=run.id,
             name=clean(run.name, 200),
-            state="not read yet" if unread else f"{STATE_GLYPHS[run.state]} {_state(run)}",
+            state="not read yet" if unread else f"{STATE_GLYPHS[run.state]} {state_word(run)}",
             state_ink="quiet" if unread else state_ink(run.state),
             step=units.count(run.view.last_step) if run.view.last_step is not None else "",
             loss=loss,
@@ -90,7 +90,3 @@ class RunsView:
 
     def _age(self, run: RunSnapshot) -> str:
         return units.age(self._now - run.changed_at) if run.changed_at is not None else ""
-
-
-def _state(run: RunSnapshot) -> str:
-    return f"reading {units.percent(run.read)}" if run.state is RunState.LOADING else run.state.value

@@ -60,13 +60,16 @@ class LogRoom(Room):
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("log")]
     AUTO_FOCUS = "#log"
 
-    def __init__(self, pages: Callable[[Path], Pages], background: Callable[[Callable[[], object]], object]) -> None:
-        """`pages` opens a file, `background` runs a read off the event loop."""
+    def __init__(
+        self, pages: Callable[[Path, int | None], Pages], background: Callable[[Callable[[], object]], object]
+    ) -> None:
+        """`pages` opens a file up to a byte, `background` runs a read off the event loop."""
         super().__init__()
         self._pages, self._background = pages, background
         self._run_id: str | None = None
         self._source = 0
         self._path: Path | None = None
+        self._limit: int | None = None
         self._read_size: int | None = None
         self._page = LogPage()
         self._follow = True
@@ -92,6 +95,8 @@ class LogRoom(Room):
         if path != self._path:
             self._path, self._read_size, self._page, self._follow, self._left = path, None, LogPage(), True, 0
         size = status.size if status is not None else 0
+        # The text goes as far as the curves do: a replay has not written the rest of its file yet.
+        self._limit = size if status is not None and not status.problem else None
         if self._follow and size != self._read_size:
             self._read_size = size
             self.action_last()
@@ -99,7 +104,7 @@ class LogRoom(Room):
 
     def on_resize(self) -> None:
         """Read as many lines as there is room for now."""
-        if self._path is not None:
+        if self._path is not None and self.standing:
             self._again()
 
     def _again(self) -> None:
@@ -111,14 +116,14 @@ class LogRoom(Room):
 
     def _read(self, read: Callable[[Pages], LogPage], follow: bool = False) -> None:
         if self._path is not None:
-            self._background(partial(self._deliver, self._path, read, follow))
+            self._background(partial(self._deliver, self._path, self._limit, read, follow))
 
-    def _deliver(self, path: Path, read: Callable[[Pages], LogPage], follow: bool) -> None:
-        self.post_message(PageReady(path, read(self._pages(path)), follow))
+    def _deliver(self, path: Path, limit: int | None, read: Callable[[Pages], LogPage], follow: bool) -> None:
+        self.post_message(PageReady(path, read(self._pages(path, limit)), follow))
 
     def on_page_ready(self, message: PageReady) -> None:
         """Show a page that was read for the file that is still open."""
-        if message.path != self._path:
+        if message.path != self._path or not self.standing:
             return
         page = message.page
         # A search without a match keeps the page and says so; a file that cannot be read has nothing to keep.
@@ -186,14 +191,13 @@ class LogRoom(Room):
 
     def on_input_submitted(self, message: Prompt.Submitted) -> None:
         """Look for it, backwards from the end while following, else forwards."""
-        self.query_one(Prompt).close()
-        self.query_one(Log).focus()
+        self.query_one(Prompt).close(self.query_one(Log))
         self._query = message.value
         self._search(forward=not self._follow, offset=self._page.stop if self._follow else self._page.start)
 
     def on_prompt_closed(self) -> None:
         """Back to the text."""
-        self.query_one(Log).focus()
+        self.query_one(Prompt).close(self.query_one(Log))
 
     def action_next_match(self, direction: int) -> None:
         """The next match down the file, or up."""

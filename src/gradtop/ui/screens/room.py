@@ -40,6 +40,11 @@ class Room(CellScreen):
         """Ask for the scene."""
         self.post_message(self.Entered())
 
+    @property
+    def standing(self) -> bool:
+        """Its widgets are there; while the app starts and ends, messages and timers may find them missing."""
+        return self.is_mounted and bool(self.query(Header))
+
     def show(self, scene: Scene) -> None:
         """Show a scene."""
         self.scene = scene

@@ -66,14 +66,13 @@ class RunsRoom(Room):
 
     def on_input_submitted(self, message: Prompt.Submitted) -> None:
         """Go to the next run with this name."""
-        self.query_one(Prompt).close()
+        self.query_one(Prompt).close(self._list)
         self._query = message.value
-        self._list.focus()
         self.action_next_match(1)
 
     def on_prompt_closed(self) -> None:
         """Back to the list."""
-        self._list.focus()
+        self.query_one(Prompt).close(self._list)
 
     def action_next_match(self, direction: int) -> None:
         """The next run with the searched name, or the one before."""

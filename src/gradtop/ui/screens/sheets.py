@@ -5,6 +5,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.widget import Widget
 
+from gradtop import plot
 from gradtop.ui import keys
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.room import Room
@@ -55,19 +56,37 @@ class ChecklistRoom(SheetRoom):
 
 
 class HelpRoom(SheetRoom):
-    """All keys."""
+    """All keys and signs."""
 
     TITLE_TEXT = "help"
 
+    def __init__(self, glyphs: plot.Glyphs) -> None:
+        """`glyphs` are those of the charts."""
+        super().__init__()
+        self._glyphs = glyphs
+
     def show_scene(self, scene: Scene) -> None:
         """Show the table of keys."""
-        self._sheet.show(list(help_entries()))
+        self._sheet.show(help_entries(self._glyphs))
 
 
-def help_entries() -> list[Entry]:
-    """The table of keys, place by place."""
+def help_entries(glyphs: plot.Glyphs = plot.BRAILLE) -> list[Entry]:
+    """The table of keys, place by place, and the signs of the charts."""
     entries: list[Entry] = []
     for title, table in keys.rooms():
         entries.append(Entry(title, "heading"))
         entries += [Entry(key.help, "plain", 12, f"{key.shown:<9}") for key in table]
+    entries.append(Entry("Signs in a chart", "heading"))
+    entries += [Entry(meaning, "plain", 12, f"{sign:<9}") for sign, meaning in signs(glyphs)]
     return entries
+
+
+def signs(glyphs: plot.Glyphs) -> tuple[tuple[str, str], ...]:
+    """What the marks under a chart and beside it mean."""
+    return (
+        (glyphs.finding, "a finding began here; amber: worth watching, red: act, grey: a notice"),
+        (glyphs.nonfinite, "NaN or infinity"),
+        (glyphs.below, "zero or negative, which a log axis cannot show"),
+        (glyphs.resume, "a new session: the training was resumed"),
+        (glyphs.squeezed, "a part of a log axis with a few rare values: its decades are squeezed together"),
+    )

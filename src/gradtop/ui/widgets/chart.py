@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual import events
@@ -14,6 +15,8 @@ from gradtop.ui.widgets.canvas import Canvas, Row
 from gradtop.view import Chart as ChartView
 from gradtop.view import Reading
 
+MOST_COVERED = 64
+"""New values looked at one by one before the chart is drawn anew."""
 _RUN = re.compile(r"(.)\1*", re.DOTALL)
 
 
@@ -28,6 +31,30 @@ class Look:
     log: bool | None = None
     """None: as the view says."""
     smooth: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """The pixel column of the newest value in a drawn picture."""
+
+    stop_step: float
+    """Its right edge."""
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, data: plot.Columns) -> "_Newest":
+        """The last column that holds anything; one that covers nothing where none does."""
+        at = next((x for x in reversed(range(len(data.low))) if data.low[x] == data.low[x]), None)
+        if at is None:
+            return cls(data.first_step, math.nan, math.nan)
+        width = (data.last_step - data.first_step) / len(data.low)
+        return cls(data.first_step + (at + 1) * width, data.low[at], data.high[at])
+
+    def covers(self, values: Sequence[float], newest_step: float | None) -> bool:
+        """Values added up to this step lie in what the column shows already: drawn again, it would be the same."""
+        inside = newest_step is not None and newest_step < self.stop_step
+        return inside and all(self.low <= value <= self.high for value in values)
 
 
 class Chart(Canvas, can_focus=True):
@@ -47,6 +74,9 @@ class Chart(Canvas, can_focus=True):
         super().__init__(id=id)
         self._glyphs = glyphs
         self._shown: object = None
+        self._place: object = None
+        self._newest: _Newest | None = None
+        self._pieces: dict[plot.Line, Row] = {}
         self.view: ChartView | None = None
         self.look: Look | None = None
 
@@ -60,8 +90,22 @@ class Chart(Canvas, can_focus=True):
         key = (view, look, self.size, self.has_focus)
         if key == self._shown:
             return
-        self._shown, self.view, self.look = key, view, look
-        self.paint(self._drawn(view, look))
+        before, place = self.view, (look, self.size, self.has_focus)
+        covered = before is not None and place == self._place and self._covered(before, view, look)
+        self._shown, self._place, self.view, self.look = key, place, view, look
+        if covered:
+            self.paint([self._top(view, look, math.nan), *self._rows[1:]])
+        else:
+            self._newest = None
+            self.paint(self._drawn(view, look))
+
+    def _covered(self, before: ChartView, view: ChartView, look: Look) -> bool:
+        """Only the title changes: what came since does not leave the pixel column that is drawn last."""
+        same = (before.name, before.log, before.smooth, before.marks) == (view.name, view.log, view.smooth, view.marks)
+        added = view.rows - before.rows
+        if self._newest is None or not same or look.cursor is not None or not 0 < added <= MOST_COVERED:
+            return False
+        return self._newest.covers(view.data.tail(added), view.data.nearest_step(look.last_step))
 
     def redraw(self) -> None:
         """Draw what is shown again: the size or the focus is another."""
@@ -89,19 +133,22 @@ class Chart(Canvas, can_focus=True):
     def _drawn(self, view: ChartView, look: Look) -> list[Row]:
         width, height = self.size.width, self.size.height
         ink = "focus" if self.has_focus else "border"
-        log = view.log if look.log is None else look.log
+        log = _log(view, look)
         smooth = view.smooth if look.smooth is None else look.smooth
         inner = width - 2
         if height < 4 or inner < plot.GUTTER + 4:
-            return [box.top(self._title(view, look, log, math.nan), width, ink)] if height and width > 6 else []
+            return [self._top(view, look, math.nan)] if height and width > 6 else []
         columns = plot.pixel_columns(inner, self._glyphs)
         data = view.data.envelope(columns, look.first_step, look.last_step)
+        self._newest = _Newest.of(data)
         frame = plot.Frame(log=log, smooth=smooth, marks=view.marks, cursor=look.cursor)
         *lines, axis = plot.draw(data, inner, height - 1, frame, self._glyphs)
         trend = self._trend(data, look, log) if smooth else math.nan
+        # Most lines of a live picture are those of the picture before.
+        self._pieces = {line: self._pieces.get(line) or runs(line) for line in lines}
         return [
-            box.top(self._title(view, look, log, trend), width, ink),
-            *((("│", ink), *runs(line), ("│", ink)) for line in lines),
+            self._top(view, look, trend),
+            *((("│", ink), *self._pieces[line], ("│", ink)) for line in lines),
             (("╰", ink), *runs(axis, {plot.AXIS: ink}), ("╯", ink)),
         ]
 
@@ -113,7 +160,11 @@ class Chart(Canvas, can_focus=True):
         at = int((look.cursor - look.first_step) / (look.last_step - look.first_step) * len(smooth))
         return smooth[min(at, len(smooth) - 1)] if at >= 0 else math.nan
 
-    def _title(self, view: ChartView, look: Look, log: bool, trend: float) -> Row:
+    def _top(self, view: ChartView, look: Look, trend: float) -> Row:
+        ink = "focus" if self.has_focus else "border"
+        return box.top(self._title(view, look, trend), self.size.width, ink)
+
+    def _title(self, view: ChartView, look: Look, trend: float) -> Row:
         room = self.size.width - 6
         label = shorten(view.label, max(6, room - 12))
         line: list[tuple[str, str]] = [(label + " ", "plain")]
@@ -123,11 +174,15 @@ class Chart(Canvas, can_focus=True):
             tail += [look.reading.time] if look.reading.time else []
         else:
             line.append((view.value, "value" if view.ended else "act"))
-            tail = (["log"] if log else []) + ([view.note] if view.note else [])
+            tail = (["log"] if _log(view, look) else []) + ([view.note] if view.note else [])
         for text in tail:
             if box.width_of(line) + len(text) + 3 <= room:
                 line += [(" ─ ", "border"), (text, "quiet")]
         return tuple(line)
+
+
+def _log(view: ChartView, look: Look) -> bool:
+    return view.log if look.log is None else look.log
 
 
 def runs(line: plot.Line, inks: dict[str, str] | None = None) -> Row:

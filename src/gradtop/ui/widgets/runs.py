@@ -1,8 +1,10 @@
 """The list of runs. Only the rows on the screen are made."""
 
+from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
+from gradtop.clean import clean
 from gradtop.ui.cells import fit
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
@@ -11,6 +13,10 @@ from gradtop.view.runs import SPARK_CELLS
 
 _GAP = 2
 _NAME_CELLS = 16
+"""Cells of the name for which other columns are dropped."""
+_LONG_NAME_CELLS = 28
+"""The same for the sparklines, where a name on the screen is that long."""
+_SPARKS_RANK = 5
 _COLUMNS: tuple[tuple[str, int, int], ...] = (
     ("state", 13, 0),
     ("step", 11, 2),
@@ -40,6 +46,7 @@ class Runs(Canvas, can_focus=True):
         super().__init__(id=id)
         self._view: RunsView | None = None
         self._top = 0
+        self._note = ""
         self._made: dict[str, tuple[object, RunRow]] = {}
         self.selected: str | None = None
 
@@ -83,6 +90,8 @@ class Runs(Canvas, can_focus=True):
         """Move the selection, within the list."""
         if self._view is None or not len(self._view) or self.size.height < 4:
             return
+        if rows:
+            self._note = ""
         at = max(0, min(self._view.index(self.selected) + rows, len(self._view) - 1))
         self.selected = self._view.id(at)
         self._top = max(at - self.page_rows + 1, min(self._top, at), 0)
@@ -90,15 +99,18 @@ class Runs(Canvas, can_focus=True):
         self._paint(self._view, at)
 
     def find(self, text: str, direction: int) -> bool:
-        """Select the next (1) or previous (-1) run with `text` in its name; False where there is none."""
+        """Select the next (1) or previous (-1) run with `text` in its name; False, and a note, where there is none."""
         if self._view is None:
             return False
         n, at = len(self._view), self._view.index(self.selected)
         for k in range(1, n + 1):
             i = (at + direction * k) % n
             if text.lower() in self._row(self._view, i).name.lower():
+                self._note = ""
                 self.move(i - at)
                 return True
+        self._note = f"no name has “{clean(text, 60)}” in it"
+        self.move(0)
         return False
 
     def _row(self, view: RunsView, i: int) -> RunRow:
@@ -110,20 +122,24 @@ class Runs(Canvas, can_focus=True):
     def _paint(self, view: RunsView, at: int) -> None:
         width = self.size.width
         shown = range(self._top, min(self._top + self.page_rows, len(view)))
-        columns = fitted(width - 4 + _GAP)
+        longest = max((cell_len(self._row(view, i).name) for i in shown), default=0)
+        columns = fitted(width - 4 + _GAP, longest)
         rows = [box.side(_cells(self._row(view, i), columns, i == at), width, "border") for i in shown]
         rows += [box.side((), width, "border")] * (self.page_rows - len(rows))
         title: Row = (("runs", "title"), (f" {at + 1:,} of {len(view):,}", "quiet"))
         titles = "".join(fit(t, w) + " " * _GAP for t, w in columns).rstrip()
         head = box.side(((f" {titles}", "quiet"),), width, "border")
-        self.paint([box.top(title, width, "border"), head, *rows, box.bottom(width, "border")])
+        note: Row = ((self._note, "watch"),) if self._note else ()
+        self.paint([box.top(title, width, "border"), head, *rows, box.bottom(width, "border", note)])
 
 
-def fitted(width: int) -> list[tuple[str, int]]:
-    """(title, cells) of the columns that fit beside the name, the name first."""
+def fitted(width: int, longest: int = 0) -> list[tuple[str, int]]:
+    """(title, cells) of the columns that fit beside names of up to `longest` cells, the name first."""
     columns = list(_COLUMNS)
-    while sum(w + _GAP for _, w, _ in columns) + _NAME_CELLS > width and any(rank for _, _, rank in columns):
-        worst = max(rank for _, _, rank in columns)
+    while worst := max(rank for _, _, rank in columns):
+        wanted = max(_NAME_CELLS, min(longest, _LONG_NAME_CELLS) if worst >= _SPARKS_RANK else 0)
+        if sum(w + _GAP for _, w, _ in columns) + wanted <= width:
+            break
         columns = [column for column in columns if column[2] != worst]
     name = max(4, width - _GAP - sum(w + _GAP for _, w, _ in columns))
     return [("name", name), *((title, w) for title, w, _ in columns)]
