@@ -104,8 +104,8 @@ class Limits:
 class Settings:
     """How gradtop runs, as opposed to what it judges."""
 
-    interval_s: float = 0.2
-    """Seconds between two polls of the active files."""
+    interval_s: float = 1.0
+    """Seconds between two polls where events tell of new data in between; without them polling is more frequent."""
     discover_s: float = 2.0
     """Seconds between two searches for new runs."""
     limits: Limits = field(default_factory=Limits)

@@ -53,6 +53,17 @@ class Monitor:
         """Data is waiting: poll again at once."""
         return self._backlog
 
+    @property
+    def arrivals(self) -> int:
+        """How often new rows came in, over all runs."""
+        return sum(run.arrivals for run in self._runs.values())
+
+    @property
+    def active(self) -> tuple[Path, ...]:
+        """Files of open runs that are being written."""
+        at = self._monotonic()
+        return tuple(run.candidate.path for run in self._runs.values() if run.opened and run.active(at))
+
     def select(self, run_id: str) -> None:
         """Read this run first, and open it if it is not open."""
         self._selected = run_id

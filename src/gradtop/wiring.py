@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,22 +19,41 @@ STANDARD_INPUT = Path("-")
 """How a user names it."""
 
 
-@dataclass(frozen=True, slots=True)
+POLL_S = 0.2
+"""Seconds between two polls where events do not tell of new data: a replay, a busy file, some file systems."""
+
+
+@dataclass(slots=True)
 class Watching:
     """A monitor, and how to wait until it has something to do."""
 
     monitor: Monitor
     piped: StreamSource | None = None
-    wake: Callable[[float], object] = time.sleep
+    watch: Watch | None = None
+    _told: bool = True
+    """An event ended the last wait."""
+    _deaf: bool = False
+    """Data came and no event told of it."""
+    _arrivals: int = 0
 
     def wait(self, timeout_s: float) -> None:
-        """Return at the latest after `timeout_s`, earlier when there is something to read."""
+        """Return at the latest after `timeout_s`, earlier when there is something to read or events cannot tell."""
         if self.monitor.backlog:
             return
         if self.piped is not None and not self.piped.ended:
             self.piped.wait(timeout_s)
+        elif self.watch is not None:
+            self._wait_for_event(self.watch, timeout_s)
         else:
-            self.wake(timeout_s)
+            time.sleep(min(timeout_s, POLL_S))
+
+    def _wait_for_event(self, watch: Watch, timeout_s: float) -> None:
+        arrivals = self.monitor.arrivals
+        unexplained = arrivals != self._arrivals and not self._told
+        trusted = watch.covers(self.monitor.active) and not unexplained and not self._deaf
+        self._arrivals = arrivals
+        self._told = watch.wait(timeout_s if trusted else min(timeout_s, POLL_S))
+        self._deaf = not self._told and (self._deaf or unexplained)
 
     def to_end(self) -> Snapshot:
         """Read what there is, standard input to its end; a last line without its end counts where nobody writes."""
@@ -60,7 +79,7 @@ def _watching(paths: Sequence[Path], limits: Limits, open_runs: int, piped: int 
     streams = [(Named(STANDARD_INPUT, "standard input"), stream)] if stream is not None else []
     files = tuple(path for path in paths if path != STANDARD_INPUT)
     monitor = Monitor(files, Settings(limits=limits), sources=streams, open_runs=open_runs)
-    return Watching(monitor, stream, Watch(files).wait if files else time.sleep)
+    return Watching(monitor, stream, Watch(files) if files else None)
 
 
 def watch_demo(speed: float) -> Watching:

@@ -18,6 +18,8 @@ from gradtop.verdict import judge
 
 LIVE_S = 60.0
 """A file changed within this many seconds is being written."""
+QUIET_LOOK_S = 1.0
+"""Seconds between two looks at a run that is not being written."""
 WRITTEN_S = 2.0
 """A last line without its end is taken as whole once its file has been left alone for this many seconds."""
 GAPS_KEPT = 256
@@ -61,8 +63,12 @@ class Rhythm:
     last: float | None = None
     gaps: deque[float] = field(default_factory=lambda: deque(maxlen=GAPS_KEPT))
 
+    count: int = 0
+    """How often new rows came in."""
+
     def arrived(self, at: float) -> None:
         """New rows came in at `at`."""
+        self.count += 1
         if self.last is not None:
             self.gaps.append(at - self.last)
         self.last = at
@@ -85,6 +91,7 @@ class Watched:
         self._rhythm = Rhythm()
         self._caught_up = False
         self._read_at: float | None = None
+        self._opened_at: float | None = None
         self._view: RunView | None = None
 
     @property
@@ -102,18 +109,28 @@ class Watched:
         """Everything that was in its files has been read."""
         return self._caught_up
 
+    @property
+    def arrivals(self) -> int:
+        """How often new rows came in while it was watched."""
+        return self._rhythm.count
+
+    def active(self, monotonic: float) -> bool:
+        """It is looked at in every poll, because it was just opened or is being written."""
+        since = self._rhythm.last if self._rhythm.last is not None else self._opened_at
+        return since is not None and monotonic - since < LIVE_S
+
     def due(self, monotonic: float) -> bool:
         """It is time to look for new data: often while it is being written, rarely after that."""
         if self._read_at is None or not self._caught_up:
             return True
-        quiet_s = monotonic - (self._rhythm.last if self._rhythm.last is not None else self._read_at)
-        return monotonic - self._read_at >= (0.0 if quiet_s < LIVE_S else 1.0)
+        return self.active(monotonic) or monotonic - self._read_at >= QUIET_LOOK_S
 
     def read(self, monotonic: float) -> bool:
         """Take in the next portion of every source; True when more is waiting."""
         if not self._sources:
             self._sources = (self._open_source(self.candidate.path),)
         self._read_at = monotonic
+        self._opened_at = monotonic if self._opened_at is None else self._opened_at
         batches = [source.read() for source in self._sources]
         more = any(batch.more for batch in batches)
         fresh = self._apply(record for batch in batches for record in batch.records)

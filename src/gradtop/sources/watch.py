@@ -33,6 +33,7 @@ class Watch:
         self._woken_at = -MIN_GAP_S
         self._observer: BaseObserver | None = None
         self._folders: set[str] = set()
+        self._places: dict[Path, str] = {}
         self._early = 0
         self._rests_until: float | None = None
         self.mode = "polling"
@@ -83,6 +84,16 @@ class Watch:
                     raise
                 continue
             self._folders.add(folder)
+
+    def covers(self, paths: Sequence[Path]) -> bool:
+        """Watch the directories of these files too; True when events tell of each of them."""
+        if self._observer is None or self._rests_until is not None:
+            return False
+        folders = {path: self._places.get(path) or os.path.realpath(path.parent) for path in paths}
+        if new := [path for path, folder in folders.items() if folder not in self._folders]:
+            self._arm(new)
+        self._places = folders
+        return all(folder in self._folders for folder in folders.values())
 
     def wait(self, timeout_s: float) -> bool:
         """Wait at most `timeout_s`; True when something changed before that, or changes all the time."""
