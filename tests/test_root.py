@@ -98,3 +98,12 @@ def test_a_kernel_that_refuses_to_watch_leaves_polling(tmp_path: Path) -> None:
     assert watch.mode.startswith("polling")
     assert watch.wait(0.01) is False
     watch.stop()
+
+
+def test_a_directory_of_unreadable_files_says_so(open_path: Path) -> None:
+    open_path.write_text(lines(0, 10))
+    open_path.chmod(0o000)
+    code = f"import os; import gradtop.sources.discover as d; from pathlib import Path; os.setuid({NOBODY});"
+    code += f"print(*d.discover([Path({str(open_path.parent)!r})]).notes, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=9)
+    assert f"cannot be read: {open_path}: permission denied" in done.stdout

@@ -161,7 +161,7 @@ def test_a_log_without_rows_is_looked_into_again_when_it_grows(tmp_path: Path) -
     search = Search([tmp_path])
     found = search.look()
     assert found.candidates == ()
-    assert any("no metric so far in 1 files" in note for note in found.notes)
+    assert any("no metric so far in 1 file" in note for note in found.notes)
     put(path, "loading the model\n" + TEXT)
     assert names(search.look()) == ["run"]
 

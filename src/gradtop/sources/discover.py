@@ -30,6 +30,8 @@ TRIED_LINES = 16
 """Lines read at a time: most logs that have rows show them in the first few."""
 REGROWN = 16
 """A file without metrics is looked into again when it has changed by this part of its size."""
+DENIED_LOOKS = 20
+"""Files without metrics whose permission is looked at, to say why there is nothing to see."""
 LOOKED_FOR = "metric rows in *.jsonl, *.csv, *.json lines, *.log, *.out, *.err and *.txt"
 
 _PLAIN = frozenset(("step", "epoch", "time", "total_steps", "samples", "tokens", "row"))
@@ -141,7 +143,11 @@ class Search:
         yield from _seen_notes(self._unread())
         quiet = [path for path, look in self._looks.items() if look.kind is None]
         if quiet and not found:
-            yield f"no metric so far in {len(quiet):,} files that are named like logs, e.g. {quiet[0]}"
+            denied = next((path for path in quiet[:DENIED_LOOKS] if not os.access(path, os.R_OK)), None)
+            files = "1 file that is" if len(quiet) == 1 else f"{len(quiet):,} files that are"
+            yield f"no metric so far in {files} named like a log, e.g. {quiet[0]}"
+            if denied is not None:
+                yield f"cannot be read: {denied}: permission denied"
         yield from (f"cannot be listed: {reason}" for reason in self._listing.closed[:3])
 
     def _unread(self) -> Seen:
