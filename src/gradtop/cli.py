@@ -218,7 +218,7 @@ class Deferred:
 
 def _open_app(make: Callable[[], "Watching"], ascii_only: bool) -> None:
     """Show the screen until the user leaves, then end with its exit code."""
-    # One thread of linear algebra is enough for a monitor, and starting more of them costs a tenth of a second.
+    # A monitor does no linear algebra: without this, numpy starts a thread for every core when it is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from gradtop.ui.app import GradtopApp
 
