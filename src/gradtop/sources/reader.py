@@ -100,6 +100,10 @@ class Reader(Protocol):
         """The records of the next whole lines, in order. Never raises: a bad line is rejected in the account."""
         ...
 
+    def idle(self) -> list[Record]:
+        """The records held back for a following line (an open block, a bar), because nothing came for a while."""
+        ...
+
     def finish(self) -> list[Record]:
         """The records still held back, because nothing more will come (the file was replaced, or the run is over)."""
         ...

@@ -74,6 +74,10 @@ class RowReader:
         self._usage.settle()
         return self._blocks.take()
 
+    def idle(self) -> list[Record]:
+        """Nothing is held back."""
+        return []
+
     def finish(self) -> list[Record]:
         """Nothing is held back."""
         return []

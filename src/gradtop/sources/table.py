@@ -36,6 +36,10 @@ class CsvReader:
         self._tell_names()
         return self._blocks.take()
 
+    def idle(self) -> list[Record]:
+        """Nothing is held back."""
+        return []
+
     def finish(self) -> list[Record]:
         """Nothing is held back."""
         return []

@@ -9,6 +9,7 @@ from gradtop.clean import strip_sequences
 from gradtop.record import Record, Rows
 from gradtop.sources.crash import Crashes, may_tell
 from gradtop.sources.keyvalue import MAX_CHARS, key_values
+from gradtop.sources.layout import LAYOUTS
 from gradtop.sources.plan import plan_row
 from gradtop.sources.prefix import Prefix, strip_prefix
 from gradtop.sources.printed import Fields, json_object, printed_dict
@@ -66,9 +67,12 @@ _STEPLESS_BEFORE = re.compile(r"\{.*", re.DOTALL)
 class TextReader:
     """Reads the lines of a text log; see `Reader`."""
 
-    def __init__(self) -> None:
+    def __init__(self, profiles: Sequence[Rule] = ()) -> None:
+        """Read with the user's own `profiles` before all other rules."""
         self.format = "text"
         self.account = Account()
+        self._rules = (*profiles, *RULES)
+        self._layouts = tuple(make() for make in LAYOUTS)
         self._bars = BarSteps()
         self._crashes = Crashes()
         self._rows = RowKeeper(self.account, self._bars)
@@ -79,9 +83,18 @@ class TextReader:
             self._read(line)
         return self._rows.take()
 
-    def finish(self) -> list[Record]:
-        """Rows that waited for a bar, and a traceback that the log ends in."""
+    def idle(self) -> list[Record]:
+        """Blocks of lines that are still open, and rows that waited for a bar."""
+        for layout in self._layouts:
+            for found, line in layout.close():
+                self._rows.keep(found, line)
         self._rows.release()
+        return self._rows.take()
+
+    def finish(self) -> list[Record]:
+        """What `idle` gives out, and a traceback that the log ends in."""
+        for record in self.idle():
+            self._rows.put(record)
         if (crash := self._crashes.finish()) is not None:
             self._rows.put(crash)
         return self._rows.take()
@@ -89,7 +102,7 @@ class TextReader:
     def _read(self, line: Line) -> None:
         text = line.data.decode("utf-8", errors="replace").strip("\0")
         lowered = text.lower()
-        if not self._crashes.inside and not _may_say(lowered):
+        if not self._crashes.inside and not self._laid_out(lowered) and not _may_say(lowered):
             self.account.skip(line)
             return
         text = strip_sequences(text)
@@ -115,7 +128,23 @@ class TextReader:
         prefix = strip_prefix(state)
         lowered = prefix.rest.lower()
         said = self._read_signs(prefix, lowered, line)
-        return self._read_row(prefix, lowered, line) or said or bar
+        laid = self._read_layouts(state, prefix, line) if self._laid_out(lowered) else None
+        return laid or self._read_row(prefix, lowered, line) or said or bar
+
+    def _laid_out(self, lowered: str) -> bool:
+        """A block of lines is open, or the line may begin one."""
+        return any(layout.open or any(mark in lowered for mark in layout.marks) for layout in self._layouts)
+
+    def _read_layouts(self, state: str, prefix: Prefix, line: Line) -> str | None:
+        """Offer a line to every layout, so that an open block ends where it does; the layout whose line it is."""
+        rule: str | None = None
+        for layout in self._layouts:
+            taken = layout.take(state, prefix, line)
+            for found, at in taken.rows:
+                self._rows.keep(found, at)
+            if taken.mine:
+                rule = rule or layout.name
+        return rule
 
     def _read_signs(self, prefix: Prefix, lowered: str, line: Line) -> str | None:
         """Events, facts and ends in a line; the rule that found one."""
@@ -137,7 +166,7 @@ class TextReader:
     def _read_row(self, prefix: Prefix, lowered: str, line: Line) -> str | None:
         if not _may_hold_row(lowered) or _SOURCE.match(prefix.rest):
             return None
-        for rule in RULES:
+        for rule in self._rules:
             fields = rule.read(prefix.rest)
             if fields is None:
                 continue
