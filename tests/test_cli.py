@@ -87,10 +87,19 @@ def test_explain_names_rules_and_names(log: Path) -> None:
     assert "60 read, 0 skipped, 0 rejected" in done.stdout
 
 
-def test_explain_refuses_a_directory_with_a_remedy(tmp_path: Path) -> None:
+def test_explain_takes_the_newest_run_of_a_directory_or_says_what_to_name(tmp_path: Path) -> None:
     done = gradtop("explain", str(tmp_path))
     assert done.returncode == 3
-    assert "name one file in it" in done.stderr
+    assert "name a log file, or a directory that holds one" in done.stderr
+    for name, age in (("old", 100), ("new", 0)):
+        (tmp_path / name).mkdir()
+        for file in ("train.log", "stdout.log"):
+            path = tmp_path / name / file
+            path.write_text("".join(f"step {i}: loss {3 - i / 100:.4f}\n" for i in range(30)))
+            os.utime(path, (1_700_000_000 - age,) * 2)
+    done = gradtop("explain", str(tmp_path))
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"{tmp_path / 'new'}\n  files     2, joined by step")
 
 
 def test_a_kind_that_is_not_read_is_named(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gradtop.config import Limits
-from gradtop.explain import explain
+from gradtop.explain import explain, explain_run
 from gradtop.wiring import read_paths
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -15,8 +15,10 @@ SHARED = Path(__file__).parents[2] / "shared"
 def explained(path: Path) -> list[str]:
     watching = read_paths((path,), Limits())
     watching.to_end()
-    source, view = watching.monitor.only_source()
-    return list(explain(source.status, source.account, view))
+    run = watching.monitor.newest()
+    if len(run.sources) > 1:
+        return list(explain_run(run.place, run.sources, run.joined(), run.view()))
+    return list(explain(run.sources[0].status, run.sources[0].account, run.view()))
 
 
 def written(folder: Path, text: str, name: str = "train.log") -> list[str]:
@@ -73,7 +75,9 @@ def test_it_says_when_there_is_nothing_to_judge_by(tmp_path: Path) -> None:
 
 
 def test_many_sessions_and_events_are_counted(tmp_path: Path) -> None:
-    rows = "".join(f"Step {step}: Loss: 2.0\nsaving checkpoint to out\n" for _ in range(20) for step in range(3))
+    rows = "".join(
+        f"Step {step}: Loss: {2 + k / 9:.3f}\nsaving checkpoint to out\n" for k in range(20) for step in range(3)
+    )
     told = written(tmp_path, rows)
     assert sum(line.startswith("  session") for line in told) == 8
     assert "            ... and 12 more sessions" in told
@@ -90,6 +94,34 @@ def test_a_crash_comes_before_other_events(tmp_path: Path) -> None:
 def test_foreign_text_is_made_harmless(tmp_path: Path) -> None:
     told = written(tmp_path, "Step 1: Loss: 2.0, \x1b]0;evil\x07name=3\n\x1b[2J\x1b[Hgone\n")
     assert not any("\x1b" in line or "\x07" in line for line in told)
+
+
+def test_of_several_files_it_says_which_metric_comes_from_which(tmp_path: Path) -> None:
+    rows = [{"step": i, "loss": 3 - i / 300, "lr": 1e-3 * i} for i in range(1, 41)]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    console = (f"step {row['step']}: loss {row['loss']:.4f}, grad_norm {row['lr']:.4f}\n" for row in rows)
+    (tmp_path / "train.log").write_text("".join(console))
+    told = explained(tmp_path)
+    assert told[:4] == [
+        str(tmp_path),
+        "  files     2, joined by step: a metric comes from the most precise one that has it",
+        "  steps     1 to 40, counted in steps; 40 rows",
+        "  session   1: from 1 (start)",
+    ]
+    assert "  gives     loss ×40, lr ×40" in told
+    assert "  gives     grad_norm ×40" in told
+    assert told.index(str(tmp_path / "metrics.jsonl")) < told.index(str(tmp_path / "train.log"))
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_text("".join(f"step {i}: loss {3 - i / 100:.4f}\n" for i in range(40)))
+    (tmp_path / "summary.csv").write_text("epoch,loss,accuracy\n1,2.5,0.1\n2,2.4,0.2\n3,2.3,0.3\n")
+    told = explained(tmp_path)
+    assert (
+        "  rows      3, none counts: its rows have an epoch and no step, and no other source has the same at a step"
+        in told
+    )
+    assert "            by epoch: accuracy" in told
 
 
 @pytest.mark.parametrize("id", ["hp02", "hp06", "sb01", "bn02", "mg04", "tt03", "lt01", "ds01", "kc04", "mm01", "hf01"])

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from gradtop.catalogue import CATALOGUE
+from gradtop.settings import settings_for
 from gradtop.ui import keys
+from gradtop.wiring import read_paths
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -37,3 +39,14 @@ def test_pictures_are_there() -> None:
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README.read_text())
     assert pictures
     assert all((README.parent / picture).is_file() for picture in pictures)
+
+
+def test_the_profile_reads_its_own_sample_and_makes_rows_of_a_log(tmp_path: Path) -> None:
+    text = between("profile").removeprefix("```toml\n").removesuffix("```")
+    (tmp_path / "gradtop.toml").write_text(text)
+    log = tmp_path / "train.log"
+    log.write_text("".join(f"[{i}] L={2.5 - i / 100:.3f} G=0.8{i % 7}\n" for i in range(30)))
+    settings = settings_for([log], {})
+    assert settings.limits.clear_rows == 50
+    (run,) = read_paths((tmp_path,), settings.limits, settings.profiles).to_end().runs
+    assert {name: len(series) for name, series in run.view.series.items()} == {"loss": 30, "grad_norm": 30}

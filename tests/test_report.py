@@ -125,7 +125,7 @@ def test_nothing_to_judge_says_what_was_looked_for() -> None:
     ("text", "why"),
     [
         ("nothing to see here\n" * 3, "3 lines, none with a metric that gradtop knows"),
-        ("x" * 3_000_000 + "\n", "1 line could not be understood"),
+        ("x" * 3_000_000 + "\n", "1 line could not be understood (longer than 1 MiB)"),
     ],
     ids=["prose", "one long line"],
 )

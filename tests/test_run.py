@@ -51,6 +51,46 @@ def test_a_restart_before_the_first_row_is_no_second_session() -> None:
     assert len(run.view().sessions) == 1
 
 
+def test_a_validation_by_epoch_is_no_restart_of_a_training_by_step() -> None:
+    run = Run()
+    epoch = Rows([1], {"val_loss": [1.5], "loss": [1.4]}, x_kind="epoch")
+    later = Rows([2], {"val_loss": [1.2], "loss": [1.1]}, x_kind="epoch")
+    seen = applied(run, rows([100, 200]), epoch, rows([300]), later)
+    view = run.view()
+    assert len(view.sessions) == 1
+    assert (view.x_kind, view.rows, view.first_step, view.last_step) == ("step", 3, 100, 300)
+    assert (view.series["val_loss"].x_kind, view.series["val_loss"].steps.tolist()) == ("epoch", [1, 2])
+    assert view.series["loss by epoch"].values.tolist() == [1.4, 1.1]
+    assert [list(o.rows.steps) for o in seen if isinstance(o, Observation)] == [[100, 200], [300]]
+
+
+def test_rows_without_a_step_make_room_for_those_with_one() -> None:
+    run = Run()
+    applied(run, Rows([1, 2], {"loss": [9.0, 8.0]}, x_kind="row"), rows([10, 20], loss=[3.0, 2.0]))
+    view = run.view()
+    assert (view.x_kind, view.series["loss"].values.tolist()) == ("step", [3.0, 2.0])
+    assert view.series["loss by row"].values.tolist() == [9.0, 8.0]
+    assert len(view.sessions) == 1
+
+
+def test_a_session_begins_once_for_all_kinds() -> None:
+    run = Run()
+    launch = [rows([10, 20]), Rows([1], {"accuracy": [0.5]}, x_kind="epoch")]
+    applied(run, *launch, *launch)
+    assert [(s.number, s.first_step) for s in run.view().sessions] == [(0, 10), (1, 10)]
+    again = Run()
+    applied(again, *launch, *reversed(launch))
+    assert [(s.number, s.first_step) for s in again.view().sessions] == [(0, 10), (1, 10)]
+
+
+def test_the_planned_end_is_told_in_what_the_run_counts() -> None:
+    run = Run()
+    applied(run, RunFacts(train=Train(total_steps=900, epochs=3)), Rows([1], {"loss": [2.0]}, x_kind="epoch"))
+    assert run.view().total == 3
+    applied(run, rows([10]))
+    assert run.view().total == 900
+
+
 def test_facts_are_merged_the_newer_on_top() -> None:
     run = Run()
     applied(

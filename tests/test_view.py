@@ -191,6 +191,17 @@ def test_equal_charts_are_the_same_picture() -> None:
     assert charts(run_of(run.view()), 1)[0] != before
 
 
+def test_a_series_that_counts_something_else_has_an_axis_of_its_own() -> None:
+    run = Run()
+    list(run.apply(Rows(range(100, 1100, 100), {"loss": [2.0] * 10})))
+    list(run.apply(Rows([1, 2, 3], {"val_loss": [2.0, 1.9, 1.8]}, x_kind="epoch")))
+    shown = {chart.label: (chart.first_step, chart.last_step) for chart in charts(run_of(run.view()), 9)}
+    assert list(shown["validation loss by epoch"]) == [1, 3]
+    assert shown["loss"][0] == 100
+    words = " ".join(part.text for part in header(Snapshot(0.0), run_of(run.view()), None, False))
+    assert "step 1,000" in words
+
+
 def test_the_cursor_reads_value_and_time_of_day() -> None:
     view = view_of({"loss": [2.0, 1.5], "time": [NOW, NOW + 1]})
     chart = charts(run_of(view), 1)[0]

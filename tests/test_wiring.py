@@ -1,5 +1,6 @@
 """Waiting is long where events tell of new data, and short where they do not."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,10 @@ class Arrivals:
     arrivals: int = 0
     backlog: bool = False
     active: tuple[Path, ...] = ()
+    following: str = ""
+
+    def due_s(self) -> float:
+        return math.inf
 
 
 @dataclass
@@ -25,6 +30,7 @@ class Events:
 
     told: list[bool]
     covered: bool = True
+    mode: str = "inotify"
     waits: list[float] = field(default_factory=list)
 
     def covers(self, paths: Sequence[Path]) -> bool:

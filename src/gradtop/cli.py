@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from gradtop import __version__
-from gradtop.config import Limits
+from gradtop.config import Limits, Profile, Settings
 from gradtop.errors import GradtopError
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 USAGE_EXIT = 3
 """Wrong usage and unreadable input: not one of the verdicts 0 to 2."""
+LOOK_S = 0.3
+"""Seconds for which the disk of a path is waited for before the path is taken as it is."""
 DEFAULT_COMMAND = "watch"
 HERE = (Path(),)
 """The path when none is given."""
@@ -42,7 +45,15 @@ class PathsOrCommand(click.Group):
         formatter.write_usage(ctx.command_path, "[OPTIONS] [PATH ...]  |  COMMAND [ARGS ...]")
 
 
-_path_type = click.Path(path_type=Path, allow_dash=True, readable=False)
+class AnyPath(click.Path):
+    """A path that is taken as it is: looking at it may take for ever, and is the monitor's to do."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Any text is a path."""
+        return Path(value)
+
+
+_path_type = AnyPath(allow_dash=True)
 _paths = click.argument("paths", nargs=-1, type=_path_type, metavar="[PATH ...]")
 _grad_floor = click.option(
     "--grad-floor",
@@ -74,18 +85,18 @@ def watch(paths: tuple[Path, ...], grad_floor: float | None, ascii_only: bool) -
 
     Example: gradtop logs/
     """
-    limits = Limits(grad_floor=grad_floor)
+    settings = _settings(paths or HERE, grad_floor)
     if not _is_terminal(paths):
         from gradtop.wiring import read_paths
 
-        _print(read_paths(paths or HERE, limits).to_end(), as_json=False)
+        _print(read_paths(paths or HERE, settings.limits, settings.profiles).to_end(), as_json=False)
         return
     piped = _take_stdin() if Path("-") in paths else None
 
     def make() -> "Watching":
         from gradtop.wiring import watch_paths
 
-        return watch_paths(paths or HERE, limits, piped)
+        return watch_paths(paths or HERE, settings.limits, settings.profiles, piped)
 
     _open_app(make, ascii_only)
 
@@ -112,7 +123,8 @@ def check(paths: tuple[Path, ...], grad_floor: float | None, as_json: bool, foll
     from gradtop.report import EXIT_CODES, overall
     from gradtop.wiring import read_paths
 
-    watching = read_paths(paths or HERE, Limits(grad_floor=grad_floor))
+    settings = _settings(paths or HERE, grad_floor)
+    watching = read_paths(paths or HERE, settings.limits, settings.profiles)
     snapshot = _follow(watching, as_json) if follow else watching.to_end()
     if not follow:
         _print(snapshot, as_json)
@@ -126,20 +138,28 @@ def check(paths: tuple[Path, ...], grad_floor: float | None, as_json: bool, foll
 @cli.command()
 @click.argument("path", type=_path_type)
 def explain(path: Path) -> None:
-    """Show how gradtop understood a file: format, names, units, and the lines it did not read.
+    """Show how gradtop understood a file, or the files of the newest run in a directory, and how it joined them.
+
+    Format, names, units, and the lines it did not read.
 
     Example: gradtop explain train.log
     """
     from gradtop.explain import explain as explained
-    from gradtop.wiring import read_paths
+    from gradtop.explain import explain_run
+    from gradtop.wiring import read_newest
 
-    if str(path) != "-" and not path.is_file():
-        kind = "a directory: name one file in it" if path.is_dir() else "not a file"
+    if str(path) != "-" and (kind := _no_file(path)):
         raise GradtopError(f"{path}: {kind}")
-    watching = read_paths((path,), Limits())
+    settings = _settings((path,), None)
+    _warn_of_shadowed(settings.profiles)
+    watching = read_newest((path,), settings.limits, settings.profiles)
     watching.to_end()
-    source, view = watching.monitor.only_source()
-    for line in explained(source.status, source.account, view):
+    run = watching.monitor.newest()
+    if len(run.sources) > 1:
+        told = explain_run(run.place, run.sources, run.joined(), run.view())
+    else:
+        told = explained(run.sources[0].status, run.sources[0].account, run.view())
+    for line in told:
         click.echo(line)
 
 
@@ -168,12 +188,60 @@ def demo(speed: float, ascii_only: bool) -> None:
     _open_app(make, ascii_only)
 
 
+def _settings(paths: Sequence[Path], grad_floor: float | None) -> Settings:
+    """The settings for these paths, with profiles that can be used; a disk that does not answer has no say.
+
+    A thread, and not a lane: the app is painted before what a lane needs is imported.
+    """
+    from gradtop.settings import settings_for
+
+    found: list[Settings | GradtopError] = []
+
+    def look() -> None:
+        try:
+            found.append(settings_for(paths, os.environ, grad_floor=grad_floor))
+        except GradtopError as error:
+            found.append(error)
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(LOOK_S)
+    settings = found[0] if found else Settings(limits=Limits(grad_floor=grad_floor))
+    if isinstance(settings, GradtopError):
+        raise settings
+    if settings.profiles:
+        from gradtop.sources.profile import rules_of
+
+        rules_of(settings.profiles)
+    return settings
+
+
+def _warn_of_shadowed(profiles: Sequence[Profile]) -> None:
+    if profiles:
+        from gradtop.sources.profile import shadowed
+
+        for note in filter(None, map(shadowed, profiles)):
+            _say(f"note: {note}")
+
+
+def _no_file(path: Path) -> str:
+    """Why there is nothing to explain; empty where there is, and where its disk does not answer."""
+    from gradtop.sources.lane import Lane, Threads, answered
+
+    def look() -> str:
+        return "" if path.is_dir() or path.is_file() else "not a file"
+
+    kind = Lane(Threads()).do(look)
+    return kind.result() if answered(kind, LOOK_S) else ""
+
+
 def _follow(watching: "Watching", as_json: bool) -> "Snapshot":
     """Print the report whenever a verdict changes, until every run is over."""
     from gradtop.report import headline, report
     from gradtop.snapshot import RunState
 
     said: dict[str, str] = {}
+    mode = ""
     snapshot = watching.monitor.poll()
     while watching.monitor.backlog:
         snapshot = watching.monitor.poll()
@@ -186,6 +254,9 @@ def _follow(watching: "Watching", as_json: bool) -> "Snapshot":
                 if said.get(run.id) != verdicts[run.id]:
                     click.echo(headline(run))
         said = verdicts
+        if snapshot.following != mode and snapshot.following.startswith("polling ("):
+            _say(f"new rows are noticed by {snapshot.following}")
+        mode = snapshot.following
         if snapshot.runs and all(run.state in (RunState.FINISHED, RunState.CRASHED) for run in snapshot.runs):
             return snapshot
         watching.wait(1.0)

@@ -87,6 +87,17 @@ class Limits:
     clip_share: float = 0.95
     """Part of the rows at the clip value (within 0.1 %) that means the norm is logged after clipping."""
 
+    amp_early_steps: float = 50.0
+    """Steps from the start of a session in which a loss scale is searched by skipping steps."""
+    amp_storm_steps: float = 8.0
+    """Skipped steps of 20 that are too many."""
+    amp_storm_share: float = 0.05
+    """Part of 200 steps that is too much; a GradScaler skips once in some hundred or thousand steps."""
+    amp_blocked_steps: float = 20.0
+    """Skipped steps in a row after which nothing is trained any more."""
+    amp_collapse_factor: float = 1024.0
+    """Fall of the loss scale below its highest value that no search explains."""
+
     stall_s: float = 180.0
     """Seconds of silence that are never a stall."""
     stall_gaps: float = 3.0
@@ -101,6 +112,22 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """A regular expression for the lines of one home-made log."""
+
+    name: str
+    """Shown by `explain`."""
+    regex: str
+    """Searched for in every line without what launchers and loggers put before it; its named groups are the fields."""
+    sample: str
+    """A line that it has to read."""
+    names: tuple[tuple[str, str], ...] = ()
+    """(group, metric name): for names that no group can have, such as `val/acc`."""
+    origin: str = ""
+    """Where it stands, for error texts: `gradtop.toml, line 3`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How gradtop runs, as opposed to what it judges."""
 
@@ -109,3 +136,5 @@ class Settings:
     discover_s: float = 2.0
     """Seconds between two searches for new runs."""
     limits: Limits = field(default_factory=Limits)
+    profiles: tuple[Profile, ...] = ()
+    """How the user's own log lines are read, before any other rule."""

@@ -1,11 +1,13 @@
-"""How one file was understood: format, rules, names, and the lines that were not read."""
+"""How the files of a run were understood: format, rules, names, the lines that were not read, and how they join."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from gradtop.clean import clean
+from gradtop.merge import Joined
 from gradtop.record import Event
 from gradtop.run import RunView
-from gradtop.sources import SourceStatus
+from gradtop.sources import Source, SourceStatus
 from gradtop.sources.reader import Account, NameUse, Tally
 from gradtop.units import count, number
 
@@ -17,11 +19,50 @@ _NAME_WIDTH = 40
 _SAMPLES = 3
 _SAMPLES_UNREAD = 5
 _JUDGED = ("loss", "grad_norm")
+_METRICS_SHOWN = 12
 
 
 def explain(status: SourceStatus, account: Account | None, view: RunView) -> Iterator[str]:
-    """The explanation as lines of plain text, cleaned for a terminal."""
+    """The explanation of a lone file as lines of plain text, cleaned for a terminal."""
     yield f"{clean(str(status.path))}"
+    yield from _file(status)
+    yield from _run(view)
+    yield from _lines(account)
+
+
+def explain_run(path: Path, sources: Sequence[Source], joined: Sequence[Joined], view: RunView) -> Iterator[str]:
+    """The explanation of a run that several files make: how they were joined, and then each of them."""
+    yield f"{clean(str(path))}"
+    yield _labelled("files", f"{len(sources)}, joined by step: a metric comes from the most precise one that has it")
+    yield from _run(view)
+    accounts = {source.status.path: source for source in sources}
+    for one in joined:
+        source = accounts[one.path]
+        yield ""
+        yield f"{clean(str(one.path))}"
+        yield from _file(source.status)
+        yield from _part(one)
+        yield from _lines(source.account)
+
+
+def _part(one: Joined) -> Iterator[str]:
+    """What a file gives to its run, and what of it is left out."""
+    if one.rows:
+        yield _labelled("rows", f"{one.rows:,}" + (f", none counts: {clean(one.left_out)}" if one.left_out else ""))
+    if one.offset:
+        yield _labelled("steps", f"moved by {one.offset:+d}: it counts from another number than the other files")
+    if one.by_epoch:
+        yield _labelled("steps", "taken from another file that has the same epochs")
+    if one.metrics:
+        given = sorted(one.metrics.items(), key=lambda item: -item[1])
+        told = [f"{clean(name)} ×{n:,}" for name, n in given[:_METRICS_SHOWN]]
+        more = [f"{len(given) - _METRICS_SHOWN:,} more"] if len(given) > _METRICS_SHOWN else []
+        yield _labelled("gives", ", ".join([*told, *more]))
+    elif one.rows and not one.left_out:
+        yield _labelled("gives", "no metric that a more precise file does not have")
+
+
+def _file(status: SourceStatus) -> Iterator[str]:
     yield _labelled("format", status.format)
     if status.problem:
         yield _labelled("problem", clean(status.problem))
@@ -29,7 +70,10 @@ def explain(status: SourceStatus, account: Account | None, view: RunView) -> Ite
     yield _labelled("bytes", f"{status.offset:,} of {status.size:,} read{partial}")
     counts = (status.lines_read, status.lines_skipped, status.lines_rejected)
     yield _labelled("lines", "{:,} read, {:,} skipped, {:,} rejected".format(*counts))
-    yield from _run(view)
+
+
+def _lines(account: Account | None) -> Iterator[str]:
+    """What was made of the lines of a file."""
     if account is None:
         return
     yield from _names(account)
@@ -38,6 +82,8 @@ def explain(status: SourceStatus, account: Account | None, view: RunView) -> Ite
     if account.skipped.count:
         yield "skipped: nothing in these lines is a metric or an event that gradtop knows"
         yield from _samples(account.skipped, _SAMPLES_UNREAD)
+    if account.nuls:
+        yield f"dropped: {account.nuls:,} NUL bytes before lines, as a truncation under an open writer leaves them"
 
 
 def _labelled(label: str, text: str) -> str:
@@ -48,9 +94,9 @@ def _run(view: RunView) -> Iterator[str]:
     if view.last_step is None or view.first_step is None:
         yield _labelled("steps", "none: no line gave a metric")
     else:
-        kinds = ", ".join(sorted({series.x_kind for series in view.series.values()}))
-        extent = f"{count(view.first_step)} to {count(view.last_step)}, counted in {kinds}s".replace("ss", "s")
+        extent = f"{count(view.first_step)} to {count(view.last_step)}, counted in {view.x_kind.removesuffix('s')}s"
         yield _labelled("steps", f"{extent}; {view.rows:,} rows")
+        yield from _other_kinds(view)
         yield from _sessions(view)
         if not any(name in view.series for name in _JUDGED):
             yield _labelled("judged", "nothing: none of the names is the loss or the grad norm")
@@ -63,6 +109,14 @@ def _run(view: RunView) -> Iterator[str]:
         yield _labelled("end", f"{clean(view.end.status)}{where}")
 
 
+def _other_kinds(view: RunView) -> Iterator[str]:
+    """Series that count something else than the run."""
+    for kind in sorted({series.x_kind for series in view.series.values()} - {view.x_kind}):
+        names = [clean(name) for name, series in view.series.items() if series.x_kind == kind]
+        more = f" and {len(names) - _METRICS_SHOWN:,} more" if len(names) > _METRICS_SHOWN else ""
+        yield _labelled("", f"by {kind.removesuffix('s')}: {', '.join(names[:_METRICS_SHOWN])}{more}")
+
+
 def _sessions(view: RunView) -> Iterator[str]:
     for session in view.sessions[:SESSIONS_SHOWN]:
         yield _labelled("session", f"{session.number + 1}: from {count(session.first_step)} ({clean(session.reason)})")
@@ -71,15 +125,40 @@ def _sessions(view: RunView) -> Iterator[str]:
 
 
 def _facts(view: RunView) -> Iterator[str]:
+    """One line for each fact, with where it was read."""
     train, model = view.facts.train, view.facts.model
-    counts = {"total steps": train.total_steps, "warm-up": train.warmup_steps, "parameters": model.params}
-    counts["layers"] = model.layers
-    values = {"clip": train.clip_norm, "peak lr": train.lr_max}
-    told = [f"{name} {count(n)}" for name, n in counts.items() if n is not None]
-    told += [f"{name} {number(value)}" for name, value in values.items() if value is not None]
-    told += [clean(word, 40) for word in (train.optimizer, train.precision) if word]
-    if told:
-        yield _labelled("facts", ", ".join(told))
+    told: dict[str, tuple[str, float | str | None]] = {
+        "total steps": ("total_steps", train.total_steps),
+        "epochs": ("epochs", train.epochs),
+        "warm-up steps": ("warmup_steps", train.warmup if train.warmup else None),
+        "peak lr": ("lr_max", train.lr_max),
+        "clip": ("clip_norm", train.clip_norm),
+        "accumulation": ("accumulation", train.accumulation),
+        "batch": ("batch_size", train.batch_size),
+        "batch per device": ("micro_batch_size", train.micro_batch_size),
+        "tokens per step": ("batch_tokens", train.batch_tokens),
+        "optimizer": ("optimizer", train.optimizer),
+        "precision": ("precision", train.precision),
+        "parameters": ("params", model.params),
+        "trained": ("trainable", model.trainable),
+        "layers": ("layers", model.layers),
+    }
+    label = "facts"
+    for name, (field, value) in told.items():
+        if value is None:
+            continue
+        # A warm-up may have been worked out from a part of the total.
+        fields = (field, "warmup_ratio", "warmup_epochs") if field == "warmup_steps" else (field,)
+        origin = next((view.facts.origin[f] for f in fields if f in view.facts.origin), "")
+        where = f" ({clean(origin, 80)})" if origin else ""
+        yield _labelled(label, f"{name} {_fact(value)}{where}")
+        label = ""
+
+
+def _fact(value: float | str) -> str:
+    if isinstance(value, str):
+        return clean(value, 40)
+    return count(value) if value == round(value) else number(value)
 
 
 def _events(events: Iterable[Event]) -> Iterator[str]:

@@ -1,22 +1,28 @@
 """The one loop behind every front end: find, read, judge, and show how things stand."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from gradtop.config import Settings
 from gradtop.errors import SourceError
-from gradtop.run import RunView
-from gradtop.snapshot import Snapshot
-from gradtop.sources import Source
-from gradtop.sources.discover import Found, Search
-from gradtop.sources.file import open_source
+from gradtop.snapshot import RunSnapshot, Snapshot
+from gradtop.sources import Source, open_source
+from gradtop.sources.discover import Found
+from gradtop.sources.guarded import Guarded
+from gradtop.sources.lane import Threads
+from gradtop.sources.lookout import Lookout
+from gradtop.sources.text import Rule
 from gradtop.workspace import Candidate, Watched
 
 POLL_S = 0.05
 """Seconds of reading in one poll while a front end waits for it."""
-LOOK_SHARE = 50
-"""A search that takes long is repeated after this many times as long."""
+AWAITED_S = 0.02
+"""Seconds for which a poll waits for a disk that has not answered yet, so that polling again costs little."""
 OPEN_RUNS = 64
 """Runs kept open at the same time; older ones are listed, and opened when they are selected."""
 
@@ -30,20 +36,28 @@ class Monitor:
         settings: Settings,
         *,
         sources: Sequence[tuple[Candidate, Source]] = (),
+        profiles: Sequence[Rule] = (),
         open_runs: int = OPEN_RUNS,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Watch `paths`, and `sources` that are open already (standard input, a replay); keep `open_runs` open."""
-        self._search = Search(paths) if paths else None
-        self._settings = settings
+        """Watch `paths`, and `sources` that are open already (standard input, a replay); keep `open_runs` open.
+
+        Text is read by the user's own `profiles` first.
+        """
+        self._threads = Threads()
+        self._lookout = Lookout(paths, self._threads, monotonic, settings.discover_s, profiles) if paths else None
+        self._settings, self._profiles = settings, tuple(profiles)
         self._open_runs = open_runs
         self._now, self._monotonic = now, monotonic
-        self._look_at = 0.0
         self._found: Found | None = None
         self._runs: dict[str, Watched] = {}
+        self._unopened: dict[str, tuple[Candidate, RunSnapshot]] = {}
         self._selected: str | None = None
         self._backlog = True
+        self._parted: dict[str, None] = {}
+        self.following = ""
+        """How whoever polls learns of new data, for the snapshot."""
         for candidate, source in sources:
             run = Watched(candidate, settings.limits, lambda _path, source=source: source)  # type: ignore[misc]  # late binding is what is avoided
             self._runs[run.id] = run
@@ -62,34 +76,70 @@ class Monitor:
     def active(self) -> tuple[Path, ...]:
         """Files of open runs that are being written."""
         at = self._monotonic()
-        return tuple(run.candidate.path for run in self._runs.values() if run.opened and run.active(at))
+        return tuple(path for run in self._runs.values() if run.active(at) for path in run.paths)
 
     def select(self, run_id: str) -> None:
         """Read this run first, and open it if it is not open."""
         self._selected = run_id
 
     def poll(self) -> Snapshot:
-        """One bounded step: search when it is due, read for about `POLL_S`, and say how things stand."""
+        """One bounded step: search when it is due, read for about `POLL_S`, and say how things stand.
+
+        A disk that does not answer is not waited for: what it holds is shown as stalled.
+        """
         self._look()
         order = self._in_order()
         self._backlog = self._read(order)
+        self._backlog = self._part(order) or self._backlog
+        if awaited := self._awaited():
+            wait(awaited, AWAITED_S, FIRST_COMPLETED)
+            self._backlog = True
         self._forget(order)
         return self._snapshot(order)
 
     def _look(self) -> None:
-        """Search again when it is due: the longer a search takes, the less often."""
-        at = self._monotonic()
-        if self._search is None or at < self._look_at:
+        """Take in what the search has found since."""
+        found = self._lookout.look() if self._lookout is not None else None
+        if found is None:
             return
-        self._found = self._search.look()
-        took = self._monotonic() - at
-        self._look_at = at + max(self._settings.discover_s, LOOK_SHARE * took) if self._found.complete else at
+        self._found = found
         for candidate in self._found.candidates:
             known = self._runs.get(str(candidate.path))
             if known is None:
-                self._runs[str(candidate.path)] = Watched(candidate, self._settings.limits, open_source)
+                self._runs[str(candidate.path)] = Watched(candidate, self._settings.limits, self._open)
             else:
-                known.candidate = candidate
+                known.meet(candidate)
+            for path in candidate.paths:
+                # A run that turned out to be part of another one is shown there.
+                if str(path) != str(candidate.path) and (part := self._runs.pop(str(path), None)) is not None:
+                    part.close()
+
+    def _part(self, order: Sequence[Watched]) -> bool:
+        """Take files out of runs that they do not belong to; True when there were any, which are runs of their own."""
+        parted = [(run, path) for run in order if run.opened for path in run.part()]
+        for run, path in parted:
+            note = f"{path} tells of another training than {run.candidate.path}: it is a run of its own"
+            self._parted[note] = None
+            if self._lookout is not None:
+                self._lookout.part(path)
+        return bool(parted)
+
+    def due_s(self) -> float:
+        """Seconds until there is something to do although nothing new came; infinite where there is not."""
+        at = self._monotonic()
+        return min((run.due_s(at) for run in self._runs.values() if run.opened), default=math.inf)
+
+    def _open(self, path: Path) -> Source:
+        # Where logs of several runs lie in one directory, a side file cannot be told to be of one of them.
+        alone = sum(run.candidate.path.parent == path.parent for run in self._runs.values()) <= 1
+        make = partial(open_source, profiles=self._profiles, beside=alone)
+        return Guarded(path, make, self._threads, self._monotonic)
+
+    def _awaited(self) -> list[Future[Any]]:
+        """What was asked of disks and is worth waiting for."""
+        searches = [self._lookout.awaited] if self._lookout is not None else []
+        reads = [answer for run in self._runs.values() if run.opened for answer in _awaited(run)]
+        return [*(search for search in searches if search is not None), *reads]
 
     def _in_order(self) -> list[Watched]:
         """Newest first."""
@@ -109,7 +159,7 @@ class Monitor:
             while run.due(self._monotonic()):
                 more = run.read(self._monotonic())
                 backlog = backlog or more
-                if not more or self._monotonic() >= deadline:
+                if not more or any(_awaited(run)) or self._monotonic() >= deadline:
                     break
             if self._monotonic() >= deadline:
                 return backlog or not all(run.caught_up for run in order[: self._open_runs])
@@ -125,10 +175,29 @@ class Monitor:
         now, monotonic = self._now(), self._monotonic()
         return Snapshot(
             now=now,
-            runs=tuple(run.snapshot(now, monotonic) for run in order),
-            notes=self._found.notes if self._found is not None else (),
-            searching=self._found is not None and not self._found.complete,
+            runs=tuple(self._shown(run, now, monotonic) for run in order),
+            notes=self._notes(),
+            searching=not self._found.complete if self._found is not None else self._searching,
+            following=self.following,
         )
+
+    def _shown(self, run: Watched, now: float, monotonic: float) -> RunSnapshot:
+        """A run at this moment; one that is not open stays as it is until a search finds more of it."""
+        if run.opened:
+            return run.snapshot(now, monotonic)
+        candidate, shown = self._unopened.get(run.id, (None, None))
+        if shown is None or candidate is not run.candidate:
+            shown = run.snapshot(now, monotonic) if shown is None or candidate != run.candidate else shown
+            self._unopened[run.id] = run.candidate, shown
+        return shown
+
+    def _notes(self) -> tuple[str, ...]:
+        stalled = self._lookout.notes if self._lookout is not None else ()
+        return (*stalled, *self._parted, *(self._found.notes if self._found is not None else ()))
+
+    @property
+    def _searching(self) -> bool:
+        return self._lookout is not None and self._lookout.awaited is not None
 
     def finish(self) -> Snapshot:
         """Take in last lines without an end, where nobody writes any more, and say how things stand."""
@@ -136,18 +205,24 @@ class Monitor:
             run.finish(self._now())
         return self._snapshot(self._in_order())
 
-    def only_source(self) -> tuple[Source, RunView]:
-        """The source and the store of a monitor that watches one file.
+    def newest(self) -> Watched:
+        """The newest run that was read.
 
         Raises:
             SourceError: there is none.
         """
-        for run in self._runs.values():
-            for source in run.sources:
-                return source, run.view()
-        raise SourceError("there is nothing to read")
+        for run in self._in_order():
+            if run.opened:
+                return run
+        raise SourceError("no run was found there: name a log file, or a directory that holds one")
 
     def close(self) -> None:
         """Let go of every file."""
         for run in self._runs.values():
             run.close()
+
+
+def _awaited(run: Watched) -> list[Future[Any]]:
+    """Reads of the run that have not been answered yet."""
+    guarded = [source for source in run.sources if isinstance(source, Guarded)]
+    return [answer for source in guarded if (answer := source.awaited) is not None]

@@ -83,18 +83,52 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Facts about the model."""
 
     params: int | None = None
+    trainable: int | None = None
+    """Parameters that are trained, where that is told apart."""
     layers: int | None = None
+
+    @property
+    def trained(self) -> int | None:
+        """Elements of the gradient: the trained parameters, all of them where nothing says otherwise."""
+        return self.trainable or self.params
 
 
 class Train(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Facts about the schedule and the optimizer."""
+    """Facts about the schedule and the optimizer, each as it was stated."""
 
     total_steps: int | None = None
+    epochs: float | None = None
     warmup_steps: int | None = None
+    warmup_ratio: float | None = None
+    """Warm-up as a part of all steps, 0 to 1."""
+    warmup_epochs: float | None = None
     lr_max: float | None = None
     clip_norm: float | None = None
     optimizer: str | None = None
     precision: str | None = None
+    accumulation: int | None = None
+    """Micro-batches of one optimizer step."""
+    batch_size: int | None = None
+    """Samples of one optimizer step, over all devices."""
+    micro_batch_size: int | None = None
+    """Samples that one device takes at once."""
+    batch_tokens: int | None = None
+    """Tokens of one optimizer step."""
+
+    @property
+    def warmup(self) -> int | None:
+        """Steps of the warm-up, stated or worked out from a part of the total; None where nothing says."""
+        if self.warmup_steps or not self.total_steps:
+            return self.warmup_steps
+        if self.warmup_ratio:
+            return math.ceil(self.total_steps * self.warmup_ratio)
+        if self.warmup_epochs and self.epochs:
+            return math.ceil(self.total_steps * min(1.0, self.warmup_epochs / self.epochs))
+        return self.warmup_steps
+
+    def planned(self, x_kind: str) -> float | None:
+        """The planned end in what the rows count (`Rows.x_kind`); None where nothing says."""
+        return {"step": self.total_steps, "epoch": self.epochs}.get(x_kind)
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="run"):
@@ -113,6 +147,27 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     train: Train = Train()
     semantics: dict[str, str] = {}
     versions: dict[str, str] = {}
+    origin: dict[str, str] = {}
+    """Where a fact of `model` or `train` was read, by its name: `line 12`, `args.yaml`; a run's own word has none."""
+    beside: bool = False
+    """Found beside the log, not in it: what the log says goes before it."""
+
+
+def merged(old: RunFacts, new: RunFacts) -> RunFacts:
+    """Facts with the newer ones on top; a fact that is not given anew stays, with where it was read."""
+
+    def over(a: dict[str, object], b: dict[str, object]) -> dict[str, object]:
+        out = dict(a)
+        for key, value in b.items():
+            mine = out.get(key)
+            out[key] = over(mine, value) if isinstance(mine, dict) and isinstance(value, dict) else value
+        return out
+
+    told = msgspec.to_builtins(new)
+    stated = {*told.get("model", ()), *told.get("train", ())}
+    kept = msgspec.to_builtins(old)
+    kept["origin"] = {name: where for name, where in old.origin.items() if name not in stated}
+    return msgspec.convert(over(kept, told) | {"beside": False}, RunFacts)
 
 
 class LayerNames(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="layer_names"):

@@ -5,9 +5,11 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from gradtop.clean import clean
 from gradtop.finding import Criterion, Finding, FindingState, Severity
-from gradtop.record import json_value
+from gradtop.record import Model, Train, json_value
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources import SourceStatus
 from gradtop.units import count, number
@@ -50,15 +52,43 @@ def _run(run: RunSnapshot) -> dict[str, Any]:
             "last": _step(view.last_step),
             "rows": view.rows,
             "sessions": len(view.sessions),
-            "total": view.facts.train.total_steps,
+            "total": _step(view.total),
         },
+        "facts": _facts(view),
         "metrics": {name: _metric(series) for name, series in sorted(view.series.items()) if not layer_of(name)},
         "layers": sum(1 for name in view.series if layer_of(name)),
         "verdict": run.judgement.verdict.value,
         "summary": summary(run),
         "findings": [_finding(finding) for finding in run.findings],
+        "sources": [_source(source, run) for source in run.sources],
         "problems": [source.problem for source in run.sources if source.problem],
     }
+
+
+def _source(source: SourceStatus, run: RunSnapshot) -> dict[str, Any]:
+    rows = {one.path: one.rows for one in run.joined}
+    return {
+        "path": str(source.path),
+        "format": source.format,
+        "rows": rows.get(source.path, run.view.rows),
+        "rejected": source.lines_rejected,
+        "problem": source.problem or None,
+    }
+
+
+def _facts(view: "RunView") -> dict[str, Any]:
+    """What the run says of itself, as in a `run` record of its own stream; `origin` says where it was read."""
+    facts = view.facts
+    warmup = {"warmup_steps": facts.train.warmup} if facts.train.warmup is not None else {}
+    return {
+        "model": _known(facts.model),
+        "train": _known(facts.train) | warmup,
+        "origin": {name: clean(origin) for name, origin in facts.origin.items()},
+    }
+
+
+def _known(facts: Model | Train) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(facts).items() if value is not None}
 
 
 def layer_of(name: str) -> str:
@@ -176,11 +206,10 @@ def _state(run: RunSnapshot) -> str:
 
 def _extent(view: "RunView", first: float, last: float) -> str:
     """`steps 1 to 500 of 20,000, 500 rows`, in what the log counts."""
-    kind = next((series.x_kind for series in view.series.values()), "step")
-    total = f" of {count(view.facts.train.total_steps)}" if view.facts.train.total_steps else ""
-    rows = max((len(series) for series in view.series.values()), default=0)
+    total = f" of {count(view.total)}" if view.total else ""
+    rows = max((len(series) for series in view.series.values() if series.x_kind == view.x_kind), default=0)
     sessions = f", {len(view.sessions):,} sessions" if len(view.sessions) > 1 else ""
-    word, steps = kind.removesuffix("s"), count(first)
+    word, steps = view.x_kind.removesuffix("s"), count(first)
     extent = f"{word} {steps}" if first == last else f"{word}s {steps} to {count(last)}"
     return f"{extent}{total}, {_count_of('row', rows)}{sessions}"
 
@@ -192,7 +221,8 @@ def _count_of(word: str, n: int) -> str:
 def _unread(source: SourceStatus, rows: int) -> str:
     """What of a source is no metric although it may have been meant as one."""
     if source.lines_rejected:
-        return f"{_count_of('line', source.lines_rejected)} could not be understood"
+        why = f" ({clean(source.rejected_why, 100)})" if source.rejected_why else ""
+        return f"{_count_of('line', source.lines_rejected)} could not be understood{why}"
     if not rows and source.lines_skipped:
         return f"{_count_of('line', source.lines_skipped)}, none with a metric that gradtop knows"
     return ""

@@ -2,13 +2,11 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
-import msgspec
-
-from gradtop.record import End, Event, Record, Restart, Rows, RunFacts
-from gradtop.series import Series, SeriesView
+from gradtop.record import End, Event, Record, Restart, Rows, RunFacts, merged
+from gradtop.series import Series, SeriesView, falls
 
 MAX_ALARMS = 500
 """Alarms and crashes kept per run: the first ones, which say what began."""
@@ -16,6 +14,14 @@ MAX_EVENTS = 500
 """Other events kept per run: the newest ones."""
 MAX_SERIES = 5000
 """Series kept per run; a log with more names than this is counted, not stored."""
+KINDS = ("step", "tokens", "samples", "epoch", "row")
+"""What rows count, the best first: where a metric comes in two kinds, the better one has the plain name."""
+_JUDGED = ("loss", "grad_norm")
+
+
+def kind_rank(x_kind: str) -> int:
+    """The place of a kind in `KINDS`; one that is not there counts something of its own, and goes before epochs."""
+    return KINDS.index(x_kind) if x_kind in KINDS else KINDS.index("epoch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,7 @@ class Session:
     number: int
     """From 0."""
     first_step: float
+    """Of the kind that the run counts by (`RunView.x_kind`), where the session has such a row."""
     reason: str
     """Why it began: `start`, `step went back`, `truncated`, `replaced`, `resumed`."""
 
@@ -47,12 +54,42 @@ class RunView:
     facts: RunFacts
     end: End | None
     rows: int
-    """Metric rows read, ghosts included."""
+    """Metric rows read that count by `x_kind`, ghosts included."""
     first_step: float | None
     last_step: float | None
     """The newest step."""
     series_dropped: int
     """Metric names left out because there are more than `MAX_SERIES`."""
+    x_kind: str = "step"
+    """What the run counts by: the kind of its training loss. Series of other kinds have steps of their own."""
+
+    @property
+    def total(self) -> float | None:
+        """The planned end in what the run counts by; None where it is not known."""
+        return self.facts.train.planned(self.x_kind)
+
+
+@dataclass(slots=True)
+class _Extent:
+    """Rows of one kind: how many, and from where to where."""
+
+    first: float
+    last: float = 0.0
+    rows: int = 0
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A session so far: the first and the newest step of each kind."""
+
+    number: int
+    reason: str
+    first: dict[str, float] = field(default_factory=dict)
+    newest: dict[str, float] = field(default_factory=dict)
+
+    def seen(self, x_kind: str) -> Session:
+        """The session as one that counts by a kind sees it."""
+        return Session(self.number, self.first.get(x_kind, next(iter(self.first.values()), 0.0)), self.reason)
 
 
 class Run:
@@ -60,15 +97,13 @@ class Run:
 
     def __init__(self) -> None:
         self._series: dict[str, Series] = {}
-        self._sessions: list[Session] = []
+        self._sessions: list[_Begun] = []
         self._alarms: list[tuple[int, Event]] = []
         self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_EVENTS)
         self._event_count = 0
         self._facts = RunFacts()
         self._end: End | None = None
-        self._rows = 0
-        self._first_step: float | None = None
-        self._last_step: float | None = None
+        self._extents: dict[str, _Extent] = {}
         self._restart: str | None = None
         self._dropped: set[str] = set()
 
@@ -78,7 +113,8 @@ class Run:
             case Rows():
                 yield from self._apply_rows(record)
             case RunFacts():
-                self._facts = merged(self._facts, record)
+                # What the log itself says goes before what was found beside it, whichever comes first.
+                self._facts = merged(record, self._facts) if record.beside else merged(self._facts, record)
                 yield self._facts
             case Restart():
                 self._restart = record.reason
@@ -91,39 +127,63 @@ class Run:
 
     def _apply_rows(self, rows: Rows) -> Iterator[Observation]:
         start = 0
-        for stop in _session_ends(rows, self._last_step):
+        newest = self._sessions[-1].newest.get(rows.x_kind) if self._sessions else None
+        for stop in _session_ends(rows, newest):
             if stop > start:
-                yield self._store(rows if (start, stop) == (0, len(rows)) else cut(rows, start, stop))
+                part = rows if (start, stop) == (0, len(rows)) else cut(rows, start, stop)
+                session = self._store(part)
+                if part.x_kind == (counted := self._counted()):
+                    yield Observation(part, session.seen(counted))
             start = stop
             if start < len(rows):
                 self._restart = self._restart or "step went back"
         self._end = None
 
-    def _store(self, rows: Rows) -> Observation:
-        session = self._session_for(float(rows.steps[0]))
+    def _store(self, rows: Rows) -> _Begun:
+        session, kind = self._session(), rows.x_kind
+        first, last = float(rows.steps[0]), float(rows.steps[-1])
         for name, values in rows.columns.items():
-            if (series := self._series_for(name, rows.x_kind)) is not None:
+            if (series := self._series_for(name, kind)) is not None:
                 series.extend(rows.steps, values, session.number)
-        self._rows += len(rows)
-        self._last_step = float(rows.steps[-1])
-        self._first_step = min(float(rows.steps[0]), self._first_step if self._first_step is not None else float("inf"))
-        return Observation(rows, session)
+        session.first.setdefault(kind, first)
+        session.newest[kind] = last
+        extent = self._extents.setdefault(kind, _Extent(first))
+        extent.first, extent.last, extent.rows = min(first, extent.first), last, extent.rows + len(rows)
+        return session
 
-    def _session_for(self, step: float) -> Session:
+    def _session(self) -> _Begun:
         if not self._sessions or self._restart is not None:
             reason = (self._restart or "start") if self._sessions else "start"
-            self._sessions.append(Session(len(self._sessions), step, reason))
+            self._sessions.append(_Begun(len(self._sessions), reason))
             self._restart = None
         return self._sessions[-1]
 
     def _series_for(self, name: str, x_kind: str) -> Series | None:
-        series = self._series.get(name)
-        if series is None:
-            if len(self._series) >= MAX_SERIES:
-                self._dropped.add(name) if len(self._dropped) < MAX_SERIES else None
-                return None
-            series = self._series[name] = Series(name, x_kind)
+        """The series of this name and kind; of two kinds the worse one goes by `NAME by KIND`."""
+        held = self._series.get(name)
+        if held is None:
+            return self._new_series(name, x_kind)
+        if held.x_kind == x_kind:
+            return held
+        if kind_rank(x_kind) < kind_rank(held.x_kind):
+            aside = f"{name} by {held.x_kind}"
+            held.name = aside
+            self._series[aside] = self._series.pop(name)
+            return self._new_series(name, x_kind)
+        aside = f"{name} by {x_kind}"
+        return self._series.get(aside) or self._new_series(aside, x_kind)
+
+    def _new_series(self, name: str, x_kind: str) -> Series | None:
+        if len(self._series) >= MAX_SERIES:
+            self._dropped.add(name) if len(self._dropped) < MAX_SERIES else None
+            return None
+        series = self._series[name] = Series(name, x_kind)
         return series
+
+    def _counted(self) -> str:
+        """What the run counts by: the kind of its loss or else its grad norm, the best of its kinds without them."""
+        held = next((self._series[name] for name in _JUDGED if name in self._series), None)
+        return held.x_kind if held is not None else min(self._extents, key=kind_rank, default="step")
 
     def _keep_event(self, event: Event) -> None:
         self._event_count += 1
@@ -134,26 +194,25 @@ class Run:
 
     def view(self) -> RunView:
         """The run as it is now."""
+        counted = self._counted()
+        extent = self._extents.get(counted)
         return RunView(
             series=MappingProxyType({name: series.view() for name, series in self._series.items()}),
-            sessions=tuple(self._sessions),
+            sessions=tuple(session.seen(counted) for session in self._sessions),
             events=tuple(event for _, event in sorted([*self._alarms, *self._events], key=lambda kept: kept[0])),
             facts=self._facts,
             end=self._end,
-            rows=self._rows,
-            first_step=self._first_step,
-            last_step=self._last_step,
+            rows=extent.rows if extent is not None else 0,
+            first_step=extent.first if extent is not None else None,
+            last_step=extent.last if extent is not None else None,
             series_dropped=len(self._dropped),
+            x_kind=counted,
         )
 
 
 def _session_ends(rows: Rows, last_step: float | None) -> Iterator[int]:
     """Indices at which the step goes back, and the end of the block."""
-    previous = last_step
-    for i, step in enumerate(rows.steps):
-        if previous is not None and step < previous:
-            yield i
-        previous = step
+    yield from falls(rows.steps, last_step)
     yield len(rows)
 
 
@@ -166,16 +225,3 @@ def cut(rows: Rows, start: int, stop: int) -> Rows:
         below=rows.below,
         x_kind=rows.x_kind,
     )
-
-
-def merged(old: RunFacts, new: RunFacts) -> RunFacts:
-    """Facts with the newer ones on top; a fact that is not given anew stays."""
-
-    def over(a: dict[str, object], b: dict[str, object]) -> dict[str, object]:
-        out = dict(a)
-        for key, value in b.items():
-            mine = out.get(key)
-            out[key] = over(mine, value) if isinstance(mine, dict) and isinstance(value, dict) else value
-        return out
-
-    return msgspec.convert(over(msgspec.to_builtins(old), msgspec.to_builtins(new)), RunFacts)

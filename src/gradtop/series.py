@@ -64,6 +64,13 @@ def _wide_enough(held: np.dtype[np.generic], added: Array) -> np.dtype[np.generi
     return held
 
 
+def falls(steps: Sequence[float], last: float | None) -> list[int]:
+    """Indices at which a step is lower than the one before it; `last` is the one before the first."""
+    numbers = np.asarray(steps)
+    found: list[int] = (np.flatnonzero(numbers[1:] < numbers[:-1]) + 1).tolist()
+    return [0, *found] if last is not None and len(numbers) and numbers[0] < last else found
+
+
 @dataclass(frozen=True, slots=True)
 class Stats:
     """What `check` reports of one metric. `count` is of all values, `low` and `high` are of the finite ones."""

@@ -10,6 +10,7 @@ from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement
 
 if TYPE_CHECKING:  # a screen is painted before numpy is there
+    from gradtop.merge import Joined
     from gradtop.run import RunView
 
 
@@ -49,6 +50,8 @@ class RunSnapshot:
     """Steps per second over the newest rows; None where times are unknown."""
     eta_s: float | None
     """Seconds to the planned end at that rate."""
+    joined: "tuple[Joined, ...]" = ()
+    """How several sources were joined; empty for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +65,5 @@ class Snapshot:
     """What there is to say about the paths: what was looked for, what is not read, what is missing."""
     searching: bool = True
     """The first search of the paths is not over yet."""
+    following: str = ""
+    """How new data is noticed: `inotify`, or `polling` with the reason in brackets; empty where nobody waits for it."""

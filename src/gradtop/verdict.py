@@ -10,8 +10,8 @@ from gradtop.record import End, RunFacts
 from gradtop.units import count, percent
 
 MIN_ROWS = 5
-"""Rows below which nothing is said of a run, unless it crashed or is non-finite."""
-_CERTAIN = ("crashed", "nonfinite")
+"""Rows with a loss or a grad norm below which nothing is said of a run, unless it crashed or trains nothing."""
+_CERTAIN = ("crashed", "nonfinite", "amp_skip_storm", "amp_scale_collapse")
 
 
 class Verdict(StrEnum):

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradtop.config import Limits, Settings
+from gradtop.config import Limits, Profile, Settings
 from gradtop.monitor import OPEN_RUNS, Monitor
 from gradtop.snapshot import Snapshot
+from gradtop.sources.profile import rules_of
 from gradtop.sources.replay import Replay, recorded_run
 from gradtop.sources.stream import StreamSource
 from gradtop.sources.watch import Watch
@@ -40,6 +41,7 @@ class Watching:
         """Return at the latest after `timeout_s`, earlier when there is something to read or events cannot tell."""
         if self.monitor.backlog:
             return
+        timeout_s = min(timeout_s, self.monitor.due_s())
         if self.piped is not None and not self.piped.ended:
             self.piped.wait(timeout_s)
         elif self.watch is not None:
@@ -54,6 +56,8 @@ class Watching:
         self._arrivals = arrivals
         self._told = watch.wait(timeout_s if trusted else min(timeout_s, POLL_S))
         self._deaf = not self._told and (self._deaf or unexplained)
+        deaf = self._deaf and watch.mode == "inotify"
+        self.monitor.following = "polling (no event tells of new data)" if deaf else watch.mode
 
     def to_end(self) -> Snapshot:
         """Read what there is, standard input to its end; a last line without its end counts where nobody writes."""
@@ -64,21 +68,32 @@ class Watching:
         return self.monitor.finish()
 
 
-def watch_paths(paths: Sequence[Path], limits: Limits, piped: int | None = None) -> Watching:
+def watch_paths(
+    paths: Sequence[Path], limits: Limits, profiles: Sequence[Profile] = (), piped: int | None = None
+) -> Watching:
     """Watch paths live, the newest runs open; where one is `-`, the descriptor `piped` or else standard input."""
-    return _watching(paths, limits, OPEN_RUNS, piped)
+    return _watching(paths, limits, profiles, OPEN_RUNS, piped)
 
 
-def read_paths(paths: Sequence[Path], limits: Limits) -> Watching:
+def read_paths(paths: Sequence[Path], limits: Limits, profiles: Sequence[Profile] = ()) -> Watching:
     """Watch paths with every run open, for a report on all of them."""
-    return _watching(paths, limits, sys.maxsize, None)
+    return _watching(paths, limits, profiles, sys.maxsize, None)
 
 
-def _watching(paths: Sequence[Path], limits: Limits, open_runs: int, piped: int | None) -> Watching:
-    stream = StreamSource(os.dup(0) if piped is None else piped) if STANDARD_INPUT in paths else None
+def read_newest(paths: Sequence[Path], limits: Limits, profiles: Sequence[Profile] = ()) -> Watching:
+    """Watch paths with the newest run open alone, to look closely at it."""
+    return _watching(paths, limits, profiles, 1, None)
+
+
+def _watching(
+    paths: Sequence[Path], limits: Limits, profiles: Sequence[Profile], open_runs: int, piped: int | None
+) -> Watching:
+    rules = rules_of(profiles)
+    fd = (os.dup(0) if piped is None else piped) if STANDARD_INPUT in paths else None
+    stream = StreamSource(fd, profiles=rules) if fd is not None else None
     streams = [(Named(STANDARD_INPUT, "standard input"), stream)] if stream is not None else []
     files = tuple(path for path in paths if path != STANDARD_INPUT)
-    monitor = Monitor(files, Settings(limits=limits), sources=streams, open_runs=open_runs)
+    monitor = Monitor(files, Settings(limits=limits), sources=streams, profiles=rules, open_runs=open_runs)
     return Watching(monitor, stream, Watch(files) if files else None)
 
 

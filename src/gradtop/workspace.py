@@ -1,19 +1,21 @@
 """The runs under watch: which there are, which are open, and how each stands."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from gradtop.config import Limits
-from gradtop.detect import Detector, liveness
+from gradtop.detect import liveness
 from gradtop.finding import Finding, FindingState
-from gradtop.record import Record
-from gradtop.run import Observation, Run, RunView
+from gradtop.history import History
+from gradtop.merge import Joined
+from gradtop.run import RunView
 from gradtop.series import SeriesView
 from gradtop.snapshot import RunSnapshot, RunState
 from gradtop.sources import Source, SourceStatus
+from gradtop.sources.group import STATE, Part
 from gradtop.verdict import judge
 
 LIVE_S = 60.0
@@ -33,7 +35,17 @@ class Candidate(Protocol):
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """Its file, or the first of several."""
+        ...
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Its files; empty where it has but one."""
+        ...
+
+    @property
+    def folder(self) -> Path | None:
+        """The directory in which more files of it may turn up."""
         ...
 
     @property
@@ -54,6 +66,8 @@ class Named:
     path: Path
     name: str
     modified: float = float("inf")
+    parts: tuple[Part, ...] = ()
+    folder: Path | None = None
 
 
 @dataclass(slots=True)
@@ -82,22 +96,27 @@ class Watched:
         self.candidate = candidate
         self._limits = limits
         self._open_source = open_source
-        self._sources: tuple[Source, ...] = ()
         self._reset()
 
     def _reset(self) -> None:
-        self._run = Run()
-        self._detector = Detector(self._limits)
+        self._sources: dict[Path, Source] = {}
+        self._history = History(self._limits, joinable=self.candidate.folder is not None)
+        self._behind: dict[Path, None] = {}
         self._rhythm = Rhythm()
         self._caught_up = False
         self._read_at: float | None = None
         self._opened_at: float | None = None
-        self._view: RunView | None = None
 
     @property
     def id(self) -> str:
-        """Its path."""
+        """The path of the file that it was first found by."""
         return str(self.candidate.path)
+
+    @property
+    def place(self) -> Path:
+        """Its directory where it has several files, else its file."""
+        several = len(self.candidate.parts) > 1 and self.candidate.folder is not None
+        return self.candidate.folder if several and self.candidate.folder is not None else self.candidate.path
 
     @property
     def opened(self) -> bool:
@@ -125,58 +144,104 @@ class Watched:
             return True
         return self.active(monotonic) or monotonic - self._read_at >= QUIET_LOOK_S
 
+    def meet(self, candidate: Candidate) -> None:
+        """What a later search found of this run: files that turned up since are read with the others."""
+        self.candidate = candidate
+        if not self._sources:
+            return
+        fresh = [part for part in candidate.parts if part.path not in self._sources]
+        if any(part.path.name == STATE for part in fresh):
+            # A newer copy of the trainer's state holds all that the older one held.
+            for path in [path for path in self._sources if path.name == STATE]:
+                self._leave(path)
+        for part in fresh:
+            if not self._history.open(part):
+                self.close()
+                return
+            self._sources[part.path] = self._open_source(part.path)
+
+    def _leave(self, path: Path) -> None:
+        self._history.close(path)
+        self._sources.pop(path).close()
+        self._behind.pop(path, None)
+
+    def part(self) -> tuple[Path, ...]:
+        """Let go of the files that tell of another training, and name them; the run keeps the file it goes by."""
+        strangers = self._history.strangers
+        if self.candidate.path in strangers:
+            strangers = tuple(path for path in self._sources if path not in strangers)
+        for path in strangers:
+            self._leave(path)
+        return strangers
+
     def read(self, monotonic: float) -> bool:
         """Take in the next portion of every source; True when more is waiting."""
         if not self._sources:
-            self._sources = (self._open_source(self.candidate.path),)
+            for part in self.candidate.parts or (Part(self.candidate.path),):
+                self._history.open(part)
+                self._sources[part.path] = self._open_source(part.path)
         self._read_at = monotonic
         self._opened_at = monotonic if self._opened_at is None else self._opened_at
-        batches = [source.read() for source in self._sources]
-        more = any(batch.more for batch in batches)
-        fresh = self._apply(record for batch in batches for record in batch.records)
-        if fresh and self._caught_up:
+        fresh = [self._take(source) for source in self._in_turn()]
+        if any(fresh) and self._caught_up:
             self._rhythm.arrived(monotonic)
+        behind = bool(self._behind)
+        more = self._history.advance(monotonic, behind) or behind
         self._caught_up = self._caught_up or not more
         return more
 
+    def _in_turn(self) -> list[Source]:
+        """The sources to read now: of those that have much to say one at a time."""
+        turn = next(iter(self._behind), None)
+        return [source for path, source in self._sources.items() if path == turn or path not in self._behind]
+
+    def _take(self, source: Source) -> bool:
+        batch, path = source.read(), source.status.path
+        self._behind.pop(path, None)
+        if batch.more:
+            self._behind[path] = None
+        return self._history.take(source.status, batch.records)
+
+    def due_s(self, monotonic: float) -> float:
+        """Seconds until there is something to do although nothing new came; infinite where there is not."""
+        return self._history.due_s(monotonic)
+
     def finish(self, now: float) -> None:
         """Take in last lines without an end, where nobody writes any more. `now` is Unix seconds."""
-        for source in self._sources:
+        for source in self._sources.values():
             modified = source.status.modified
             if modified is None or now - modified > WRITTEN_S:
-                self._apply(source.finish().records)
-
-    def _apply(self, records: Iterable[Record]) -> bool:
-        rows = False
-        for record in records:
-            self._view = None
-            for seen in self._run.apply(record):
-                self._detector.feed(seen)
-                rows = rows or isinstance(seen, Observation)
-        return rows
+                self._history.take(source.status, source.finish().records)
+        self._history.settle()
 
     def close(self) -> None:
         """Let go of its files and of what was read."""
-        for source in self._sources:
+        for source in self._sources.values():
             source.close()
-        self._sources = ()
         self._reset()
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """Its open sources."""
-        return self._sources
+        return tuple(self._sources.values())
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that are open."""
+        return tuple(self._sources)
 
     def view(self) -> RunView:
         """What has been read."""
-        if self._view is None:
-            self._view = self._run.view()
-        return self._view
+        return self._history.view()
+
+    def joined(self) -> tuple[Joined, ...]:
+        """How several sources stand, the most precise first; nothing of a lone one."""
+        return self._history.joined()
 
     def snapshot(self, now: float, monotonic: float) -> RunSnapshot:
         """The run at this moment. `now` is Unix seconds, `monotonic` the clock of arrivals."""
         view = self.view()
-        statuses = tuple(source.status for source in self._sources)
+        statuses = tuple(source.status for source in self._sources.values())
         read = _part_read(statuses) if self._sources else 0.0
         loading = bool(self._sources) and not self._caught_up
         findings = self._findings(view, now, monotonic, statuses)
@@ -186,15 +251,20 @@ class Watched:
         return RunSnapshot(
             id=self.id,
             name=view.facts.run or self.candidate.name,
-            path=self.candidate.path,
+            path=self.place,
             state=state,
             read=read,
             view=view,
             findings=findings,
             judgement=judge(
-                findings, rows=self._detector.rows, ended=view.end, loading=read if loading else None, facts=view.facts
+                findings,
+                rows=self._history.detector.rows,
+                ended=view.end,
+                loading=read if loading else None,
+                facts=view.facts,
             ),
             sources=statuses,
+            joined=self._history.joined(),
             changed_at=changed,
             rate=rate,
             eta_s=_eta_s(view, rate) if state in (RunState.LIVE, RunState.LOADING) else None,
@@ -203,7 +273,7 @@ class Watched:
     def _findings(
         self, view: RunView, now: float, monotonic: float, statuses: Sequence[SourceStatus]
     ) -> tuple[Finding, ...]:
-        found = self._detector.findings()
+        found = self._history.detector.findings()
         if not self._caught_up or view.end is not None:
             return found
         silent = liveness(
@@ -265,7 +335,7 @@ def _from_step_times(durations: SeriesView) -> float | None:
 
 
 def _eta_s(view: RunView, rate: float | None) -> float | None:
-    total = view.facts.train.total_steps
+    total = view.total
     if total is None or rate is None or view.last_step is None or total <= view.last_step:
         return None
     return (total - view.last_step) / rate

@@ -41,7 +41,7 @@ def test_runs_are_found_by_content_newest_first(tmp_path: Path) -> None:
     put(tmp_path / "mid" / "config.json", '{"lr": 0.1}')
     found = discover([tmp_path])
     assert names(found) == ["new", "mid", "old"]
-    assert [c.format for c in found.candidates] == ["jsonl", "csv", "text"]
+    assert [c.path.name for c in found.candidates] == ["metrics.jsonl", "results.csv", "log.txt"]
     assert found.candidates[0].root == tmp_path
     assert found.complete
 
@@ -64,19 +64,23 @@ def test_what_is_not_read_is_named_and_counted(tmp_path: Path) -> None:
     for i in range(3):
         put(tmp_path / f"events.out.tfevents.{i}.host", b"x")
     put(tmp_path / "run.wandb", b":W&B")
-    put(tmp_path / "checkpoint-5" / "trainer_state.json", "{}")
     put(tmp_path / "trainer_state.json", "{}")
-    put(tmp_path / "rank1.log.gz", gzip.compress(TEXT.encode()))
+    put(tmp_path / "notes.log.gz", gzip.compress(b"nothing to see"))
     put(tmp_path / "data.tar.gz", b"x")
     put(tmp_path / "core.log", bytes(range(256)) * 10)
     put(tmp_path / "weights.safetensors", b"x")
     notes = "\n".join(discover([tmp_path]).notes)
-    assert f"looked in {tmp_path}, 6 levels deep, 10 entries" in notes
+    assert f"looked in {tmp_path}, 6 levels deep, 9 entries" in notes
     assert f"3 × TensorBoard event file, e.g. {tmp_path}/events" in notes
-    for expected in ("1 × W&B run file", "1 × one JSON document", "1 × gzip-compressed file", "1 × binary file"):
+    for expected in ("1 × W&B run file", "1 × binary file"):
         assert expected in notes
     assert "waiting for a run to appear" in notes
     assert "safetensors" not in notes
+
+
+def test_a_compressed_log_is_a_run(tmp_path: Path) -> None:
+    put(tmp_path / "rank1.log.gz", gzip.compress(TEXT.encode()))
+    assert [c.path.name for c in discover([tmp_path]).candidates] == ["rank1.log.gz"]
 
 
 def test_an_empty_directory_says_what_is_looked_for(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What a file is: never guessed at."""
 
+import bz2
 import gzip
+import lzma
 import pickle
 import sqlite3
 import struct
@@ -76,7 +78,11 @@ def test_too_little_is_left_open(name: str, head: bytes) -> None:
         ("a.log", b"ste", "text"),
         ("a.log", ROW.strip(), "jsonl"),
         ("a.log", b"step,loss\n", "text"),
-        ("state.json", PRETTY, "unread"),
+        ("state.json", PRETTY, "json"),
+        ("state.json", b'{"log_history": [{"step": 1, "loss": NaN}]}\n', "json"),
+        ("rows.json", b'[{"step": 1, "loss": 2.5}, {"step": 2, "loss": NaN}]', "json"),
+        ("rows.json", b'[\n  {"epoch": 1, "val_loss": "2.5"},\n', "unread"),
+        ("data.json", b'[{"text": "loss 2.5", "label": 3}]', "unread"),
         ("state.json", b'{"a": 1}', "unread"),
         ("a.log", b"", "unknown"),
     ],
@@ -95,7 +101,6 @@ def written(tmp_path: Path) -> dict[str, bytes]:
     database.close()
     header = b'{"weight":{"dtype":"F32"}}'
     return {
-        "gzip": gzip.compress(ROW * 100),
         "checkpoint": (tmp_path / "z").read_bytes(),
         "SQLite": (tmp_path / "d").read_bytes(),
         "safetensors": struct.pack("<Q", len(header)) + header + bytes(100),
@@ -103,7 +108,7 @@ def written(tmp_path: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("word", ["gzip", "checkpoint", "SQLite", "safetensors", "pickle"])
+@pytest.mark.parametrize("word", ["checkpoint", "SQLite", "safetensors", "pickle"])
 def test_real_files_of_other_kinds_are_named(tmp_path: Path, word: str) -> None:
     kind = recognise("metrics.jsonl", written(tmp_path)[word])
     assert kind.format == "unread"
@@ -121,14 +126,32 @@ def test_real_files_of_other_kinds_are_named(tmp_path: Path, word: str) -> None:
         (b"\x89PNG\r\n\x1a\n\0", "PNG"),
         (b"\x7fELF\2\1\1", "ELF"),
         (b"%PDF-1.7\n", "PDF"),
-        (b"\xff\xfes\0t\0", "UTF-16"),
-        (b"\xfe\xff\0s\0t", "UTF-16"),
         (bytes(range(256)) * 4, "binary"),
         (b"step 1" + b"\0" * 50 + b"\n", "binary"),
     ],
 )
 def test_magic_bytes(head: bytes, word: str) -> None:
     assert word in recognise("train.log", head).sentence
+
+
+@pytest.mark.parametrize(
+    ("head", "packing"),
+    [
+        (gzip.compress(ROW * 100), "gzip"),
+        (bz2.compress(ROW), "bzip2"),
+        (lzma.compress(ROW), "xz"),
+        (b"\xff\xfes\0t\0", "utf-16"),
+        (b"\xfe\xff\0s\0t", "utf-16"),
+        (b"\xff\xfe\0\0s\0\0\0", "utf-32"),
+    ],
+)
+def test_what_has_to_be_unpacked_is_told_by_its_first_bytes(head: bytes, packing: str) -> None:
+    kind = recognise("metrics.jsonl", head)
+    assert (kind.format, kind.packing, kind.readable) == ("packed", packing, False)
+
+
+def test_a_table_of_pandas_has_a_column_without_a_name() -> None:
+    assert recognise("log.csv", b",step,loss\n0,1,2.5\n", ended=True).format == "csv"
 
 
 def test_bytes_that_are_no_text_are_binary_in_any_encoding() -> None:

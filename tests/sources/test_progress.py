@@ -1,7 +1,8 @@
 import pytest
-from reading import SHARED, read, rows_of
+from reading import SHARED, lines_of, read, rows_of
 
-from gradtop.sources.progress import Bar, BarSteps, split_bar
+from gradtop.sources.bar import Bar, split_bar
+from gradtop.sources.progress import BarSteps
 from gradtop.sources.text import TextReader
 
 
@@ -14,9 +15,9 @@ def steps_of(text: str) -> list[float]:
 
 
 def test_a_bar_and_what_is_glued_to_it() -> None:
-    assert split_bar("Epoch 1: " + bar(2, 16) + "Traceback") == (Bar("Epoch 1", 2, 16, True), "Traceback")
+    assert split_bar("Epoch 1: " + bar(2, 16) + "Traceback") == (Bar("Epoch 1", 2, 16, epoch=1), "Traceback")
     files = "Map:  50%|#####     | 5/10 [00:01<00:01, 4.00 examples/s]"
-    assert split_bar(files) == (Bar("Map", 5, 10, False), "")
+    assert split_bar(files) == (Bar("Map", 5, 10, "samples"), "")
     assert split_bar("loss 5%| done") is None
 
 
@@ -48,8 +49,8 @@ def test_rows_that_wait_are_given_out_at_the_end() -> None:
 
 def test_a_download_is_no_training() -> None:
     steps = BarSteps()
-    steps.see(Bar("Downloading", 5, 10, False))
-    steps.see(Bar("Loading weights", 5, 10, True))
+    steps.see(Bar("Downloading", 5, 10, ""))
+    steps.see(Bar("Loading weights", 5, 10))
     assert steps.total is None
 
 
@@ -59,6 +60,9 @@ def test_a_download_is_no_training() -> None:
         ("hf_v5_stdout_stderr_merged.txt", [2, 4, 6, 8, 8, 10, 12, 14, 16, 16]),
         ("hf_v5_resume_merged.txt", [10, 12, 14, 16, 16]),
         ("tqdm_write_fast_steps.txt", list(range(10, 1001, 10))),
+        ("hf_v5_stderr_only.txt", []),
+        ("keras_progbar.txt", [1, 6, 7, 8, 11, 14, 14]),
+        ("lightning_tqdm_stdout.txt", list(range(1, 17))),
     ],
 )
 def test_captures_of_a_real_trainer(name: str, steps: list[int]) -> None:
@@ -66,3 +70,74 @@ def test_captures_of_a_real_trainer(name: str, steps: list[int]) -> None:
     if not path.exists():
         pytest.skip(f"no captures at {path.parent}")
     assert steps_of(path.read_text()) == steps
+
+
+def test_rows_without_their_bar_count_by_epochs() -> None:
+    path = SHARED / "fixtures" / "hf_v5_stdout_only.txt"
+    if not path.exists():
+        pytest.skip(f"no captures at {path.parent}")
+    rows = rows_of(read(TextReader(), path.read_text()))
+    assert [row["epoch"] for row in rows] == [0.25, 0.5, 0.75, 1, 1, 1.25, 1.5, 1.75, 2, 2]
+
+
+def test_a_redraw_completes_the_row_of_its_count() -> None:
+    """The validation's values are drawn into the bar at the end of the epoch, behind the validation's own bar."""
+    bars = [
+        "Epoch 0:  50%|##   | 4/8 [00:00<00:00, 20.37it/s, v_num=0, train_loss=0.5]",
+        "Epoch 0: 100%|#####| 8/8 [00:00<00:00, 20.37it/s, v_num=0, train_loss=0.385]",
+        "Validation DataLoader 0:  12%|#2  | 1/8 [00:00<00:00, 73.04it/s, loss=9]\x1b[A",
+        "Epoch 0: 100%|#####| 8/8 [00:00<00:00, 20.34it/s, v_num=0, train_loss=0.385, val_loss=0.4]",
+        "Epoch 1:   0%|     | 0/8 [00:00<?, ?it/s, v_num=0, train_loss=0.385, val_loss=0.4]",
+        "Epoch 1:  12%|#    | 1/8 [00:00<00:00, 34.18it/s, v_num=0, train_loss=0.3, val_loss=0.4]",
+    ]
+    assert rows_of(read(TextReader(), "\r" + "\r".join(bars))) == [
+        {"step": 4, "epoch": 0, "loss": 0.5},
+        {"step": 8, "epoch": 0, "loss": 0.385, "val_loss": 0.4},
+        {"step": 9, "epoch": 1, "loss": 0.3, "val_loss": 0.4},
+    ]
+
+
+def test_once_lines_give_the_loss_the_bar_does_not_give_it_again() -> None:
+    bars = "\r".join(f" 50%|#####     | {n}/10 [00:01<00:01,  5.00it/s, loss=2.3]" for n in (1, 2))
+    text = f"{bars}\rstep 3 loss 2.2512\n{bars.replace('2/10', '4/10')}\n"
+    assert [(row["step"], row["loss"]) for row in rows_of(read(TextReader(), text))] == [
+        (1, 2.3),
+        (2, 2.3),
+        (3, 2.2512),
+    ]
+
+
+def test_a_bar_that_waits_is_given_out_when_nothing_comes() -> None:
+    reader = TextReader()
+    assert reader.feed(lines_of(" 50%|#####     | 5/10 [00:01<00:01,  5.00it/s, loss=2.5]\n")) == []
+    assert rows_of(reader.idle()) == [{"step": 5, "loss": 2.5}]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Validating:  50%|#####     | 5/10 [00:01<00:01,  5.00it/s, loss=2.5]",
+        "Evaluating:  50%|#####     | 5/10 [00:01<00:01,  5.00it/s, loss=2.5]",
+        "Epoch 1 [val]:  50%|#####     | 5/10 [00:01<00:01,  5.00it/s, loss=2.5]",
+        "Downloading model.bin:  10%|#  | 12.1M/120M [00:33<05:01,  2.79MB/s]",
+        "Steps:   0%|     | 0/10 [00:00<?, ?it/s, loss=2.5]",
+        "8/8 [==============================] - 0s 9ms/step - loss: 1.9 - mae: 1.2",
+    ],
+)
+def test_bars_that_give_no_row(line: str) -> None:
+    assert rows_of(read(TextReader(), line)) == []
+
+
+def test_averages_since_an_epoch_began_are_the_loss_in_the_first_epoch_and_at_the_end_of_each() -> None:
+    """An average that begins anew is noisy, and would be a spike at the beginning of every epoch."""
+    bars = "".join(
+        f"Epoch {e}/2\n" + "".join(f"\r{n}/9 ━━━━ 0s 20ms/step - loss: {e}.{n} - mae: {e}.0" for n in (1, 9)) + "\n"
+        for e in (1, 2)
+    )
+    rows = [{k: v for k, v in row.items() if k != "step_time_s"} for row in rows_of(read(TextReader(), bars))]
+    assert rows == [
+        {"step": 1, "loss": 1.1, "mae": 1},
+        {"step": 9, "loss": 1.9, "mae": 1},
+        {"step": 10, "loss_in_epoch": 2.1, "mae_in_epoch": 2},
+        {"step": 18, "loss": 2.9, "mae": 2},
+    ]

@@ -91,10 +91,13 @@ def test_rows_without_a_step_count_epochs_or_themselves() -> None:
     assert rows_of(read(RowReader(), '{"loss":2}\n{"loss":1}\n')) == [{"row": 1, "loss": 2}, {"row": 2, "loss": 1}]
 
 
-def test_settings_without_a_step_are_no_row() -> None:
+def test_settings_without_a_step_are_facts_and_no_row() -> None:
     reader = RowReader()
-    assert read(reader, '{"lr":0.1,"batch_size":32}\n') == []
-    assert list(reader.account.rejected) == ["a row without a step"]
+    (facts,) = read(reader, '{"lr":0.1,"batch_size":32,"config":"model = dict()"}\n{"seed":3,"env_info":"x"}\n')
+    assert isinstance(facts, RunFacts)
+    assert (facts.train.lr_max, facts.train.batch_size) == (0.1, 32)
+    assert reader.account.rejected == {}
+    assert reader.account.skipped.count == 1
 
 
 HOSTILE = [
@@ -149,6 +152,13 @@ ODD_LINES = st.one_of(
     st.builds(
         lambda step, loss: encode_metrics(step, {"loss": loss, "lr": 0.1}).strip(), st.integers(0, 9), st.floats()
     ),
+    st.builds(
+        lambda step, epoch, name: json.dumps({"step": step, "epoch": epoch, name: 1.5}).encode(),
+        st.integers(0, 9),
+        st.integers(0, 2),
+        st.sampled_from(["loss", "val_loss", "lr"]),
+    ),
+    st.builds(lambda step: json.dumps({"step": step, "coco/AP": 0.5}).encode(), st.integers(0, 3)),
     st.builds(
         lambda v: json.dumps({"step": 3, "loss": v, "x": 1}).encode(), st.floats() | st.none() | st.text(max_size=3)
     ),

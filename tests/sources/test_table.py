@@ -35,7 +35,7 @@ def test_what_is_no_row_is_rejected_with_its_reason() -> None:
     assert rows_of(read(reader, 'step,loss\n1\nx,2\n3,"4\n\n5,6\n')) == [{"step": 5, "loss": 6}]
     assert {reason: tally.samples for reason, tally in reader.account.rejected.items()} == {
         "another number of cells than the header": [(2, "1")],
-        "a row without a finite step": [(3, "x,2")],
+        "the step is no finite number": [(3, "x,2")],
         "a quoted field that does not end": [(4, '3,"4')],
     }
     assert reader.account.skipped.count == 1

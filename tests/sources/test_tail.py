@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from following import Follower, append
+from follower import Follower, append
 
 from gradtop.sources.tail import CHUNK_BYTES, RECHECK_S, Portion, Tail
 

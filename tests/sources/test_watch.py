@@ -19,6 +19,7 @@ from gradtop.sources.watch import MIN_GAP_S, Watch
 @pytest.fixture
 def watch(tmp_path: Path) -> Iterator[Watch]:
     watch = Watch([tmp_path])
+    assert watch.covers([])
     yield watch
     watch.stop()
 
@@ -48,6 +49,7 @@ def test_wakes_are_at_least_a_gap_apart(watch: Watch, tmp_path: Path) -> None:
 def test_a_file_is_watched_through_its_directory(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     watch = Watch([path])
+    assert watch.covers([path])
     path.write_text("x\n")
     assert watch.wait(5.0)
     watch.stop()
@@ -64,6 +66,7 @@ def test_a_busy_watch_rests_and_still_wakes(watch: Watch, tmp_path: Path, monkey
     while watch.wait(0.2):
         rested += 1
     assert 2 <= rested <= 5
+    assert watch.covers([path])
     path.write_text("again")
     assert watch.wait(5.0)
 
@@ -79,6 +82,7 @@ def test_without_watches_left_the_clock_alone_wakes(
 
     monkeypatch.setattr(BaseObserver, "schedule", refuse)
     watch = Watch([tmp_path])
+    assert not watch.covers([])
     assert watch.mode == "polling (no room)"
     assert not watch.wait(0.01)
     watch.stop()
@@ -86,15 +90,54 @@ def test_without_watches_left_the_clock_alone_wakes(
 
 def test_a_directory_that_is_not_there_is_left_to_polling(tmp_path: Path) -> None:
     watch = Watch([tmp_path / "nothing" / "a.log", tmp_path])
+    assert watch.covers([tmp_path / "b.log"])
+    assert not watch.covers([tmp_path / "nothing" / "a.log"])
     assert watch.mode == "inotify"
     (tmp_path / "b.log").write_text("x")
     assert watch.wait(5.0)
     watch.stop()
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_directory_that_is_made_anew_is_watched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: bool
+) -> None:
+    monkeypatch.setattr(module, "RECHECK_S", 0.0)
+    path = tmp_path / "logs" / "a.log"
+    path.parent.mkdir()
+    watch = Watch([path])
+    assert watch.covers([path])
+    for _ in range(2):
+        path.parent.rename(tmp_path / "old") if moved else path.parent.rmdir()
+        while watch.wait(0.2):
+            pass
+        path.parent.mkdir()
+        assert watch.covers([path])
+        path.write_text("x")
+        assert watch.wait(5.0)
+        path.unlink()
+        if moved:
+            (tmp_path / "old").rmdir()
+    watch.stop()
+
+
+def test_a_directory_that_does_not_answer_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive = threading.Event()
+    monkeypatch.setattr(module, "ARM_S", 0.05)
+    monkeypatch.setattr(Path, "is_dir", lambda _: alive.wait())
+    watch = Watch([tmp_path])
+    started = time.monotonic()
+    assert not watch.covers([])
+    assert not watch.wait(0.01)
+    watch.stop()
+    assert time.monotonic() - started < 1
+    alive.set()
+
+
 def test_stopping_is_quick_and_leaves_no_thread(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     watch = Watch([tmp_path])
+    watch.covers([])
     started = set(threading.enumerate()) - before
     assert started
     assert all(thread.daemon for thread in started)

@@ -136,3 +136,25 @@ def test_matches_and_values_are_marked() -> None:
     )
     assert marked("", "", 0, False) == ()
     assert marked("abc", "", 5, False) == ()
+
+
+async def test_the_newest_text_of_several_files_is_shown_and_stays_when_others_come(tmp_path: Path, log: Path) -> None:
+    table = tmp_path / "metrics.jsonl"
+    table.write_text('{"step": 1, "loss": 2.0}\n')
+
+    def moment(*formats: tuple[Path, str, float]) -> Snapshot:
+        sources = [SourceStatus(p, f, size=p.stat().st_size, modified=m) for p, f, m in formats]
+        return snapshot(run(sources=tuple(sources)))
+
+    async with staged(moment((table, "jsonl", 9.0), (log, "text", 5.0))) as (app, pilot):
+        await pilot.press("6")
+        await pilot.pause()
+        assert "train.log" in lines(app)[1]
+        await post(app, pilot, moment((log, "text", 5.0), (table, "jsonl", 9.0)))
+        assert "train.log" in lines(app)[1]
+        await pilot.press("tab")
+        await pilot.pause()
+        assert "metrics.jsonl" in lines(app)[1]
+        await pilot.press("tab")
+        await pilot.pause()
+        assert "train.log" in lines(app)[1]

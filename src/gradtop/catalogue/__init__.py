@@ -3,6 +3,7 @@
 from gradtop.catalogue.gradient import MEASUREMENT, VANISHING
 from gradtop.catalogue.kind import FIELDS, Advice, Check, Kind
 from gradtop.catalogue.loss import DIVERGENCE, NO_LEARNING, SPIKE
+from gradtop.catalogue.precision import OVERFLOW, SCALE_COLLAPSE, SKIP_STORM
 from gradtop.catalogue.process import CRASHED, STALLED
 from gradtop.catalogue.value import EMPTY, NONFINITE
 
@@ -10,6 +11,7 @@ __all__ = ["CATALOGUE", "FIELDS", "KINDS", "PRECEDENCE", "Advice", "Check", "Kin
 
 CATALOGUE = (
     NONFINITE, VANISHING, SPIKE, DIVERGENCE, NO_LEARNING, STALLED, CRASHED, EMPTY, MEASUREMENT,
+    SCALE_COLLAPSE, SKIP_STORM, OVERFLOW,
 )  # fmt: skip
 """Every kind that gradtop finds."""
 

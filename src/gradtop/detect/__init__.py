@@ -17,12 +17,13 @@ from gradtop.detect.learning import NoLearning
 from gradtop.detect.liveness import liveness
 from gradtop.detect.measurement import MeasurementSuspect
 from gradtop.detect.nonfinite import NonFinite
+from gradtop.detect.precision import MixedPrecision
 from gradtop.detect.signals import Signals
 from gradtop.detect.spike import LossSpike
 from gradtop.detect.validation import METRIC, Validation
 from gradtop.finding import Finding, FindingState
-from gradtop.record import End, Event, Rows, RunFacts
-from gradtop.run import Observation, merged
+from gradtop.record import End, Event, Rows, RunFacts, merged
+from gradtop.run import Observation
 
 __all__ = ["RULES", "Detector", "liveness"]
 
@@ -40,7 +41,9 @@ class Detector:
         """No row seen yet; `limits` are the thresholds, the defaults where None."""
         self._signals = Signals(limits or Limits())
         self._crashed = Crashed()
-        self._rules: tuple[Rule, ...] = (*(rule(self._signals) for rule in RULES), self._crashed)
+        self._precision = MixedPrecision(self._signals)
+        own = (self._precision, self._crashed)
+        self._rules: tuple[Rule, ...] = (*(rule(self._signals) for rule in RULES), *own)
         self._alarms = Alarms()
         self._validation = Validation()
         self._names: set[str] = set()
@@ -85,6 +88,8 @@ class Detector:
             self._alarms.see(event, self._signals)
         elif event.event == "crash":
             self._crashed.see(event, self._signals)
+        elif event.event == "skipped_step":
+            self._precision.see(event, self._signals)
 
     def _observe(self, observation: Observation) -> None:
         rows, s = observation.rows, self._signals
@@ -137,10 +142,6 @@ def _numbered(findings: Iterable[Finding]) -> Iterator[Finding]:
         yield finding if nth == 1 else dataclasses.replace(finding, nth=nth)
 
 
-def _see_skipped(s: Signals, skipped: float) -> None:
-    s.skipped = skipped > 0
-
-
 def _see_update_ratio(s: Signals, ratio: float) -> None:
     s.update_ratio = ratio
 
@@ -151,7 +152,7 @@ def _see_param_norm(s: Signals, norm: float) -> None:
 
 _OTHERS: dict[str, Callable[[Signals, float], None]] = {
     "loss_scale": Signals.see_scale,
-    "skipped": _see_skipped,
+    "skipped": Signals.see_skipped,
     "update_ratio": _see_update_ratio,
     "param_norm": _see_param_norm,
 }

@@ -77,7 +77,7 @@ class GradientVanishing:
         self._facts = s.facts
         user = s.limits.grad_floor
         self._absolute = math.nextafter(user, 0.0) if user is not None and user > 0 else -1.0
-        params, optimizer = s.facts.model.params, (s.facts.train.optimizer or "").lower()
+        params, optimizer = s.facts.model.trained, (s.facts.train.optimizer or "").lower()
         if params and "adam" in optimizer:
             self._absolute = max(self._absolute, s.limits.adam_epsilon * math.sqrt(params))
 

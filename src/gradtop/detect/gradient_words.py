@@ -36,7 +36,7 @@ def described(rule: "GradientVanishing", s: Signals, case: Case) -> Finding:
 
 
 def _per_element(s: Signals, grad: float) -> float | None:
-    params = s.facts.model.params
+    params = s.facts.model.trained
     return grad / params**0.5 if params else None
 
 

@@ -83,18 +83,18 @@ def percentile_99(gaps: Sequence[float]) -> float | None:
 
 def _place(view: RunView) -> str:
     """`step 1,432`, in what the log counts."""
-    counts = next((series.x_kind for series in view.series.values()), "step").removesuffix("s")
+    counts = view.x_kind.removesuffix("s")
     return f"{counts} {units.count(view.last_step or 0.0)}"
 
 
 def _done(view: RunView) -> bool:
-    total = view.facts.train.total_steps
+    total = view.total
     return bool(total) and view.last_step is not None and view.last_step >= _NEARLY_DONE * (total or 0)
 
 
 def _gone(view: RunView) -> Finding | None:
     """A process that is gone: a crash only where the plan says that there was more to come."""
-    total = view.facts.train.total_steps
+    total = view.total
     if not total or view.last_step is None or _done(view):
         return None
     where = f"{_place(view)} of {units.count(total)}"

@@ -126,7 +126,7 @@ class MeasurementSuspect:
         peak = s.schedule.peak  # not the rate of this step, which may be printed as 0
         if peak <= 0.0:
             return None
-        params = s.facts.model.params or _LARGEST_MODEL
+        params = s.facts.model.trained or _LARGEST_MODEL
         return peak * max(math.sqrt(params), _MOMENTUM * grad)
 
     def _row_same(self, s: Signals, grad: float) -> None:

@@ -53,7 +53,7 @@ class Schedule:
 
     def declare(self, facts: RunFacts, counts_steps: bool) -> None:
         """Take over what the run says of itself; a declared warm-up wins over the learning rates."""
-        self._declared = facts.train.warmup_steps if counts_steps else None
+        self._declared = facts.train.warmup if counts_steps else None
         self._peak_declared = facts.train.lr_max
 
     def resume(self) -> None:
@@ -107,7 +107,8 @@ class Schedule:
         """Effective steps so far; none are counted in a warm-up whose peak is not known."""
         if self.lr is None:
             return self._weighted
-        peak = self._peak_declared or self.peak
+        # A declared peak below what is seen was not this run's: it is scaled, or of a part of the model.
+        peak = max(self._peak_declared or 0.0, self.peak)
         return self._weighted / peak if peak > 0 else 0.0
 
     def in_warmup(self, step: float) -> bool:

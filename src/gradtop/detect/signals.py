@@ -27,10 +27,11 @@ class Signals:
     """One row of one run and what came before it. Values of one step in several rows are merged."""
 
     __slots__ = (
-        "_bests", "_gaps", "_max_step", "_pinned", "counts", "dead", "facts", "first_losses", "first_step",
+        "_bests", "_gaps", "_max_step", "_pinned", "_skip_count", "_skips_add_up", "counts", "dead", "facts",
+        "first_losses", "first_step",
         "fresh_grad", "fresh_loss", "grad", "grad_bound", "grad_level", "interval", "judged", "limits", "line", "loss",
         "loss_level", "loss_tail", "losses", "other_goals", "param_norm", "readings", "rows", "scale",
-        "scale_dropped", "schedule", "session", "skipped", "step", "suspect", "unit_steps", "update_ratio",
+        "scale_dropped", "schedule", "session", "skips", "step", "suspect", "unit_steps", "update_ratio",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -69,7 +70,8 @@ class Signals:
         self.grad: float | None = None
         self.grad_bound = 0.0
         """Where the grad norm was printed as zero: it is at most this."""
-        self.skipped = False
+        self.skips = 0.0
+        """Steps skipped by mixed precision since the last row, as far as rows say so."""
         self.scale_dropped = False
         self.update_ratio: float | None = None
         self.param_norm: float | None = None
@@ -86,6 +88,8 @@ class Signals:
         self.loss_tail: deque[float] = deque(maxlen=LOSSES_KEPT)
         self.readings: deque[tuple[float, float | None, float | None]] = deque(maxlen=READINGS_KEPT)
         self.scale: float | None = None
+        self._skip_count = 0.0
+        self._skips_add_up = False
         self._bests: list[tuple[float, float]] = []
 
     def learn(self, facts: RunFacts) -> None:
@@ -205,6 +209,18 @@ class Signals:
         if self.scale is not None and scale < self.scale:
             self.scale_dropped = True
         self.scale = scale
+
+    @property
+    def skipped(self) -> bool:
+        """Rows say that steps were skipped since the last row."""
+        return self.skips > 0.0
+
+    def see_skipped(self, n: float) -> None:
+        """A count of skipped steps: since the last row, or, once it is more than there were steps, since the start."""
+        self._skips_add_up = self._skips_add_up or n > self.interval
+        same = n == self._skip_count and n < self.interval
+        self.skips = max(0.0, n - self._skip_count if self._skips_add_up or same else n)
+        self._skip_count = n
 
     def rows_for(self, n: int, least: int) -> int:
         """`n` rows of a log with every step, as rows of this log."""

@@ -95,6 +95,6 @@ def numbers(s: Signals, case: Case) -> dict[str, str]:
         known["pid"] = str(s.facts.pid)
     if s.limits.grad_floor is not None:
         known["floor"] = units.number(s.limits.grad_floor, 2)
-        params = s.facts.model.params
+        params = s.facts.model.trained
         known["below_floor"] = f" (an RMS of {short(s.limits.grad_floor / params**0.5)} per element)" if params else ""
     return known

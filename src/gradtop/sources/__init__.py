@@ -1,11 +1,15 @@
 """Bytes to records: a source is one file (or stream) of a run, read in bounded portions and followed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gradtop.record import Record
 from gradtop.sources.reader import Account
+
+if TYPE_CHECKING:
+    from gradtop.sources.text import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class SourceStatus:
 
     path: Path
     format: str
-    """`gradtop`, `jsonl`, `csv`, `text`, or `unknown` while it cannot be told."""
+    """`gradtop`, `jsonl`, `json`, `csv`, `text`, or `unknown` while it cannot be told."""
     size: int = 0
     """Bytes in the file at the last look."""
     offset: int = 0
@@ -40,6 +44,8 @@ class SourceStatus:
     """Lines without anything to read in them."""
     lines_rejected: int = 0
     """Lines that should have been a record and are not; `explain` shows samples."""
+    rejected_why: str = ""
+    """The most frequent reason, a short phrase; empty where no line was rejected."""
 
 
 class Source(Protocol):
@@ -68,8 +74,14 @@ class Source(Protocol):
         ...
 
 
-def open_source(path: Path) -> Source:
-    """A source that follows the file at `path`, which need not exist yet, and tells by its content how to read it."""
+def open_source(path: Path, profiles: "Sequence[Rule]" = (), beside: bool = False) -> Source:
+    """A source that follows the file at `path`, which need not exist yet, and tells by its content how to read it.
+
+    Args:
+        path: the file.
+        profiles: the user's own rules for text lines, tried first.
+        beside: the side files in its directory state facts of its run.
+    """
     from gradtop.sources.file import FileSource
 
-    return FileSource(path)
+    return FileSource(path, profiles=profiles, beside=beside)

@@ -16,6 +16,9 @@ _SIGNS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         ("scheduler", "due to time limit", r"due to time limit"),
         ("signal", "signal", r"\bsignal \d+ \(SIG\w+\)"),
         ("signal", "segmentation fault", r"\bsegmentation fault\b"),
+        ("signal", "core dumped", r"\b(?:bus error|aborted) \(core dumped\)"),
+        ("signal", "terminate called", r"\A\s*terminate called after throwing an instance of"),
+        ("traceback", "childfailederror", r"\bChildFailedError\b:?\s*\Z"),
         ("signal", "killed", r"(?:\A|: line \d+:|\A\S+: line \d+:) *\d* *killed(?:\s*\Z|\s{2,})"),
     )
 )

@@ -6,17 +6,23 @@ one with three, and looking again costs little.
 
 import math
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gradtop.record import Rows
-from gradtop.sources.intake import READERS
+from gradtop.sources.compressed import bare_name, unpacker
+from gradtop.sources.group import STATE, Filed, Part, place_of
+from gradtop.sources.intake import reader_for
 from gradtop.sources.kind import HEAD_BYTES, Kind, recognise
 from gradtop.sources.reader import Line
-from gradtop.sources.walk import MAX_DEPTH, MAX_ENTRIES, Entry, Listing, Seen, walk
+from gradtop.sources.text import Rule
+from gradtop.sources.ties import Ties
+from gradtop.sources.walk import MAX_DEPTH, MAX_ENTRIES, Entry, Listing, Seen, Step, go_on, walk
 
 LOOK_S = 0.15
 """Seconds of looking into files in one look; what is left is looked into in the next one."""
@@ -32,24 +38,38 @@ REGROWN = 16
 """A file without metrics is looked into again when it has changed by this part of its size."""
 DENIED_LOOKS = 20
 """Files without metrics whose permission is looked at, to say why there is nothing to see."""
-LOOKED_FOR = "metric rows in *.jsonl, *.csv, *.json lines, *.log, *.out, *.err and *.txt"
+LOOKED_FOR = "metric rows in *.jsonl, *.csv, *.json, *.log, *.out, *.err and *.txt"
 
 _PLAIN = frozenset(("step", "epoch", "time", "total_steps", "samples", "tokens", "row"))
 """Names that count or date rows: they alone are no metric."""
 
 
+STATE_HEAD_BYTES = 4096
+"""Bytes of a trainer's state that say how far it goes; its history comes after them."""
+_STATE_STEP = re.compile(rb'"global_step":\s*(\d+)')
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A file that is, or will be, a run."""
+    """Files that are, or will be, a run."""
 
     path: Path
+    """Its first file when it was found: what the run goes by from then on."""
     name: str
     """What to call it: its directory where that holds no other run, else the file. Foreign text."""
     root: Path
     """The path that was given."""
-    format: str
     modified: float
     """Unix seconds of its last change; infinite for a given file that is not there yet."""
+    parts: tuple[Part, ...] = ()
+    """Its files."""
+    folder: Path | None = None
+    """The directory of the run; None for a file that was named."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Its files."""
+        return tuple(part.path for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +105,23 @@ class _Look:
 class Search:
     """Looks for runs under some paths, again and again."""
 
-    def __init__(self, paths: Sequence[Path], clock: Callable[[], float] = time.monotonic) -> None:
-        """Search `paths`: directories, and files that are runs by being named; `clock` is seconds from any origin."""
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        clock: Callable[[], float] = time.monotonic,
+        step: Step = go_on,
+        ties: Ties | None = None,
+        profiles: Sequence[Rule] = (),
+    ) -> None:
+        """Search `paths`: directories, and files that are runs by being named.
+
+        `clock` is seconds from any origin; `step` is told of every path before it is touched, and may leave it out;
+        `ties` is what an earlier search of the same paths has learnt; `profiles` are the user's own rules for text.
+        """
         self._paths = tuple(paths)
-        self._clock = clock
+        self._ties = ties if ties is not None else Ties()
+        self._clock, self._step = clock, step
+        self._profiles = profiles
         self._listing = Listing()
         self._walked_at = -math.inf
         self._left: list[Entry] = []
@@ -96,41 +129,63 @@ class Search:
 
     def look(self) -> Found:
         """Search for about `LOOK_S` beside the listing of directories; the newest files are looked into first."""
-        folders = [path for path in self._paths if path.is_dir()]
+        folders = [path for path in self._paths if self._step(str(path)) and path.is_dir()]
         started = self._clock()
         if not self._left or started - self._walked_at > WALK_S:
             self._walk(folders)
         self._probe(self._clock() + LOOK_S)
-        held = [c for path in self._paths if path not in folders and (c := _given(path)) is not None]
-        candidates = _named(list(self._candidates()))
-        paths = {candidate.path for candidate in held}
-        merged = [*held, *(candidate for candidate in candidates if candidate.path not in paths)]
-        merged.sort(key=lambda candidate: candidate.modified, reverse=True)
-        return Found(tuple(merged), tuple(self._notes(folders, bool(candidates))), not self._left)
+        given = [f for path in self._paths if path not in folders and (f := _given(path, self._step)) is not None]
+        paths = {file.place.part.path for file in given}
+        found = [file for file in self._filed() if file.place.part.path not in paths]
+        below = list(self._candidates(found))
+        candidates = [*self._candidates(given, named=True), *_named(below)]
+        candidates.sort(key=lambda candidate: candidate.modified, reverse=True)
+        return Found(tuple(candidates), tuple(self._notes(folders, bool(below))), not self._left)
 
     def _walk(self, folders: Sequence[Path]) -> None:
-        self._listing, self._walked_at = walk(folders), self._clock()
+        self._listing, self._walked_at = walk(folders, self._step), self._clock()
         entries = self._listing.newest_first()
         old = self._looks
         self._looks = {e.path: look for e in entries if (look := old.get(e.path)) is not None and look.holds_for(e)}
-        self._left = [entry for entry in reversed(entries) if entry.path not in self._looks]
+        self._left = [entry for entry in reversed(_by_run(entries)) if entry.path not in self._looks]
 
     def _probe(self, deadline: float) -> None:
         """Look into what is left until the time is up, into one file at the least."""
         while self._left:
             entry = self._left.pop()
-            self._looks[entry.path] = _Look(entry, probe(entry.path, entry.size))
-            if self._clock() > deadline:
+            kind = probe(entry.path, entry.size, self._profiles) if self._step(str(entry.path)) else None
+            self._looks[entry.path] = _Look(entry, kind)
+            # A run is found with all of its files, so that they are read together from the start.
+            if self._clock() > deadline and not (self._left and _run_of(self._left[-1]) == _run_of(entry)):
                 return
 
-    def _candidates(self) -> Iterator[Candidate]:
+    def _filed(self) -> Iterator[Filed]:
+        """The files that may be parts of runs."""
         for entry in self._listing.files.values():
             look = self._looks.get(entry.path)
-            if look is not None and look.kind is not None and look.kind.readable:
-                yield Candidate(entry.path, entry.path.name, entry.root, look.kind.format, entry.modified)
+            if look is not None and (look.kind is None or look.kind.readable):
+                step = _state_step(entry.path) if entry.path.name == STATE else 0
+                place = place_of(entry.path, entry.root)
+                yield Filed(place, entry.modified, entry.size, look.kind is not None, step)
+
+    def _candidates(self, files: Sequence[Filed], named: bool = False) -> Iterator[Candidate]:
+        """The files as runs; those that were `named` keep their own names."""
+        roots = {entry.path: entry.root for entry in self._listing.files.values()}
+        for anchor, group in self._ties.runs(files):
+            parts = tuple(file.place.part for file in group)
+            folder = group[0].place.root
+            yield Candidate(
+                path=anchor,
+                name=folder.absolute().name if named and len(parts) > 1 else parts[0].path.name,
+                root=roots.get(parts[0].path, parts[0].path),
+                modified=max(file.modified for file in group),
+                parts=parts,
+                folder=None if named and len(parts) == 1 else folder,
+            )
 
     def _notes(self, folders: Sequence[Path], found: bool) -> Iterator[str]:
-        yield from (f"{path} is not there yet: waiting for it" for path in self._paths if not path.exists())
+        missing = [path for path in self._paths if self._step(str(path)) and not path.exists()]
+        yield from (f"{path} is not there yet: waiting for it" for path in missing)
         if not folders:
             return
         entries = f"the first {MAX_ENTRIES:,} entries" if self._listing.cut else f"{self._listing.entries:,} entries"
@@ -167,7 +222,7 @@ def discover(paths: Sequence[Path]) -> Found:
     return found
 
 
-def probe(path: Path, size: int) -> Kind | None:
+def probe(path: Path, size: int, profiles: Sequence[Rule] = ()) -> Kind | None:
     """What a file is, if it has metrics or is of a kind with a name; None where there is no metric (yet).
 
     Reads a bounded part of each end, and stops at the first rows.
@@ -175,20 +230,22 @@ def probe(path: Path, size: int) -> Kind | None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            return _looked_into(path.name, fd, size)
+            return _looked_into(path.name, fd, size, profiles)
         finally:
             os.close(fd)
     except OSError:
         return None
 
 
-def _looked_into(name: str, fd: int, size: int) -> Kind | None:
+def _looked_into(name: str, fd: int, size: int, profiles: Sequence[Rule]) -> Kind | None:
     head = os.pread(fd, HEAD_BYTES, 0)
     kind = recognise(name, head, ended=size <= HEAD_BYTES)
+    if kind.format == "packed":
+        return _looked_inside(name, kind.packing, head)
     if not kind.readable:
         # A document may be a configuration: there are many of them beside a run, and none is missed.
         return kind if kind.format == "unread" and not kind.name.startswith("one JSON") else None
-    if kind.format == "gradtop":
+    if kind.format in ("gradtop", "json"):
         return kind
     if kind.format != "text":
         return kind if _has_rows(kind, _lines(head, size), 1) else None
@@ -196,7 +253,16 @@ def _looked_into(name: str, fd: int, size: int) -> Kind | None:
     # The first line of the end may be a piece.
     last = _lines(os.pread(fd, END_BYTES, start), END_BYTES)[1 if start else 0 :]
     first = _lines(head[: min(END_BYTES, start)], size)
-    return kind if any(_has_rows(kind, lines, TEXT_ROWS) for lines in (last, first)) else None
+    return kind if any(_has_rows(kind, lines, TEXT_ROWS, profiles) for lines in (last, first)) else None
+
+
+def _looked_inside(name: str, packing: str, head: bytes) -> Kind | None:
+    """What the beginning of a packed file shows."""
+    data = unpacker(packing).take(head)[:HEAD_BYTES]
+    kind = recognise(bare_name(name), data, ended=True)
+    if not kind.readable or kind.format in ("gradtop", "json"):
+        return kind if kind.readable else None
+    return kind if _has_rows(kind, _lines(data, len(data) + 1), TEXT_ROWS if kind.format == "text" else 1) else None
 
 
 def _lines(data: bytes, size: int) -> list[Line]:
@@ -206,27 +272,52 @@ def _lines(data: bytes, size: int) -> list[Line]:
     return [Line(number, piece.removesuffix(b"\r")) for number, piece in enumerate(whole, 1)]
 
 
-def _has_rows(kind: Kind, lines: list[Line], needed: int) -> bool:
+def _has_rows(kind: Kind, lines: list[Line], needed: int, profiles: Sequence[Rule] = ()) -> bool:
     """The lines hold as many rows, and a metric."""
-    reader = READERS[kind.format]()
+    reader = reader_for(kind.format, profiles)
     found = 0
     for start in range(0, len(lines) + 1, TRIED_LINES):
         records = reader.feed(lines[start : start + TRIED_LINES]) if start < len(lines) else reader.finish()
         found += sum(len(record) for record in records if isinstance(record, Rows))
-        if found >= needed and {use.canonical for use in reader.account.names.values() if use.known} - _PLAIN:
+        names = {use.canonical for use in reader.account.names.values() if use.known}
+        own = any(rule.name in reader.account.rules for rule in profiles)
+        if found >= needed and (names - _PLAIN or own):
             return True
     return False
 
 
-def _given(path: Path) -> Candidate | None:
-    """A file that was named is a run, whatever is in it; None while a directory may still appear there."""
+def _by_run(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, newest first, those of one run together."""
+    order: dict[tuple[Path, str], int] = {}
+    for entry in entries:
+        order.setdefault(_run_of(entry), len(order))
+    return sorted(entries, key=lambda entry: order[_run_of(entry)])
+
+
+def _run_of(entry: Entry) -> tuple[Path, str]:
+    place = place_of(entry.path, entry.root)
+    return place.root, place.key
+
+
+def _state_step(path: Path) -> int:
+    """How far the history of a trainer's state goes; 0 where its head does not say."""
     try:
-        modified = path.stat().st_mtime
+        with path.open("rb") as file:
+            found = _STATE_STEP.search(file.read(STATE_HEAD_BYTES))
     except OSError:
-        if not path.suffix:
-            return None
-        modified = math.inf
-    return Candidate(path, path.name, path, "unknown", modified)
+        return 0
+    return int(found[1]) if found is not None else 0
+
+
+def _given(path: Path, step: Step) -> Filed | None:
+    """A file that was named is a run, whatever is in it; None while a directory may still appear there."""
+    info = None
+    with suppress(OSError):
+        info = path.stat() if step(str(path)) else None
+    if info is None and not path.suffix:
+        return None
+    modified, size = (info.st_mtime, info.st_size) if info is not None else (math.inf, 0)
+    return Filed(place_of(path, Path(path.anchor)), modified, size, metrics=True)
 
 
 def _seen_notes(seen: Seen) -> Iterator[str]:
@@ -236,15 +327,15 @@ def _seen_notes(seen: Seen) -> Iterator[str]:
 
 def _named(found: Sequence[Candidate]) -> list[Candidate]:
     """The candidates with names that tell them apart: as little of their paths as does it."""
-    siblings = Counter(candidate.path.parent for candidate in found)
-    alone = {c.path: siblings[c.path.parent] == 1 for c in found}
-    names = {c.path: (c.path.parent.absolute().name if alone[c.path] else "") or c.path.name for c in found}
+    siblings = Counter(candidate.folder for candidate in found)
+    alone = {c.path: siblings[c.folder] == 1 and c.folder is not None for c in found}
+    names = {c.path: (c.folder.absolute().name if c.folder and alone[c.path] else "") or c.name for c in found}
     shared = Counter(names.values())
     named = []
     for c in found:
         name = names[c.path]
         if shared[name] > 1:
-            relative = c.path.relative_to(c.root)
-            name = str(relative.parent if alone[c.path] and len(relative.parts) > 1 else relative)
-        named.append(Candidate(c.path, name, c.root, c.format, c.modified))
+            place = c.folder if c.folder is not None and alone[c.path] else c.parts[0].path
+            name = str(place.relative_to(c.root)) if place != c.root else c.name
+        named.append(replace(c, name=name))
     return named

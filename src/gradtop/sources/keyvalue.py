@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 
 from gradtop.sources.names import meaning_of, normalised
-from gradtop.sources.number import NON_FINITE, NUMBER, ODD_UNIT, UNIT, Number, finite
+from gradtop.sources.number import NON_FINITE, NUMBER, ODD_UNIT, UNIT, Number, finite, parse
 from gradtop.sources.printed import Fields
 
 MAX_CHARS = 20_000
@@ -27,22 +27,31 @@ _LEADING = " /:*>#•]["
 _UNIT_AFTER = re.compile(
     r"\s?(?:(ms)\b(?=\s*[|,)]|\s*\Z)|%\s*(?:\w+\s)?(mfu)\b|(tok(?:en)?s?/s(?:ec)?)\b)", re.IGNORECASE
 )
+_LIST = re.compile(r"(losses|损失)\s*[:=]\s*\[([^\[\]]+)\]", re.IGNORECASE)
 _CONSTRUCTOR = re.compile(r"\b(?:np\.float\d*|tensor|Array)\(\[?\s*([^\s,()\[\]]+)[^()]*\)")
 _WIDE = str.maketrans({"：": ":", "，": ",", "；": ";", "（": "(", "）": ")"})
 
 _SOFT = frozenset(
-    ("step", "epoch", "loss", "val_loss", "lr", "grad_norm", "mfu", "tokens_per_s", "step_time_s", "ppl", "val_ppl")
+    (
+        *("step", "epoch", "loss", "val_loss", "lr", "grad_norm", "mfu", "tokens_per_s", "step_time_s", "data_time_s"),
+        *("ppl", "val_ppl", "loss_scale"),
+    )
 )
 _STEP_LEADS = frozenset(
-    ("at", "completed", "train", "training", "global", "validate", "validation", "eval", "evaluation", "test")
+    ("at", "after", "completed", "train", "training", "global", "validate", "validation", "eval", "evaluation", "test")
 )
 _LEVELS = frozenset(("debug", "info", "warning", "warn", "error", "critical"))
 _TRAIN_WORDS = frozenset(("train", "training", "current", "avg", "average", "mean", "total", "global", "batch", "step"))
 _QUALIFIERS = _TRAIN_WORDS | _LEVELS | {"running", "smoothed", "overall", "last", "the"}
+_TOTALS = {"step": "total_steps", "epoch": "total_epochs"}
+_SHARES = frozenset(("accuracy", "val_accuracy"))
 _PER_STEP = frozenset(("avg", "average", "mean", "step", "batch", "iter"))
 _VALIDATION_WORDS = frozenset(("val", "valid", "validation", "eval", "evaluation", "test", "dev"))
 _VALIDATION_OF = {"loss": "val_loss", "ppl": "val_ppl", "accuracy": "val_accuracy"}
-_VALIDATION_LINE = re.compile(r"\W*(?:validat|valid\b|val\b|eval|test\b|testing|completed eval)", re.IGNORECASE)
+_VALIDATION_LINE = re.compile(
+    r"\W*(?:epoch\W{0,3}\d+(?:/\d+)?\W{1,4})?(?:validat|valid\b|val\b|eval|test\b|testing|completed eval)",
+    re.IGNORECASE,
+)
 
 
 def key_values(text: str) -> Fields | None:
@@ -53,6 +62,8 @@ def key_values(text: str) -> Fields | None:
         text = text.translate(_WIDE)
     if "(" in text:
         text = _CONSTRUCTOR.sub(r"\1", text)
+    if "[" in text:
+        text = _LIST.sub(_total_loss, text)
     fields: Fields = []
     end = 0
     for match in _TOKEN.finditer(text):
@@ -69,11 +80,20 @@ def key_values(text: str) -> Fields | None:
             name, number = after[0], Number(number.value, after[1], number.below)
         fields.append((name, number))
         end = match.end()
-        if meaning_of(name).canonical in ("step", "epoch") and (total := _TOTAL.match(text, end)):
+        counter = meaning_of(name).canonical
+        if counter in _TOTALS and (total := _TOTAL.match(text, end)):
             end = total.end()
-            if meaning_of(name).canonical == "step":
-                fields.append(("total_steps", finite(total[1])))
-    return _for_validation(fields) if fields and _VALIDATION_LINE.match(text) else fields
+            fields.append((_TOTALS[counter], finite(total[1])))
+        elif counter in _SHARES and (of := _TOTAL.match(text, end)) and finite(of[1]).value > 0:
+            end = of.end()
+            fields[-1] = (name, Number(number.value / finite(of[1]).value))
+    return as_validation(fields) if fields and _VALIDATION_LINE.match(text) else fields
+
+
+def _total_loss(match: re.Match[str]) -> str:
+    """`Losses: [2.7, 7.2, 30.2]` are the parts of one objective: their sum is the loss."""
+    parts = [parse(part) for part in match[2].split(",")]
+    return f"loss: {sum(part.value for part in parts if part)!r}" if None not in parts else match[0]
 
 
 def _stands_alone(before: str, text: str, match: re.Match[str]) -> bool:
@@ -81,6 +101,7 @@ def _stands_alone(before: str, text: str, match: re.Match[str]) -> bool:
     return before.rstrip(" \t([")[-1:] in (":", "=", "/") and not _IN_KEY.match(text, match.end())
 
 
+@lru_cache(maxsize=8192)
 def _named(before: str, odd: bool) -> str | None:
     """The name in the text before a number; `odd` numbers (nan, inf) need a name that is beyond doubt or known."""
     text = before.rstrip(" \t([")
@@ -133,7 +154,7 @@ def _named_after(text: str, match: re.Match[str]) -> tuple[str, str] | None:
     return ("mfu", "%") if mfu else (rate, "")
 
 
-def _for_validation(fields: Fields) -> Fields:
+def as_validation(fields: Fields) -> Fields:
     """The same fields as validation metrics; throughput and the like of a validation pass are not the training's."""
     found: Fields = []
     for name, number in fields:

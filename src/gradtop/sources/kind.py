@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass
 
 from gradtop.errors import RecordError
-from gradtop.record import decode_object
+from gradtop.record import decode_object, number
 from gradtop.sources.names import canonical
+from gradtop.sources.plan import MEASURED
 from gradtop.sources.table import delimiter_of, split_cells
 
 HEAD_BYTES = 64 * 1024
@@ -27,6 +28,7 @@ _NOT_CONTROLS = bytes(range(32, 127)) + bytes(range(128, 256)) + _TEXT_CONTROLS
 _BAR = re.compile(rb"\r[^\n]")
 _NUL_RUN = re.compile(rb"(?:\A|(?<=\n))\0+")
 _TABLE_NAMES = (".csv", ".tsv")
+_HISTORY = b'"log_history"'
 _STREAM_TYPES = frozenset(("run", "metrics", "layers", "layer_names", "event", "end"))
 
 
@@ -35,16 +37,19 @@ class Kind:
     """What a file is."""
 
     format: str
-    """`gradtop`, `jsonl`, `csv` or `text`: read. `unread`: named and not read. `unknown`: cannot be told yet."""
+    """`gradtop`, `jsonl`, `json`, `csv` or `text`: read. `packed`: what is inside is read. `unread`: named and not
+    read. `unknown`: cannot be told yet."""
     name: str = ""
     """What an unread file is, as a noun, e.g. `TensorBoard event file`."""
     advice: str = ""
     """What there is to do about it, or that it is not read."""
+    packing: str = ""
+    """How a packed file is unpacked, e.g. `gzip`."""
 
     @property
     def readable(self) -> bool:
         """There is a reader for it."""
-        return self.format not in ("unread", "unknown")
+        return self.format not in ("unread", "unknown", "packed")
 
     @property
     def sentence(self) -> str:
@@ -56,26 +61,28 @@ def _unread(name: str, advice: str = "not read yet") -> Kind:
     return Kind("unread", name, advice)
 
 
-def _packed(name: str, tool: str) -> Kind:
-    return _unread(name, f"unpack it on the way in, `{tool} FILE | gradtop -`")
+def _packed(packing: str, name: str) -> Kind:
+    return Kind("packed", name, packing=packing)
 
 
 _NO_LOG = "not a training log"
 _EMPTY = Kind("unknown", advice="empty so far: waiting for its first line")
 _UNDECIDED = Kind("unknown", advice="too short to tell what it is: waiting for more lines")
-_DOCUMENT = _unread("one JSON document, rewritten whole")
+_DOCUMENT = _unread("one JSON document", "it has no `log_history` and no rows of metrics")
 _TENSORBOARD = _unread("TensorBoard event file")
 _SQLITE = _unread("SQLite database (trackio and MLflow write these)")
 _WANDB = _unread("W&B run file", "not read yet; its console output is in `files/output.log`")
 _SWANLAB = _unread("SwanLab run file")
 _CHECKPOINT = _unread("PyTorch checkpoint", _NO_LOG)
 _SAFETENSORS = _unread("safetensors checkpoint", _NO_LOG)
-_UTF16 = _unread("UTF-16 text", "not read yet; convert it, `iconv -f UTF-16 -t UTF-8 FILE | gradtop -`")
-_UTF32 = _unread("UTF-32 text", "not read yet; convert it, `iconv -f UTF-32 -t UTF-8 FILE | gradtop -`")
-_GZIP = _packed("gzip-compressed file", "zcat")
-_ZSTD = _packed("zstd-compressed file", "zstdcat")
-_XZ = _packed("xz-compressed file", "xzcat")
-_BZIP2 = _packed("bzip2-compressed file", "bzcat")
+_UTF16 = _packed("utf-16", "UTF-16 text")
+_UTF32 = _packed("utf-32", "UTF-32 text")
+_GZIP = _packed("gzip", "gzip-compressed file")
+_XZ = _packed("xz", "xz-compressed file")
+_BZIP2 = _packed("bzip2", "bzip2-compressed file")
+_ZSTD = _unread("zstd-compressed file", "unpack it on the way in, `zstdcat FILE | gradtop -`")
+TWICE = _unread("compressed file in a compressed file", "unpack it first")
+"""What is inside a packed file is packed again."""
 
 _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b":W&B", _WANDB),
@@ -107,12 +114,8 @@ _NAMES: tuple[tuple[re.Pattern[str], Kind], ...] = tuple(
         (r"\.wandb\Z", _WANDB),
         (r"\.swanlab\Z", _SWANLAB),
         (r"\.(?:db|sqlite3?)\Z", _SQLITE),
-        (r"\Atrainer_state\.json\Z", _DOCUMENT),
         (r"\Awandb-(?:summary|metadata)\.json\Z", _DOCUMENT),
-        (r"\.gz\Z", _GZIP),
         (r"\.zst\Z", _ZSTD),
-        (r"\.xz\Z", _XZ),
-        (r"\.bz2\Z", _BZIP2),
     )
 )
 
@@ -139,11 +142,12 @@ def recognise(name: str, head: bytes, *, ended: bool = False) -> Kind:
     text = _NUL_RUN.sub(b"", head).removeprefix(b"\xef\xbb\xbf")
     if not text.strip():
         return Kind("text") if text and ended else _EMPTY
-    if len(text) < SHORT_BYTES and not ended and b"\n" not in text and not _BAR.search(text):
+    short = len(text) < SHORT_BYTES and b"\n" not in text and not _BAR.search(text)
+    if short and not ended and _HISTORY not in text:
         return _UNDECIDED
     if (text.count(0) * 100 > len(text)) or len(text.translate(None, _NOT_CONTROLS)) > CONTROL_SHARE * len(text):
         return _unread("binary file", "neither text nor a format that is read")
-    if name.endswith(("trainer_state.json", "wandb-summary.json", "wandb-metadata.json")):
+    if name.endswith(("wandb-summary.json", "wandb-metadata.json")):
         return _DOCUMENT
     return _of_text(name, text, ended)
 
@@ -186,22 +190,31 @@ def _of_text(name: str, text: bytes, ended: bool) -> Kind:
 
 def _of_json(name: str, text: bytes, lines: list[bytes], sure: bool, ended: bool) -> Kind | None:
     """JSON rows, or one JSON document; None for text that only begins like it."""
+    if _HISTORY in text and _is_document(text):
+        return Kind("json")
     named = name.endswith((".jsonl", ".ndjson"))
     alone = name.endswith(".json") and b"\n" not in text
-    rows = [row for line in lines if (row := _object(line)) is not None]
+    rows = [row for line in lines if (row := _row(line)) is not None]
     if named or (rows and len(rows) >= ROWS_SHARE * len(lines) and not alone):
         if not sure and not named and not name.endswith(".json"):
             return _UNDECIDED
         return Kind("gradtop" if rows and _is_stream(rows[0]) else "jsonl")
-    if _is_document(text):
-        return _DOCUMENT if ended else Kind("unknown", _DOCUMENT.name, _DOCUMENT.advice)
-    return None
+    if not _is_document(text):
+        return None
+    if _is_list_of_rows(text):
+        return Kind("json")
+    return _DOCUMENT if ended else Kind("unknown", _DOCUMENT.name, "waiting for its rows")
 
 
-def _object(line: bytes) -> dict[str, object] | None:
+def _row(line: bytes) -> dict[str, object] | None:
+    """The object of a line, or the first one of a line that is a list of a tracker's values."""
     try:
+        if line.lstrip().startswith(b"["):
+            found = json.loads(line)
+            first = found[0] if isinstance(found, list) and found else None
+            return first if isinstance(first, dict) and "variant" in first else None
         return decode_object(line)
-    except RecordError:
+    except (RecordError, ValueError, RecursionError):
         return None
 
 
@@ -215,11 +228,23 @@ def _is_document(text: bytes) -> bool:
     slack = 30 if len(text) >= HEAD_BYTES // 2 else 0
     try:
         _, end = json.JSONDecoder().raw_decode(chars)
-    except RecursionError:
-        return True
     except json.JSONDecodeError as error:
         return error.pos >= len(chars) - slack or error.msg.startswith("Unterminated string")
+    except (RecursionError, ValueError):
+        return True  # too deep, or a number of too many digits: no text that a person wrote
     return end == len(chars)
+
+
+def _is_list_of_rows(text: bytes) -> bool:
+    """The document is a list, and its first object has a metric that only a training loop can know."""
+    chars = text.decode("utf-8", errors="replace").lstrip()
+    if not chars.startswith("[") or not chars[1:].lstrip().startswith("{"):
+        return False
+    try:
+        found, _ = json.JSONDecoder().raw_decode(chars, chars.index("{"))
+    except (ValueError, RecursionError):
+        return False
+    return any(canonical(key) in MEASURED and number(value) is not None for key, value in found.items())
 
 
 def is_table(lines: list[bytes], named: bool = False) -> bool:
@@ -237,7 +262,9 @@ def _is_header(line: bytes, known: bool = True) -> bool:
     """The line holds two names or more and, where `known` asks for it, one that the synonym table has."""
     text = _text(line)
     cells = split_cells(text, delimiter_of(text)) or []
-    return len(cells) > 1 and all(map(_is_name, cells)) and (not known or any(map(canonical, cells)))
+    # pandas leaves the name of its index empty.
+    names = cells[1:] if cells and not cells[0] else cells
+    return len(cells) > 1 and all(map(_is_name, names)) and (not known or any(map(canonical, names)))
 
 
 def _text(line: bytes) -> str:

@@ -1,14 +1,22 @@
-"""Rows that span several lines: what every layout of a block can do, and which layouts there are."""
+"""Rows that span several lines: what every layout of a block can do."""
 
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from gradtop.sources.prefix import Prefix
+from gradtop.sources.printed import Fields
 from gradtop.sources.reader import Line
 from gradtop.sources.textrow import Found
 
+MAX_NAMES = 500
+"""Metrics read of one block."""
+
 Row = tuple[Found, Line]
 """The fields of one row, and the line that it is counted at."""
+
+
+def row_of(fields: Fields, prefix: Prefix, line: Line) -> Row:
+    """The row of a block whose head, or whose only line, has this prefix."""
+    return Found(fields, True, prefix.rest, prefix.rank, prefix.time, sure=True), line
 
 
 class Taken(NamedTuple):
@@ -23,12 +31,25 @@ class Taken(NamedTuple):
 class Layout(Protocol):
     """One way of writing a row over several lines. It sees the lines of one log in order, and holds an open block."""
 
-    name: str
-    """Shown by `explain`."""
-    marks: tuple[str, ...]
-    """Lower case; one of them is in every line that may begin a block."""
-    open: bool
-    """A block has begun and has not ended: every line is offered."""
+    @property
+    def name(self) -> str:
+        """Shown by `explain`."""
+        ...
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Lower case; one of them is in every line that may begin a block."""
+        ...
+
+    @property
+    def bars(self) -> bool:
+        """It reads lines with a progress bar in them as well."""
+        ...
+
+    @property
+    def open(self) -> bool:
+        """A block has begun and has not ended: every line is offered."""
+        ...
 
     def take(self, text: str, prefix: Prefix, line: Line) -> Taken:
         """One line: `text` has its indentation and its prefixes, `prefix.rest` has none."""
@@ -37,7 +58,3 @@ class Layout(Protocol):
     def close(self) -> tuple[Row, ...]:
         """The row of the open block, because nothing more came."""
         ...
-
-
-LAYOUTS: tuple[Callable[[], Layout], ...] = ()
-"""All layouts; each log has its own of each."""

@@ -14,36 +14,43 @@ _TABLE = {
     # Order is preference: where one row has several of these names, the first one is the step.
     "step": """
         step completed_step update_step optimizer_step train_step current_steps current_step global_step
-        global_steps globalstep train/global_step training/global_step trainer/global_step num_updates updates
-        progress/step iteration iterations iter iters it validation_at_iteration total_timesteps
+        global_steps globalstep train/global_step training/global_step trainer/global_step num_updates
+        train_num_updates valid_num_updates updates
+        progress/step 步数 iteration iterations iter iters it validation_at_iteration total_timesteps
         time/total_timesteps step_count steps s batch time/batch _step
     """,
     "total_steps": "total_steps max_steps train_iters num_iterations total_iterations",
+    # Within an epoch: the batch or the sample that it is at, and how many an epoch has.
+    "epoch_step": "epoch_step epoch_sample",
+    "epoch_steps": "epoch_steps epoch_samples",
+    "total_epochs": "total_epochs",
     "epoch": "epoch epochs train/epoch training/epoch time/epoch epoch_num train/current_epoch current_epoch ep",
     "loss": """
         loss train_loss train/loss training_loss lm_loss train/lm_loss train/ce_loss ce_loss
         train/crossentropyloss crossentropyloss train/cross_entropy_loss loss_metrics/global_avg_loss
-        global_avg_loss reduced_train_loss total_loss loss/train/total learning/loss actor/pg_loss
+        global_avg_loss reduced_train_loss total_loss 损失 训练损失 loss/train/total learning/loss actor/pg_loss
         train/policy_loss policy_loss gpt_loss step_loss avr_loss avg_loss loss/current loss/average loss_mean
         train_inner_loss trl nll_loss train_step_loss train_loss_step loss_train running_loss
-        lm_loss_training/lm_loss megatron.training.loss train/total_loss
+        lm_loss_training/lm_loss megatron.training.loss train/total_loss train/samples/train_loss
+        metrics/train/languagecrossentropy metrics/train/crossentropy
     """,
     "val_loss": """
         val_loss eval_loss valid_loss validation_loss test_loss eval/loss val/loss valid/loss validation/loss
         loss/valid loss/val validation_metrics/loss eval/avg_loss lm_loss_value lm_loss_validation
-        lm_loss_validation/lm_loss_validation tel loss_val val eval/ce_loss loss/eval/total
+        lm_loss_validation/lm_loss_validation tel loss_val 验证损失 val eval/ce_loss loss/eval/total
+        metrics/eval/languagecrossentropy metrics/eval/crossentropy
     """,
     "val_ppl": """
         val_ppl eval_ppl lm_loss_ppl val_perplexity eval_perplexity eval/perplexity valid_ppl
-        lm_loss_validation_ppl
+        lm_loss_validation_ppl lm_loss_ppl_value metrics/eval/languageperplexity
     """,
     "val_bpb": "validation_bpb val/bpb val_bpb",
-    "ppl": "ppl perplexity train/ppl train/perplexity learning/perplexity",
+    "ppl": "ppl perplexity train/ppl train/perplexity learning/perplexity metrics/train/languageperplexity",
     "lr": """
-        lr learning_rate train/learning_rate train/lr optim/lr optim/learning_rate optim/learning_rate_group0
+        lr learning_rate 学习率 train/learning_rate train/lr optim/lr optim/learning_rate optim/learning_rate_group0
         optim/lr_(group_0) learning_rate/learning_rate learning/current_learning_rate actor/lr
         train/learning_rate_group0 lr_0 lr/pg0 lr/unet lr/group0 train/samples/lr current_lr train_lr actor_lr
-        megatron.training.learning_rate
+        current_lr_0 optim0_lr0 megatron.training.learning_rate
     """,
     "grad_norm": """
         grad_norm learning/raw_grad_norm raw_grad_norm gradnorm gradient_norm train/grad_norm total_grad_norm
@@ -54,7 +61,7 @@ _TABLE = {
     "param_norm": "param_norm params_norm parameter_norm params_norm/params_norm learning/param_norm",
     "loss_scale": """
         loss_scale lossscale grad_scale train/loss_scale loss_scale/loss_scale train/samples/loss_scale scale
-        amp/scale [metric]grad_scaler grad_scaler
+        amp/scale amp_scaler [metric]grad_scaler grad_scaler
     """,
     "skipped": """
         number_of_skipped_iterations skipped skipped_iterations skipped_iters skipped_steps
@@ -83,8 +90,9 @@ _TABLE = {
     "step_time_s": """
         step_time step_time_s step_avg dt iter_time seconds elapsed_time_per_iteration train_step_timing_in_s
         perf/step_time_seconds timing_s/step time_per_step iteration_time batch_time sec_per_step train/dt
-        time_metrics/end_to_end runtime/iteration_time ms/step perf/time_per_step time
+        time_metrics/end_to_end runtime/iteration_time ms/step ms/batch perf/time_per_step time
     """,
+    "data_time_s": "data_time_s data_time loader_time data",
     "tflops": """
         tflops tflop/s/device throughput_per_gpu_(tflop/s/gpu) tflop/s/gpu perf/per_device_tflops_per_sec
         samples_per_sec_tflops
@@ -214,7 +222,7 @@ def _variants(name: str) -> list[str]:
 def _unit_in(name: str) -> str:
     if match := _KEY_UNIT.search(name):
         return match[1]
-    return "ms" if name.endswith(("_ms", "ms/step")) else ""
+    return "ms" if name.endswith(("_ms", "ms/step", "ms/batch")) else ""
 
 
 def is_twin(raw: str) -> bool:

@@ -17,9 +17,11 @@ MEASURED = frozenset(
 """Metrics that only a training loop can know: one of them makes a row, where a learning rate may be a setting."""
 PACE = frozenset(("lr", "step_time_s", "tokens_per_s", "samples_per_s", "tflops", "mfu", "loss_scale", "skipped"))
 """Metrics that make a row only beside a step that is a step beyond doubt."""
+COUNTERS = frozenset(("step", "total_steps", "epoch", "epoch_step", "epoch_steps", "total_epochs"))
+"""What rows count by and what they plan: never columns, save for the epoch of a row that has a step."""
 
 _LAYER_KINDS = ("grad_norm/", "weight_norm/", "update_ratio/")
-_NEEDS_COMPANY = frozenset(("norm", "scale", "s", "it", "val", "batch"))
+_NEEDS_COMPANY = frozenset(("norm", "scale", "s", "it", "val", "batch", "data"))
 _COMPANY = frozenset(("loss", "val_loss", "lr"))
 _PLURAL = frozenset(("steps", "iterations", "iters", "updates", "global_steps"))
 _SUMMARY = frozenset(("train_runtime", "train_loss"))
@@ -52,6 +54,11 @@ class Plan:
     total: Take | None
     """The planned number of steps, where the row has it."""
     epoch: Take | None
+    epoch_step: Take | None
+    """The batch within the epoch (the sample, where its name says so); the reader of text makes a step of it."""
+    epoch_steps: Take | None
+    """How many of these an epoch has."""
+    total_epochs: Take | None
     measured: bool
     """At least one metric is of the kinds that only a training loop can know."""
     paced: bool
@@ -104,11 +111,12 @@ def plan_for(raws: tuple[str, ...], units: tuple[str, ...], structured: bool, wa
 
 def _assemble(takes: list[Take], summary: bool) -> Plan:
     """Tell the counters from the metrics."""
-    counters = {t.canonical: t for t in takes if t.known and t.canonical in ("step", "total_steps", "epoch")}
+    counters = {t.canonical: t for t in takes if t.known and t.canonical in COUNTERS}
     step, epoch = counters.get("step"), counters.get("epoch")
     by_epoch = step is None and epoch is not None
     columns = _renamed_times(
-        [t for t in takes if t.canonical not in ("step", "total_steps") and not (by_epoch and t is epoch)], by_epoch
+        [t for t in takes if t is not counters.get(t.canonical) or (t is epoch and not by_epoch)],
+        step is None and "epoch_step" not in counters,
     )
     found = {t.canonical for t in columns}
     measured = {n for n in found if n in MEASURED or n.startswith(_LAYER_KINDS)}
@@ -119,6 +127,9 @@ def _assemble(takes: list[Take], summary: bool) -> Plan:
         x_kind="step" if step else "epoch" if epoch else "row",
         total=counters.get("total_steps"),
         epoch=epoch,
+        epoch_step=counters.get("epoch_step"),
+        epoch_steps=counters.get("epoch_steps"),
+        total_epochs=counters.get("total_epochs"),
         measured=bool(measured),
         paced=step is not None and normalised(step.raw) not in _PLURAL and not found.isdisjoint(PACE),
         validation=bool(measured) and all(n.startswith("val_") for n in measured),
@@ -126,11 +137,11 @@ def _assemble(takes: list[Take], summary: bool) -> Plan:
     )
 
 
-def _renamed_times(columns: list[Take], by_epoch: bool) -> list[Take]:
-    """In rows that count epochs, `time` is no time per step: an epoch's time or the time so far."""
+def _renamed_times(columns: list[Take], stepless: bool) -> list[Take]:
+    """In rows that count no steps, `time` is no time per step: an epoch's time or the time so far."""
     return [
         Take(t.index, t.raw, "time_s", False, t.scale, t.unit)
-        if by_epoch and t.canonical == "step_time_s" and normalised(t.raw) == "time"
+        if stepless and t.canonical == "step_time_s" and normalised(t.raw) == "time"
         else t
         for t in columns
     ]
@@ -176,7 +187,7 @@ def _take(
         # Of two names with one meaning and one rank the first is it.
         best[meaning.canonical] = -1_000_000
         return Take(index, raw, meaning.canonical, True, *scaled)
-    if not structured or meaning.canonical in ("step", "total_steps", "epoch", "time"):
+    if not structured or meaning.canonical in COUNTERS or meaning.canonical == "time":
         return None
     own = meaning.canonical if not meaning.known else normalised(raw)
     if own in best or own == "time":

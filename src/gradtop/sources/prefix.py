@@ -18,7 +18,11 @@ _PREFIX = re.compile(
     r"|\[\d+,(?P<mpi>\d+)\]<std(?:out|err)>:"  # mpirun --tag-output
     r"|\(\w+,? (?:rank=(?P<sky>\d+),? ?)?pid=\d+(?:, ip=[\w.:]+)?\)"  # Ray, SkyPilot
     r"|(?P<srun>\d{1,4}): (?=.*\b(?:step|iter))"  # srun --label; else it may be the step
+    rf"|\[(?P<named>{_STAMP}) [\w.-]+\]:?"  # Swin
     rf"|[\[(]?(?P<time>{_STAMP})[\])]?(?: stdout [FP]| stderr [FP])?[:,]?(?=[\s\]|-]|\Z)"  # ISO, CRI
+    r"|\(\w[\w.]*(?:\.py)?[: ]\d+\):?(?=\s)"  # Swin, ESPnet: file and line
+    rf"|\[[\w.-]+\](?=\s{_STAMP})"  # ESPnet: host
+    r"|(?:[\w.]+ )?INFO:(?=\s)|INFO\s+(?=\S)"  # PaddlePaddle, Swin; louder words are part of what is said
     r"|\[?\d\d/\d\d \d\d:\d\d:\d\d(?: [\w.]+)?\]?:?(?=\s)"  # detectron2, mmengine: no year
     rf"|[IWEF]\d{{4}} \d\d:\d\d:\d\d\.\d+ +\d+ [\w./-]+:\d+\]"  # glog
     rf"|\[NeMo [IWED] (?P<nemo>{_STAMP}) [^\]]*?(?:rank:(?P<nemo_rank>\d+))?\]"
@@ -30,10 +34,13 @@ _PREFIX = re.compile(
     rf"|{_LEVEL}:[\w.]+:"
     rf"|[\w.-]+:\d+\t[\w.]+:\d+\t{_LEVEL}\t"  # OLMo
     rf"|-?\s*{_LEVEL}\s+-(?=\s)"
+    r"|[a-z][\w.-]*-\d+ +\| "  # docker compose
+    r"|(?:node|host|worker|gpu|nid|ip)[\w.-]*\d: "  # pdsh
+    r"|(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8} )?[\w.-]+ [\w./-]+\[\d+\]:(?=\s)"  # syslog, journald
     r"|>>(?=\s)"
     r")\s*"
 )
-_TIMES = ("time", "nemo", "hf", "factory")
+_TIMES = ("time", "named", "nemo", "hf", "factory")
 
 
 class Prefix(NamedTuple):

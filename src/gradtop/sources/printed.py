@@ -68,7 +68,8 @@ def _flatten(found: Mapping[str, Any], prefix: str, depth: int, fields: Fields) 
         # A lone surrogate can be decoded, but never be written again.
         key = raw if raw.isascii() else raw.encode("utf-8", "replace").decode()
         if isinstance(value, dict):
-            if depth < MAX_DEPTH:
+            # What has a type is a histogram, an image or a table of W&B.
+            if depth < MAX_DEPTH and "_type" not in value:
                 _flatten(value, prefix if key in _WRAPPERS else f"{prefix}{key}/", depth + 1, fields)
         elif (plain := number(value)) is not None:
             fields.append((f"{prefix}{key}", Number(plain)))

@@ -5,50 +5,21 @@ of the training bar that follows it. Where the bar's stream is not buffered and 
 late and several at once; then each takes the count at the bar's next clearing that no row has taken yet.
 """
 
-import re
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from gradtop.sources.bar import Bar
 
 MAX_HELD = 64
 """Rows held back for a bar; with more, they are given out with the steps known so far."""
 MAX_SLOTS = 10_000
 """Clearings of the bar kept for rows that come later."""
 
-_BAR = re.compile(r"(?:\d{1,3}%)?\|[^|\r\n]{0,400}\|\s*(\d+)/(\d+|\?) \[(?:[\d:]+|\?)<([^\]]*)\]")
-_MARK = ("%|", ": |")
-
-
-class Bar(NamedTuple):
-    """One state of one bar."""
-
-    label: str
-    n: int
-    total: int | None
-    counts_steps: bool
-    """It counts iterations, as opposed to examples or bytes."""
-
-
-def may_hold_bar(text: str) -> bool:
-    """The text has the marks of a bar in it."""
-    return any(mark in text for mark in _MARK)
-
-
-def split_bar(segment: str) -> tuple[Bar, str] | None:
-    """The bar in a segment and the text glued behind it; None where there is no bar."""
-    match = _BAR.search(segment)
-    if match is None:
-        return None
-    label = segment[: match.start()].strip().rstrip(":").strip()
-    total = None if match[2] == "?" else int(match[2])
-    counts_steps = "it" in match[3] and "B/s" not in match[3]
-    return Bar(label, int(match[1]), total, counts_steps), segment[match.end() :]
-
 
 class BarSteps:
     """Gives rows without a step the step of the training bar."""
 
-    __slots__ = ("_after_other", "_held", "_n", "_open", "_other", "_slots", "locked", "total")
+    __slots__ = ("_after_other", "_held", "_n", "_open", "_other", "_passed", "_slots", "locked", "total")
 
     def __init__(self) -> None:
         self.total: int | None = None
@@ -56,6 +27,7 @@ class BarSteps:
         self.locked = False
         """Rows were given the steps of this bar: it is the training's for good."""
         self._n = 0
+        self._passed = 0
         self._open = False
         self._other = False
         self._after_other = False
@@ -81,23 +53,36 @@ class BarSteps:
         self._other = not self._is_training(bar)
         if self._other:
             return []
-        steps = list(self._settled(bar.n)) if self._held else []
+        n = self._counted(bar.n)
+        steps = list(self._settled(n)) if self._held else []
         # A bar within the training bar is wiped as well when it closes; only a print leaves the count as it was.
-        if not steps and self._open and not (self._after_other and bar.n != self._n):
-            self._slots.append(bar.n)
-        self._n, self._open = bar.n, False
+        if not steps and self._open and not (self._after_other and n != self._n):
+            self._slots.append(n)
+        self._n, self._open = n, False
         return steps
 
     def release(self) -> list[int]:
         """The steps of the rows held back, as well as they are known without a further bar."""
         return list(self._settled(None)) if self._held else []
 
+    def ended(self) -> None:
+        """The run is over: the same bar from its start is another launch."""
+        self._n = self._passed = 0
+
+    def _counted(self, n: int) -> int:
+        """The count over all passes of the bar: one that begins again after its end is drawn for each epoch anew."""
+        if n + self._passed < self._n and self.total and self._n >= self._passed + self.total:
+            self._passed += self.total
+        return n + self._passed
+
     def _is_training(self, bar: Bar) -> bool:
-        if bar.total is None or not bar.counts_steps or (bar.label and not _trains(bar.label)):
+        if bar.total is None or bar.total <= 0 or not bar.counts_steps or bar.keras or bar.epoch is not None:
+            return False
+        if bar.label and not _trains(bar.label):
             return False
         finished = self.total is not None and self._n >= self.total
         if self.total is None or (finished and not self.locked and bar.n == 0 and bar.total != self.total):
-            self.total, self._n = bar.total, 0
+            self.total, self._n, self._passed = bar.total, 0, 0
             self._slots.clear()
         return bar.total == self.total
 
@@ -127,7 +112,5 @@ class BarSteps:
 def _trains(label: str) -> bool:
     lowered = label.lower()
     return (
-        any(word in lowered for word in ("train", "step", "epoch", "iter"))
-        and "eval" not in lowered
-        and "valid" not in lowered
+        any(word in lowered for word in ("train", "step", "iter")) and "eval" not in lowered and "valid" not in lowered
     )

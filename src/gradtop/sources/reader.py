@@ -22,6 +22,31 @@ class Line(NamedTuple):
     data: bytes
 
 
+class Block(NamedTuple):
+    """Whole lines that follow each other, as they stand in the file, each with its line end."""
+
+    number: int
+    """Of the first line."""
+    n: int
+    """Lines."""
+    data: bytes
+
+    def lines(self) -> list[Line]:
+        """The lines one by one."""
+        pieces = self.data.split(b"\n")[:-1]
+        return [Line(number, piece.removesuffix(b"\r")) for number, piece in enumerate(pieces, self.number)]
+
+    def parts(self, first: int) -> "tuple[Block, Block]":
+        """The first so many lines, and the others."""
+        at = 0
+        for _ in range(first):
+            at = self.data.index(b"\n", at) + 1
+        return (
+            Block(self.number, first, self.data[:at]),
+            Block(self.number + first, self.n - first, self.data[at:]),
+        )
+
+
 @dataclass(slots=True)
 class Tally:
     """How often something was seen, with the first few lines that showed it."""
@@ -62,18 +87,27 @@ class Account:
     """Lines without anything to read in them: no fault."""
     rejected: dict[str, Tally] = field(default_factory=dict)
     """Reason → lines that should have been a record and are not."""
+    nuls: int = 0
+    """NUL bytes dropped from the start of lines: a file that is truncated under its writer gets a run of them."""
 
     def read(self, rule: str, line: Line) -> None:
         """`rule` made a record of the line."""
-        self.rules.setdefault(rule, Tally()).add(line.number, _text(line))
+        self.rules.setdefault(rule, Tally()).add(line.number, text_of(line))
+
+    def read_all(self, rule: str, lines: Sequence[Line]) -> None:
+        """`rule` made records of all these lines."""
+        tally = self.rules.setdefault(rule, Tally())
+        for line in lines[: MAX_SAMPLES - len(tally.samples)]:
+            tally.samples.append((line.number, text_of(line)[:SAMPLE_CHARS]))
+        tally.count += len(lines)
 
     def skip(self, line: Line) -> None:
         """There is nothing to read in the line."""
-        self.skipped.add(line.number, _text(line))
+        self.skipped.add(line.number, text_of(line))
 
     def reject(self, reason: str, line: Line) -> None:
         """The line should have been a record; `reason` is a short phrase without the line's own text."""
-        self.rejected.setdefault(reason, Tally()).add(line.number, _text(line))
+        self.rejected.setdefault(reason, Tally()).add(line.number, text_of(line))
 
     def name(self, raw: str, canonical: str, known: bool, unit: str = "", count: int = 1) -> None:
         """A value was taken under `canonical`."""
@@ -85,7 +119,8 @@ class Account:
         use.count += count
 
 
-def _text(line: Line) -> str:
+def text_of(line: Line) -> str:
+    """The beginning of a line as text; foreign: clean it before it is shown."""
     return line.data[: SAMPLE_CHARS * 4].decode("utf-8", errors="replace")
 
 

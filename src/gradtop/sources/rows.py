@@ -1,4 +1,4 @@
-"""The reader of JSON lines: gradtop's own stream, and any flat JSONL that counts its rows."""
+"""The reader of JSON lines: gradtop's own stream, and any JSONL that counts its rows."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,6 @@ from gradtop.record import (
     Record,
     Restart,
     RunFacts,
-    Scalar,
     Train,
     WireRecord,
     decode_object,
@@ -22,24 +21,30 @@ from gradtop.record import (
     typed,
 )
 from gradtop.sources.block import Blocks
+from gradtop.sources.counting import Counting
+from gradtop.sources.dialect import rows_in_list, settings_in, unwrapped
 from gradtop.sources.names import canonical, layer_name
 from gradtop.sources.number import Number, is_whole
-from gradtop.sources.plan import Plan, converted, plan_row
+from gradtop.sources.plan import Plan, plan_row
 from gradtop.sources.prefix import seconds
 from gradtop.sources.printed import Fields, flattened
-from gradtop.sources.reader import Account, Line
-from gradtop.sources.uniform import Shape, shape_of
+from gradtop.sources.reader import MAX_SAMPLES, Account, Block, Line, text_of
+from gradtop.sources.setting import facts_from
+from gradtop.sources.signs import MAX_MESSAGE
+from gradtop.sources.uniform import Run, Shapes, Table
 from gradtop.sources.usage import Usage
 
 MAX_BATCH = 4096
 """Lines that are decoded at once."""
-MIN_BATCH = 64
-"""Lines that are read one by one after a batch with a line of another shape in it."""
+SMALL = 32
+"""Lines that are read one by one where a block of them cannot be read at once."""
 MAX_FIELDS = 5000
 """Values of one row; a row with more holds data, not metrics."""
 
 _TIME_KEYS = ("time", "timestamp", "_timestamp", "datetime", "date")
 _LAYER_COLUMNS_LEFT_OUT = frozenset(("type", "step", "time", "names"))
+_SUMMARY = "summary at the end"
+_ROW = "metrics row"
 
 
 class RowReader:
@@ -51,28 +56,27 @@ class RowReader:
         self._usage = Usage(self.account)
         self._blocks = Blocks()
         self._layers: dict[str, tuple[str, ...]] = {}
-        self._shape: Shape | None = None
-        self._last: tuple[dict[str, Any], Plan] | None = None
+        self._counting = Counting()
+        self._shapes = Shapes()
+        self._measured: set[str] = set()
         self._total: int | None = None
         self._refused = ""
-        self._counted = 0
-        self._newest: tuple[float, float] | None = None
 
     def feed(self, lines: Sequence[Line]) -> list[Record]:
         """The records of the next whole lines, in order."""
-        at, size = 0, MAX_BATCH
-        while at < len(lines):
-            batch = lines[at : at + size]
-            if self._read_uniform(batch):
-                at, size = at + len(batch), MAX_BATCH
-            elif size > MIN_BATCH:
-                size = MIN_BATCH
-            else:
-                for line in batch:
-                    self._read(line)
-                at, size = at + len(batch), MAX_BATCH if self._find_shape() else MIN_BATCH
-        self._usage.settle()
-        return self._blocks.take()
+        start = 0
+        for i in range(1, len(lines) + 1):
+            # Numbers leave out what was too long to be read.
+            if i == len(lines) or lines[i].number != lines[i - 1].number + 1 or i - start == MAX_BATCH:
+                part = lines[start:i]
+                self._read_block(Block(part[0].number, len(part), b"".join([line.data + b"\n" for line in part])))
+                start = i
+        return self._taken()
+
+    def feed_block(self, block: Block) -> list[Record]:
+        """The records of the next whole lines, as one block."""
+        self._read_block(block)
+        return self._taken()
 
     def idle(self) -> list[Record]:
         """Nothing is held back."""
@@ -82,30 +86,57 @@ class RowReader:
         """Nothing is held back."""
         return []
 
-    def _read_uniform(self, batch: Sequence[Line]) -> bool:
-        """Read lines of the shape of the last row at once; False, and nothing is read, where one of them differs."""
-        shape = self._shape
-        if shape is None or not self._may_be_steps(shape.plan) or (rows := shape.read(batch)) is None:
+    def _taken(self) -> list[Record]:
+        self._usage.settle()
+        return self._blocks.take()
+
+    def _read_block(self, block: Block) -> None:
+        """Read plain rows at once; where a line is none, look for it in ever smaller blocks."""
+        waiting = [block]
+        while waiting:
+            part = waiting.pop()
+            if (table := self._shapes.read(part)) is not None:
+                self._take_table(table, part)
+            elif part.n <= SMALL:
+                for line in part.lines():
+                    self._read(line)
+            else:
+                # Before the first plain row a few lines are enough to show one.
+                first, rest = part.parts(part.n // 2 if self._shapes.known else SMALL)
+                waiting += (rest, first)
+
+    def _take_table(self, table: Table, block: Block) -> None:
+        lines: list[Line] = []
+        for run in table.runs:
+            if self._take_run(table, run, block):
+                continue
+            lines = lines or block.lines()
+            for line in lines[run.start : run.stop]:
+                self._read(line)
+
+    def _take_run(self, table: Table, run: Run, block: Block) -> bool:
+        """Take rows of one shape; False, and nothing is taken, where one of them needs a closer look."""
+        if run.shape is None or run.shape.plan.step is None or table.clock_differs(run):
             return False
-        self._blocks.put(rows)
-        self._usage.count(shape.plan, len(rows))
-        self.account.read("metrics row", batch[0])
-        self.account.rules["metrics row"].count += len(batch) - 1
-        self._newest = (
-            float(rows.steps[-1]),
-            float(rows.columns["epoch"][-1]) if "epoch" in rows.columns else math.nan,
-        )
+        plan = run.shape.plan
+        if plan.total is not None and bool((table.column(run, plan.total) != self._total).any()):
+            return False
+        epochs = table.column(run, plan.epoch) if plan.epoch is not None else None
+        steps = table.column(run, run.shape.plan.step)
+        if not self._counting.follow(plan, steps, epochs):
+            return False
+        self._blocks.put(table.rows(run, steps, block.number + run.start, self._counting.kind_of(plan)))
+        self._usage.count(plan, run.stop - run.start)
+        self._tell_rows(run, block)
         return True
 
-    def _may_be_steps(self, plan: Plan) -> bool:
-        """No row with an epoch came before that would make these steps epochs."""
-        return plan.epoch is not None or self._newest is None or not math.isfinite(self._newest[1])
-
-    def _find_shape(self) -> bool:
-        """Take the shape of the last row that was read the long way."""
-        if self._last is not None:
-            self._shape, self._last = shape_of(*self._last), None
-        return self._shape is not None
+    def _tell_rows(self, run: Run, block: Block) -> None:
+        """Account for the rows of a run; lines are made of them only where samples are still kept."""
+        tally = self.account.rules.get(_ROW)
+        if tally is None or len(tally.samples) < MAX_SAMPLES:
+            self.account.read_all(_ROW, block.lines()[run.start : run.stop])
+        else:
+            tally.count += run.stop - run.start
 
     def _read(self, line: Line) -> None:
         data = line.data.removeprefix(b"\xef\xbb\xbf").strip(b"\0 \t\r")
@@ -116,11 +147,21 @@ class RowReader:
             self.account.reject(self._refused, line)
             return
         try:
-            self._take(decode_object(data), line)
+            if data.startswith(b"["):
+                self._take_list(data, line)
+            else:
+                self._take(decode_object(data), line)
         except RecordError as error:
             reason = _phrase(error)
             self._refused = reason if reason.startswith("schema") else ""
             self.account.reject(reason, line)
+
+    def _take_list(self, data: bytes, line: Line) -> None:
+        rows = rows_in_list(data)
+        for row in rows:
+            self._take_row(row, line)
+        if not rows:
+            self.account.skip(line)
 
     def _take(self, found: dict[str, Any], line: Line) -> None:
         """One decoded object.
@@ -135,8 +176,19 @@ class RowReader:
             self._take_layers(found, line)
         elif self.format == "gradtop" and found.get("type", "metrics") != "metrics":
             self.account.skip(line)
+        elif isinstance(inside := unwrapped(found, line.number), dict):
+            self._take_row(inside, line)
         else:
-            self._take_row(found, line)
+            self._put(inside, "tracker record", line)
+
+    def _put(self, records: Sequence[Record], rule: str, line: Line) -> None:
+        """Records that are no rows; a line without any has nothing to read in it."""
+        for record in records:
+            self._blocks.put(record)
+        if records:
+            self.account.read(rule, line)
+        else:
+            self.account.skip(line)
 
     def _take_typed(self, record: WireRecord, found: Mapping[str, Any], line: Line) -> None:
         self.format = "gradtop"
@@ -167,11 +219,11 @@ class RowReader:
         if time is not None:
             columns.append("time")
             values.append(time)
-        self._blocks.add(_scalar(step), tuple(columns), values, line.number)
+        self._blocks.add(int(step) if is_whole(step) else step, tuple(columns), values, line.number)
         self.account.read("layers row", line)
 
     def _take_row(self, found: dict[str, Any], line: Line) -> None:
-        fields = _with_time(found, flattened(found))
+        fields = _with_time(found, flattened(found)) + self._not_finite(found)
         if len(fields) > MAX_FIELDS:
             raise RecordError(f"more than {MAX_FIELDS} values in a row")
         if not fields:
@@ -179,16 +231,44 @@ class RowReader:
             return
         plan = plan_row(fields, structured=True)
         self._tell_total(plan, fields)
+        if plan.summary:
+            self._close(plan, fields, line)
+            return
         if plan.step is None and any(canonical(key) == "step" for key in found):
             raise RecordError("the step is no finite number")
-        step, x_kind = self._step(plan, fields)
+        if plan.step is None and not plan.measured and self._take_settings(found, line):
+            return
+        numbers = [value.value for _, value in fields]
+        step, x_kind = self._counting.place(plan, numbers)
         if not plan.names:
             self.account.skip(line)
             return
-        self._blocks.add(step, plan.names, plan.values([n.value for _, n in fields]), line.number, x_kind)
+        self._blocks.add(step, plan.names, plan.values(numbers), line.number, x_kind)
         self._usage.count(plan)
-        self.account.read("metrics row", line)
-        self._last = (found, plan)
+        self.account.read(self._rule(found), line)
+        self._shapes.learn(found, plan)
+
+    def _rule(self, found: Mapping[str, Any]) -> str:
+        """What the row is called in the account: a metric that became null may have been missing, or not finite."""
+        rule = f"{_ROW}, steps of an epoch added up" if self._counting.within else _ROW
+        if None in found.values() and any(found[key] is None and key in self._measured for key in found):
+            rule = f"{rule}, without a null"
+        if len(self._measured) < MAX_FIELDS:
+            self._measured.update(key for key, value in found.items() if type(value) is float)
+        return rule
+
+    def _not_finite(self, found: Mapping[str, Any]) -> Fields:
+        """What verl could not write: a step's `data` holds only what was measured, and its JSON has no NaN."""
+        data = found.get("data")
+        if not isinstance(data, dict) or len(found) != 2 or "step" not in found or None not in data.values():
+            return []
+        return [(key, Number(math.nan)) for key, value in data.items() if value is None]
+
+    def _take_settings(self, found: Mapping[str, Any], line: Line) -> bool:
+        """An object that measures and counts nothing is a configuration, or nothing."""
+        facts = facts_from(settings_in(found), f"line {line.number:,}")
+        self._put((facts,) if facts is not None else (), "settings", line)
+        return True
 
     def _skip_or_reject(self, found: Mapping[str, Any], line: Line) -> None:
         if "type" in found:
@@ -196,36 +276,14 @@ class RowReader:
         else:
             raise RecordError("an object without a number")
 
-    def _step(self, plan: Plan, fields: Fields) -> tuple[Scalar, str]:
-        """What the row counts by.
-
-        Raises:
-            RecordError: it has no step where other rows have one, or no finite one.
-        """
-        if plan.step is None:
-            if self._newest is not None or not plan.measured:
-                raise RecordError("a row without a step")
-            self._counted += 1
-            return self._counted, "row"
-        step = converted(fields[plan.step.index][1].value, plan.step)
-        if not math.isfinite(step):
-            raise RecordError("the step is no finite number")
-        if plan.x_kind == "step":
-            step = self._step_of_epoch(step, plan, fields)
-        return _scalar(step), plan.x_kind
-
-    def _step_of_epoch(self, step: float, plan: Plan, fields: Fields) -> float:
-        """The last step, where a row without an epoch gives the epoch of the rows before it as its step."""
-        if plan.epoch is not None:
-            self._newest = (step, fields[plan.epoch.index][1].value)
-        elif self._newest is not None:
-            last, epoch = self._newest
-            if step < last and step == epoch and "loss" not in plan.names:
-                return last
-            self._newest = (step, math.nan)
-        else:
-            self._newest = (step, math.nan)
-        return step
+    def _close(self, plan: Plan, fields: Fields, line: Line) -> None:
+        """The closing words of a run: its averages, and that it is over."""
+        numbers = [value.value for _, value in fields]
+        step = numbers[plan.step.index] if plan.step is not None and plan.x_kind == "step" else None
+        data = {take.raw: numbers[take.index] for take in plan.takes}
+        text = text_of(line)[:MAX_MESSAGE]
+        self._put((Event(event="summary", message=text, step=step, line=line.number, data=data),), _SUMMARY, line)
+        self._blocks.put(End(step=step, line=line.number))
 
     def _tell_total(self, plan: Plan, fields: Fields) -> None:
         total = fields[plan.total.index][1].value if plan.total is not None else 0.0
@@ -248,10 +306,6 @@ def _at_line(record: RunFacts | Event | End | Restart, line: Line) -> Record:
     if isinstance(record, RunFacts):
         return record
     return msgspec.structs.replace(record, line=line.number)
-
-
-def _scalar(step: float) -> Scalar:
-    return int(step) if is_whole(step) else step
 
 
 def _phrase(error: RecordError) -> str:

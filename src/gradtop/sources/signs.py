@@ -1,12 +1,12 @@
-"""What a line says that is no number: others' alarms, skipped steps, checkpoints, resumes, ends and run facts."""
+"""What a line says that is no number: others' alarms, skipped steps, checkpoints, resumes and ends."""
 
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from gradtop.record import End, Event, Model, Record, Restart, RunFacts, Scalar, Train
+from gradtop.record import End, Event, Record, Restart, Scalar
 from gradtop.sources.names import normalised
-from gradtop.sources.number import MULTIPLES, NUMBER, parse
+from gradtop.sources.number import NUMBER, parse
 
 MAX_MESSAGE = 400
 """Characters kept of a line as the message of an event."""
@@ -84,18 +84,22 @@ def _anomaly(match: re.Match[str], place: Place) -> Event:
 
 def _limit(match: re.Match[str], place: Place) -> Event:
     low = match["sign"].lower() in ("<", "<=", "below", "less than", "under")
-    step = re.search(r"\b(?:step|iteration|iter)\D{0,3}(\d+)", place.text, re.IGNORECASE)
     kind = "gradient_vanishing" if low else "gradient_exploding"
-    return _alarm(place, kind, match["limit"], step[1] if step else None)
+    return _alarm(place, kind, match["limit"], _step_in(place))
 
 
 def _named_alarm(match: re.Match[str], place: Place) -> Event:
-    step = re.search(r"\b(?:step|iteration|iter)\D{0,3}(\d+)", place.text, re.IGNORECASE)
-    return _alarm(place, kind_of(match[0]), step=step[1] if step else None)
+    return _alarm(place, kind_of(match[0]), step=_step_in(place))
 
 
 def _nonfinite(match: re.Match[str], place: Place) -> Event:
-    return _alarm(place, "nonfinite", step=match.groupdict().get("step"))
+    return _alarm(place, "nonfinite", step=_step_in(place))
+
+
+def _step_in(place: Place) -> str | None:
+    """The step that an alarm names."""
+    found = _NAMED_STEP.search(place.text)
+    return found[1] if found else None
 
 
 def _skipped(match: re.Match[str], place: Place) -> Event:
@@ -118,7 +122,7 @@ def _checkpoint(match: re.Match[str], place: Place) -> Event:
 
 def _resumed(match: re.Match[str], place: Place) -> Restart | None:
     step = next((int(found) for found in match.groups() if found), None)
-    if step is not None and step <= 1 and "starts at" in match[0].lower():
+    if step is not None and step <= 1 and "start" in match[0].lower():
         return None
     return Restart(reason="resumed", step=step, line=place.line)
 
@@ -131,52 +135,24 @@ def _aborted(match: re.Match[str], place: Place) -> End:
     return End(status="aborted", step=place.step, time=place.time, line=place.line)
 
 
-def _total(match: re.Match[str], place: Place) -> RunFacts | None:
-    total, warmup = _whole(match[1]), _whole(match.groupdict().get("warmup"))
-    return RunFacts(train=Train(total_steps=total, warmup_steps=warmup)) if total else None
-
-
-def _whole(text: str | None) -> int | None:
-    return int(text.replace(",", "")) if text else None
-
-
-def _size(match: re.Match[str], place: Place) -> RunFacts | None:
-    number = parse(match[1])
-    params = number and number.value * MULTIPLES.get(number.unit, 1.0)
-    return RunFacts(model=Model(params=round(params))) if params else None
-
-
-def _argument(match: re.Match[str], place: Place) -> RunFacts | None:
-    """One line of a dotted dump of arguments."""
-    name, value = match[1].lower().replace("-", "_"), match[2].strip()
-    if name in ("fp16", "bf16"):
-        return RunFacts(train=Train(precision=name)) if value == "True" else None
-    if name == "optimizer":
-        return RunFacts(train=Train(optimizer=value))
-    number = parse(value)
-    if number is None or number.value <= 0 or number.value > 1e15:
-        return None
-    whole = round(number.value)
-    match name:
-        case "lr" | "learning_rate":
-            return RunFacts(train=Train(lr_max=number.value))
-        case "clip_grad":
-            return RunFacts(train=Train(clip_norm=number.value))
-        case "train_iters":
-            return RunFacts(train=Train(total_steps=whole))
-        case "lr_warmup_iters":
-            return RunFacts(train=Train(warmup_steps=whole))
-        case "num_layers":
-            return RunFacts(model=Model(layers=whole))
-    return None
-
-
 def _sign(rule: str, words: str, pattern: str, make: Make) -> Sign:
     return Sign(rule, tuple(words.split("/")), re.compile(pattern, re.IGNORECASE), make)
 
 
 _STEP = r"(?:step|iteration|iter)"
+_NAMED_STEP = re.compile(rf"\b{_STEP}\D{{0,3}}(\d+)", re.IGNORECASE)
+_QUOTED = re.compile(r"[\w.]+\([rfbu]{0,2}[\"']|\A\s*--?[a-z]")
+"""Before a sign: it is in the text of a call, or of a help page; nobody says it."""
 SIGNS: tuple[Sign, ...] = (
+    _sign(
+        "skipped step",
+        "overflow",
+        r"overflow!.*skipping step(?:.*attempted loss scale: [\d.]+, reducing to ([\d.]+))?"
+        r"|gradient overflow\.?\s+(?:detected|skipping step).*?(?:setting|reducing) loss scale to:? ([\d.e+]+)"
+        r"|overflow detected, setting (?:loss )?scale to:? ([\d.e+]+)|\A\s*grad overflow on iteration",
+        _skipped,
+    ),
+    _sign("skipped step", "skipping update", r"skipping update due to (?:loss|grad) z-score of [\d.]+", _skipped),
     _sign(
         "alarm",
         "anomal",
@@ -210,30 +186,23 @@ SIGNS: tuple[Sign, ...] = (
         _nonfinite,
     ),
     _sign(
-        "skipped step",
-        "overflow",
-        r"overflow!.*skipping step(?:.*attempted loss scale: [\d.]+, reducing to ([\d.]+))?"
-        r"|gradient overflow\.?\s+(?:detected|skipping step).*?(?:setting|reducing) loss scale to:? ([\d.e+]+)"
-        r"|overflow detected, setting (?:loss )?scale to:? ([\d.e+]+)|\A\s*grad overflow on iteration",
-        _skipped,
-    ),
-    _sign("skipped step", "skipping update", r"skipping update due to (?:loss|grad) z-score of [\d.]+", _skipped),
-    _sign(
         "checkpoint",
         "checkpoint/saved state",
         r"(?:saving|saved|writing|wrote) (?:\w+ ){0,3}checkpoint\b"
-        r"(?:.*?\b(?:iteration|step)[\s=:]+(\d+)|.*?checkpoint-(\d+))?|saved state to \S+?-(\d+)\b",
+        r"(?:.*?\b(?:iteration|step)[\s=:]+(\d+)|.*?checkpoint-(\d+)|\s+at (\d+) iterations\b)?"
+        r"|saved state to \S+?-(\d+)\b",
         _checkpoint,
     ),
     _sign(
         "resume",
         "load/resum/restor/starts at/starting training/跳过",
-        r"successfully loaded checkpoint from .* at iteration (\d+)"
+        r"(?:loading|loaded) checkpoint from .* at iteration (\d+)"
+        r"|loading the checkpoint from \S*?step-(\d+)|\A\s*resume checkpoint \S+"
         r"|resuming training from checkpoint with epoch \d+ and global step (\d+)"
-        r"|\bresum(?:ing|ed) (?:training )?(?:from|at)\b(?:.*?\bstep[\s=:]+(\d+))?"
+        r"|\bresum(?:ing|ed) (?:training )?(?:from|at)\b(?:.*?(?:\bstep[\s=:]+|\bcheckpoint-)(\d+)\b(?!\.))?"
         r"|training starts at step (\d+)|loaded checkpoint .*\(epoch \d+ @ (\d+) updates\)"
         r"|resumed epoch: \d+, iter: (\d+)|starting training from iteration (\d+)"
-        r"|restor(?:ing|ed) (?:states? )?from (?:the )?checkpoint|跳过前(\d+)个step",
+        r"|restor(?:ing|ed) (?:all )?(?:states? )?from (?:the )?checkpoint|跳过前(\d+)个step",
         _resumed,
     ),
     _sign(
@@ -244,10 +213,6 @@ SIGNS: tuple[Sign, ...] = (
         _ended,
     ),
     _sign("end", "aborting", r"aborting training\b", _aborted),
-    _sign("run facts", "optimization steps", r"total optimization steps\s*=\s*([\d,]+)", _total),
-    _sign("run facts", "total steps", r"\btotal steps\s*[=:]?\s*([\d,]+)(?:\s*\(warm-?up (?P<warmup>\d+)\))?", _total),
-    _sign("run facts", "number of parameters", rf"number of parameters\s*[:=]\s*({NUMBER}[KMBT]?)\b", _size),
-    _sign("run facts", "....", r"\A\s*([\w-]+) \.{3,} (.+)", _argument),
 )
 """Everything that lines say, in the order in which it is looked for."""
 
@@ -255,6 +220,10 @@ SIGNS: tuple[Sign, ...] = (
 _BY_WORD: dict[str, tuple[Sign, ...]] = {
     word: tuple(sign for sign in SIGNS if word in sign.words) for sign in SIGNS for word in sign.words
 }
+
+
+_WARNINGS = frozenset(("alarm", "skipped step"))
+"""A line that says that a step was skipped says as well why; it is one warning."""
 
 
 def signs_in(lowered: str) -> list[Sign]:
@@ -270,11 +239,11 @@ def signs_in(lowered: str) -> list[Sign]:
 
 
 def found_in(candidates: list[Sign], place: Place) -> Iterator[tuple[str, Record]]:
-    """(rule, record) of the signs that the line shows; of several alarms only the first."""
-    alarmed = False
+    """(rule, record) of the signs that the line shows; of alarms and skipped steps only the first."""
+    warned = False
     for sign in candidates:
-        if (sign.rule == "alarm" and alarmed) or (match := sign.pattern.search(place.text)) is None:
+        if (sign.rule in _WARNINGS and warned) or (match := sign.pattern.search(place.text)) is None:
             continue
-        if (record := sign.make(match, place)) is not None:
-            alarmed = alarmed or sign.rule == "alarm"
+        if _QUOTED.search(place.text, 0, match.start()) is None and (record := sign.make(match, place)) is not None:
+            warned = warned or sign.rule in _WARNINGS
             yield sign.rule, record

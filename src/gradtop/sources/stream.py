@@ -2,14 +2,17 @@
 
 import os
 import select
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gradtop.record import Record
 from gradtop.sources import Batch, SourceStatus
-from gradtop.sources.file import status_of
+from gradtop.sources.file import Silence, status_of
 from gradtop.sources.intake import Intake
 from gradtop.sources.reader import Account
 from gradtop.sources.tail import CHUNK_BYTES
+from gradtop.sources.text import Rule
 
 PIPE_BYTES = 64 * 1024
 """Bytes of one read: what a pipe holds on Linux."""
@@ -18,20 +21,35 @@ PIPE_BYTES = 64 * 1024
 class StreamSource:
     """Follows an open descriptor until its end. The descriptor's flags are left alone: a terminal shares them."""
 
-    def __init__(self, fd: int, path: Path = Path("-")) -> None:
-        """Read `fd` and own it from now on; `path` is what it is called."""
+    def __init__(
+        self,
+        fd: int,
+        path: Path = Path("-"),
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        profiles: Sequence[Rule] = (),
+    ) -> None:
+        """Read `fd` and own it from now on.
+
+        Args:
+            fd: an open descriptor.
+            path: what it is called.
+            clock: seconds from any origin.
+            profiles: the user's own rules for text lines.
+        """
         self._fd: int | None = fd
         self._path = path
-        self._intake = Intake(path.name)
+        self._intake = Intake(path.name, profiles)
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
+        self._silence = Silence(clock)
         self._size = 0
         self._problem = ""
 
     @property
     def status(self) -> SourceStatus:
         """How the stream stood at the last read."""
-        problem = self._problem or self._intake.kind.sentence
+        problem = self._problem or self._intake.problem
         return status_of(self._path, self._intake, size=self._size, offset=self._size, modified=None, problem=problem)
 
     @property
@@ -50,16 +68,18 @@ class StreamSource:
 
     def read(self) -> Batch:
         """What has arrived, at most about `CHUNK_BYTES`; at the end of the stream also the line that was held back."""
-        records: list[Record] = []
+        records = self._intake.take(b"") if self._intake.waiting else []
         taken = 0
-        while self._fd is not None and taken < CHUNK_BYTES and self._poll.poll(0):
+        while self._fd is not None and taken < CHUNK_BYTES and not self._intake.waiting and self._poll.poll(0):
             data = self._next(self._fd)
             if data is None:
                 break
             taken += len(data)
             records += self._intake.take(data) if data else self._end()
         self._size += taken
-        return Batch(tuple(records), more=taken >= CHUNK_BYTES)
+        if self._silence.long(taken > 0):
+            records += self._intake.idle()
+        return Batch(tuple(records), more=taken >= CHUNK_BYTES or self._intake.waiting)
 
     def finish(self) -> Batch:
         """What is still held back, when nobody will read any more."""

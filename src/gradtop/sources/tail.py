@@ -14,7 +14,8 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from gradtop.sources.reader import Line
+from gradtop.sources.mount import served
+from gradtop.sources.reader import Block, Line
 
 CHUNK_BYTES = 256 * 1024
 """Bytes of one read: small enough to keep a screen alive, large enough to be fast."""
@@ -83,6 +84,17 @@ class LineDecoder:
         self._hold(rest)
         return lines
 
+    def block(self, data: bytes) -> Block | None:
+        """The lines that end in `data`, as one block; None, and nothing is taken, where they need a closer look."""
+        end = data.rfind(b"\n") + 1
+        if not end or self._first or self._skipping or len(self._pending) + len(data) > MAX_LINE_BYTES or b"\0" in data:
+            return None
+        whole = bytes(self._pending) + data[:end]
+        self._pending[:] = data[end:]
+        block = Block(self._number + 1, whole.count(b"\n"), whole)
+        self._number += block.n
+        return block
+
     def finish(self) -> list[Line]:
         """The line that never got its end; the next byte begins a new one."""
         return self._complete(b"") if self.partial else []
@@ -146,6 +158,7 @@ class Tail:
         self._clock = clock
         self._fd: int | None = None
         self._id: tuple[int, int] | None = None
+        self._brief = False
         self._head = self._mark = b""
         self._seen: tuple[int, int, int] | None = None
         self._checked_at = -RECHECK_S
@@ -166,6 +179,9 @@ class Tail:
             return self._read(limit)
         except OSError as error:
             return self._failed(error)
+        finally:
+            if self._brief:
+                self.close()
 
     def close(self) -> None:
         """Let go of the file; the next read opens it again and goes on at the same byte."""
@@ -221,6 +237,8 @@ class Tail:
         self.close()
         found = os.fstat(fd)
         self._fd, self._id = fd, _identity(found)
+        # Nobody can leave while it holds a file whose server hangs: the kernel waits for it at the end of a process.
+        self._brief = served(found.st_dev)
         self._seen, self._checked_at = _signature(found), self._clock()
         self.size, self.modified = found.st_size, found.st_mtime
 
@@ -257,7 +275,7 @@ class Tail:
         os.close(new)
         if old is None and (moved := self._moved()) is not None:
             self._fd = moved
-            return Portion(more=True)
+            return self._other(found, limit)
         self._forget("rotated" if kept else "replaced")
         return Portion(ended=True, more=True)
 
@@ -265,8 +283,11 @@ class Tail:
         """The file that was being read when it was let go, open, if it was only renamed within its directory."""
         if self._id is None or not self.offset:
             return None
-        with os.scandir(os.path.dirname(self._path) or ".") as entries:
-            same_number = [e.path for e in entries if e.inode() == self._id[1] and e.is_file(follow_symlinks=False)]
+        try:
+            with os.scandir(os.path.dirname(self._path) or ".") as entries:
+                same_number = [e.path for e in entries if e.inode() == self._id[1] and e.is_file(follow_symlinks=False)]
+        except FileNotFoundError:
+            return None
         for path in same_number:
             fd = _open_regular(path)
             if _identity(os.fstat(fd)) == self._id and self._is_known(fd):
@@ -277,6 +298,10 @@ class Tail:
     def _missing(self, limit: int) -> Portion:
         """There is no file at the path: finish the one that was there, and wait."""
         self.modified = None
+        if self._fd is None and self._brief:
+            self._fd = self._moved()
+        if self._fd is None and self._id is not None and self._brief:
+            return self._deleted()
         if self._fd is None:
             self.problem = "there is no such file: waiting for it"
             return _NOTHING
@@ -285,6 +310,9 @@ class Tail:
         if os.fstat(self._fd).st_nlink:
             self.problem = "the file was moved away: reading on until another takes its place"
             return _NOTHING
+        return self._deleted()
+
+    def _deleted(self) -> Portion:
         self.problem = "the file was deleted: waiting for a new one"
         self._forget("replaced")
         return Portion(ended=True)

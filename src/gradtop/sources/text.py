@@ -7,16 +7,20 @@ from dataclasses import dataclass
 
 from gradtop.clean import strip_sequences
 from gradtop.record import Record, Rows
+from gradtop.sources.bar import may_hold_bar, split_bar
 from gradtop.sources.crash import Crashes, may_tell
+from gradtop.sources.fact import FactReader, may_state
+from gradtop.sources.head import headed, heading
 from gradtop.sources.keyvalue import MAX_CHARS, key_values
-from gradtop.sources.layout import LAYOUTS
+from gradtop.sources.layouts import Layouts
 from gradtop.sources.plan import plan_row
 from gradtop.sources.prefix import Prefix, strip_prefix
 from gradtop.sources.printed import Fields, json_object, printed_dict
-from gradtop.sources.progress import BarSteps, may_hold_bar, split_bar
+from gradtop.sources.progress import BarSteps
 from gradtop.sources.reader import Account, Line
 from gradtop.sources.signs import Place, found_in, signs_in
 from gradtop.sources.textrow import Found, RowKeeper
+from gradtop.sources.triplet import Triplets, triplet
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule("JSON object", json_object, structured=True),
     Rule("printed dict", printed_dict, structured=True),
+    Rule("line head", headed, structured=False),
     Rule("key-value", key_values, structured=False),
 )
 """How rows are read, in the order of trial."""
@@ -43,6 +48,7 @@ _WORDS = (
     "norm",
     "step",
     "iter",
+    "epoch",
     "lr",
     "learning",
     "trl:",
@@ -52,15 +58,23 @@ _WORDS = (
     "perplexity",
     "accuracy",
     "损失",
+    "回合",
 )
+MAX_GLUED = 50
+"""Bars that follow each other in one state of a line, without a carriage return; more are data."""
+
 _STATES = re.compile(r"[\r\n]+|\x08{3,}")
 _SOURCE = re.compile(
     r"\s*(?:def |class |import |from \S+ import |if |elif |else:|for |while |return\b|with |try:|except|assert |raise "
     r"|@\w|#|//|/\*"
-    r"|self\.|\+{1,5} |[\w.\[\]\"']+ (?:[-+*/]?=) .*[()]|usage: |\w+\(.*,\Z)"
+    r"|self\.|\+{1,5} |[\w.\[\]\"']+ (?:[-+*/]?=) (?![-+.\deE]+[,;] \w+ ?=).*[()]|usage: |\w+\(.*,\Z)"
     r"|.*(?:\bprint\w*\(|\{[a-z_][\w.\[\]]*(?::[^{}'\"]*)?\}|Namespace\(|Config\()"
     r"|\s*[\w-]+ \.{3,} "
 )
+HEADING = "epoch heading"
+"""The rule of lines that only say which epoch begins."""
+FACTS = "run facts"
+"""The rule of lines that state facts of the run, and never a metric."""
 _STEPLESS_BEFORE = re.compile(r"\{.*", re.DOTALL)
 
 
@@ -71,38 +85,50 @@ class TextReader:
         """Read with the user's own `profiles` before all other rules."""
         self.format = "text"
         self.account = Account()
-        self._rules = (*profiles, *RULES)
-        self._layouts = tuple(make() for make in LAYOUTS)
+        self._profiles = profiles
+        self._layouts = Layouts()
         self._bars = BarSteps()
         self._crashes = Crashes()
+        self._facts = FactReader()
+        self._triplets = Triplets()
         self._rows = RowKeeper(self.account, self._bars)
 
     def feed(self, lines: Sequence[Line]) -> list[Record]:
         """The records of the next whole lines, in order."""
         for line in lines:
-            self._read(line)
+            for clear in self._triplets.take(line) if self._triplets.open else (line,):
+                self._read(clear)
         return self._rows.take()
 
     def idle(self) -> list[Record]:
         """Blocks of lines that are still open, and rows that waited for a bar."""
-        for layout in self._layouts:
-            for found, line in layout.close():
-                self._rows.keep(found, line)
+        self._close_layouts()
         self._rows.release()
         return self._rows.take()
 
     def finish(self) -> list[Record]:
         """What `idle` gives out, and a traceback that the log ends in."""
-        for record in self.idle():
-            self._rows.put(record)
+        for line in self._triplets.close():
+            self._read(line)
+        self._close_layouts()
+        self._rows.finish()
         if (crash := self._crashes.finish()) is not None:
             self._rows.put(crash)
         return self._rows.take()
 
+    def _close_layouts(self) -> None:
+        for found, line in self._layouts.close():
+            self._keep(found, line)
+
     def _read(self, line: Line) -> None:
         text = line.data.decode("utf-8", errors="replace").strip("\0")
+        if self._triplets.sure and (fields := triplet(text)) is not None:
+            self._keep(Found(fields, True, text, None, None, sure=True), line)
+            self.account.read("step, name, value", line)
+            return
         lowered = text.lower()
-        if not self._crashes.inside and not self._laid_out(lowered) and not _may_say(lowered):
+        inside = self._crashes.inside or self._facts.inside or bool(self._profiles)
+        if not (inside or self._layouts.open or _may_say(lowered) or self._layouts.may_begin(lowered)):
             self.account.skip(line)
             return
         text = strip_sequences(text)
@@ -117,34 +143,59 @@ class TextReader:
 
     def _read_state(self, state: str, line: Line) -> str | None:
         """Read one state of a line; the rule that read it, None where nothing did, "" where it was rejected."""
-        bar: str | None = None
-        while may_hold_bar(state) and (split := split_bar(state)) is not None:
-            self._rows.see(split[0])
-            state, bar = split[1], "progress bar"
+        may_bar = may_hold_bar(state.lower())
+        barred = may_bar and self._layouts.open and split_bar(state) is not None
+        if barred and (rule := self._read_layouts(state, strip_prefix(state), line, barred)):
+            return rule
+        rest = self._read_bars(state, line) if may_bar else state
+        bar = "progress bar" if rest is not state else None
+        state = rest
         if not state.strip():
             if len(state) > 2:
                 self._bars.cleared()
             return bar
         prefix = strip_prefix(state)
+        if self._profiles and (rule := self._read_profiles(prefix, line)) is not None:
+            return rule
         lowered = prefix.rest.lower()
+        # A block ends before what the line tells: a crash stands after the block's step.
+        opened = (self._layouts.open or state.count("{") > state.count("}")) and not barred
+        laid = self._read_layouts(state, prefix, line) if opened else None
         said = self._read_signs(prefix, lowered, line)
-        laid = self._read_layouts(state, prefix, line) if self._laid_out(lowered) else None
-        return laid or self._read_row(prefix, lowered, line) or said or bar
+        if said == FACTS:
+            return said
+        rule = laid or self._read_row(prefix, lowered, line)
+        if rule in (None, HEADING) and not (opened or said) and self._layouts.may_begin(lowered):
+            rule = self._read_layouts(state, prefix, line) or rule
+        return rule or said or bar
 
-    def _laid_out(self, lowered: str) -> bool:
-        """A block of lines is open, or the line may begin one."""
-        return any(layout.open or any(mark in lowered for mark in layout.marks) for layout in self._layouts)
+    def _read_bars(self, state: str, line: Line) -> str:
+        """Take in the bars of one state of a line; the text that is glued behind them."""
+        for _ in range(MAX_GLUED):
+            if (split := split_bar(state)) is None:
+                break
+            bar, state = split
+            self._rows.see(bar, line)
+            if not state:
+                break
+        return state
 
-    def _read_layouts(self, state: str, prefix: Prefix, line: Line) -> str | None:
-        """Offer a line to every layout, so that an open block ends where it does; the layout whose line it is."""
-        rule: str | None = None
-        for layout in self._layouts:
-            taken = layout.take(state, prefix, line)
-            for found, at in taken.rows:
-                self._rows.keep(found, at)
-            if taken.mine:
-                rule = rule or layout.name
+    def _read_layouts(self, state: str, prefix: Prefix, line: Line, barred: bool = False) -> str | None:
+        """Offer a line to all layouts; the one whose line it is."""
+        rule, rows = self._layouts.take(state, prefix, line, barred)
+        for found, at in rows:
+            self._keep(found, at)
         return rule
+
+    def _keep(self, found: Found, line: Line) -> str | None:
+        """Take a row in; a traceback before it was not the end."""
+        if self._crashes.inside and (crash := self._crashes.finish()) is not None:
+            self._rows.put(crash)
+        verdict = self._rows.keep(found, line)
+        if verdict == "row":
+            self._crashes.recovered()
+            self._facts.seen_row()
+        return verdict
 
     def _read_signs(self, prefix: Prefix, lowered: str, line: Line) -> str | None:
         """Events, facts and ends in a line; the rule that found one."""
@@ -157,34 +208,63 @@ class TextReader:
             if told:
                 return "crash"
         rule: str | None = None
+        if self._facts.listens(lowered):
+            if (facts := self._facts.read(place, lowered)) is not None:
+                self._rows.put(facts)
+            if facts is not None or self._facts.inside:
+                rule = FACTS
         if (candidates := signs_in(lowered)) and (_SOURCE.match(prefix.rest) is None or "...." in lowered):
             for found, record in found_in(candidates, place):
                 self._rows.put(record)
                 rule = found
         return rule
 
+    def _read_profiles(self, prefix: Prefix, line: Line) -> str | None:
+        """Offer a line to the user's own profiles, which know what a row is; the one that has it."""
+        for rule in self._profiles:
+            if fields := rule.read(prefix.rest):
+                found = Found(fields, rule.structured, prefix.rest, prefix.rank, prefix.time, sure=True)
+                verdict = self._keep(found, line)
+                return rule.name if verdict == "row" else verdict
+        return None
+
     def _read_row(self, prefix: Prefix, lowered: str, line: Line) -> str | None:
         if not _may_hold_row(lowered) or _SOURCE.match(prefix.rest):
             return None
-        for rule in self._rules:
+        for rule in RULES:
             fields = rule.read(prefix.rest)
             if fields is None:
                 continue
-            if fields and self._crashes.inside and (crash := self._crashes.finish()) is not None:
-                self._rows.put(crash)
+            if not fields:
+                break
             if rule.structured:
                 fields = _with_step(prefix.rest, fields)
-            verdict = self._rows.keep(Found(fields, rule.structured, prefix.rest, prefix.rank, prefix.time), line)
-            if verdict == "row":
-                self._crashes.recovered()
-                return rule.name
-            return verdict
+            verdict = self._keep(Found(fields, rule.structured, prefix.rest, prefix.rank, prefix.time), line)
+            if verdict is not None:
+                return rule.name if verdict == "row" else verdict
+            break
+        if "epoch" in lowered or "回合" in lowered:
+            return self._read_heading(prefix)
         return None
+
+    def _read_heading(self, prefix: Prefix) -> str | None:
+        """A line that announces an epoch, for the rows that come after it."""
+        found = heading(prefix.rest)
+        if found is None:
+            return None
+        self._rows.enter(*found)
+        return HEADING
 
 
 def _may_say(lowered: str) -> bool:
     """Something in the line may be read: a metric, a bar, a sign."""
-    return _may_hold_row(lowered) or may_hold_bar(lowered) or may_tell(lowered) or bool(signs_in(lowered))
+    return (
+        _may_hold_row(lowered)
+        or may_hold_bar(lowered)
+        or may_tell(lowered)
+        or may_state(lowered)
+        or bool(signs_in(lowered))
+    )
 
 
 def _may_hold_row(lowered: str) -> bool:

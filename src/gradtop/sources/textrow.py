@@ -2,24 +2,34 @@
 
 import math
 import re
+from collections import deque
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from gradtop.record import End, Event, Record, RunFacts, Scalar, Train
+from gradtop.sources.average import Averages
+from gradtop.sources.bar import Bar
+from gradtop.sources.barrow import BarRows, State
 from gradtop.sources.block import Blocks
+from gradtop.sources.epoch import EpochSteps
+from gradtop.sources.names import normalised
 from gradtop.sources.number import is_whole
-from gradtop.sources.plan import Plan, converted, plan_row
+from gradtop.sources.optimizer import Reports
+from gradtop.sources.plan import Plan, Take, converted, plan_row
 from gradtop.sources.printed import Fields
-from gradtop.sources.progress import MAX_HELD, Bar, BarSteps
+from gradtop.sources.progress import MAX_HELD, BarSteps
+from gradtop.sources.rank import Ranks
 from gradtop.sources.reader import Account, Line
+from gradtop.sources.rowcount import RowCount, scalar
 from gradtop.sources.signs import MAX_MESSAGE
 from gradtop.sources.usage import Usage
 
-_WITHIN_EPOCH = re.compile(r"\[\s*\d|batch|\(\s*\d+\s*/", re.IGNORECASE)
-_COARSE_EPOCH = 0.02
-"""An epoch printed with two decimals rises from row to row if the first row is at least at this part of it."""
-_SETTLED = 5
-"""After this many rows without a step, prose that names a step is no row: a log counts in one way."""
+_LONE = re.compile(r"\W*(?:train(?:ing)?|epoch|average|avg|mean)?[\s_]*loss\s*[:=]\s*[-+.\w]+\W*", re.IGNORECASE)
+_RECENT = 64
+"""Rows among which the same row of another process is looked for."""
+_OF_EPOCH = {"loss": "train_loss_epoch", "accuracy": "train_accuracy_epoch", "ppl": "train_ppl_epoch"}
+"""Names of an epoch's averages in a log that counts steps: they are not the step's."""
 
 
 class Found(NamedTuple):
@@ -30,9 +40,11 @@ class Found(NamedTuple):
     text: str
     rank: int | None
     time: float | None
+    sure: bool = False
+    """A row beyond doubt, by its layout: it needs no metric that is known, and an epoch in it is what it counts by."""
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """A row that is understood; its step may still be missing."""
 
     names: tuple[str, ...]
@@ -43,11 +55,18 @@ class _Row(NamedTuple):
     epoch: float | None
     """Of a row that has no step of its own; a column wherever it is not what the row counts by."""
 
+    def renamed(self, names: Mapping[str, str]) -> "Row":
+        """The same values with other names for some of them."""
+        below = {names.get(name, name): value for name, value in self.below.items()}
+        return self._replace(names=tuple([names.get(name, name) for name in self.names]), below=below)
+
 
 class RowKeeper:
     """Takes the fields of lines, decides which of them are rows, and collects these with all other records in order.
 
-    Of several ranks that write to one log the first that logs a loss is heard. Equal rows in a row are one row.
+    Of several ranks that write to one log one is heard; the same row of several processes is one row. A log counts in
+    one way: rows of epochs among rows of steps stand at the last step, and steps that begin anew with every epoch
+    become steps of the run.
     """
 
     def __init__(self, account: Account, bars: BarSteps) -> None:
@@ -55,33 +74,59 @@ class RowKeeper:
         self._usage = Usage(account)
         self._blocks = Blocks()
         self._bars = bars
-        self._waiting: list[_Row] = []
-        self._rank: int | None = None
-        self._printed: set[str] = set()
-        self._counted = 0
-        self._by_epoch: bool | None = None
+        self._states = BarRows()
+        self._epochs = EpochSteps()
+        self._averages: Averages[Row] = Averages()
+        self._ranks: Ranks[tuple[Found, Plan, Line]] = Ranks()
+        self._waiting: list[Row] = []
+        self._reports: Reports[tuple[Found, Plan, Line]] = Reports()
+        self._rows = RowCount()
+        self._counted: tuple[float | None, tuple[str, ...], str] | None = None
+        self._prints_losses = False
         self._total: int | None = None
-        self._newest: tuple[Scalar, _Row] | None = None
+        self._recent: deque[tuple[Scalar, Row]] = deque(maxlen=_RECENT)
+        self._x_kind = "step"
         self.last_step: Scalar | None = None
         """The step of the newest row; None before one that has a step."""
 
     def put(self, record: Record) -> None:
         """A record that is no row."""
+        self._settle_state()
         self._blocks.put(record)
 
     def take(self) -> list[Record]:
-        """All records since the last take, in order; rows that wait for a bar stay."""
+        """All records since the last take, in order; rows that wait for what follows them stay."""
         self._usage.settle()
         return self._blocks.take()
 
-    def see(self, bar: Bar) -> None:
-        """One state of a progress bar: rows that waited for it get their steps."""
+    def enter(self, epoch: int, epochs: int | None) -> None:
+        """A heading says that an epoch begins, and how many there will be."""
+        self._settle_state()
+        self._epochs.enter(epoch)
+        self._epochs.plan(epochs)
+        self._states.enter()
+
+    def see(self, bar: Bar, line: Line) -> None:
+        """One state of a progress bar: rows that waited for it get their steps, and what it carries may be a row."""
         self._give(self._bars.see(bar))
         self._plan_total(self._bars.total if self._bars.locked else None)
+        if bar.epoch is not None and bar.trains:
+            self._epochs.enter(bar.epoch)
+        for state in self._states.see(bar, line):
+            self._keep_state(state)
 
     def release(self) -> None:
         """Give out the rows that wait for a bar, with the steps known so far."""
+        self._settle_state()
         self._give(self._bars.release())
+
+    def finish(self) -> None:
+        """Nothing more comes: give out what waits for anything."""
+        self.release()
+        for report in self._reports.settle():
+            self._place(*report)
+        for step, row in self._averages.settle():
+            self._add(step, row)
 
     def keep(self, found: Found, line: Line) -> str | None:
         """Take a line's fields in.
@@ -94,72 +139,171 @@ class RowKeeper:
         plan = plan_row(found.fields, found.structured)
         if plan.summary:
             return self._close(found, plan, line)
-        by_step = plan.step is not None and plan.x_kind == "step"
-        if plan.measured:
-            self._printed.update(plan.names)
-        elif not (by_step and plan.paced and _is_under_way(found, plan)) or self._printed.issuperset(plan.names):
-            # What rows with a measurement print is not taken a second time from the optimizer's own report.
+        if not self._is_row(found, plan):
             return None
-        if found.rank is not None and not self._hears(found.rank, plan):
+        if not self._hears(found, plan, line):
             return "row of another rank"
+        self._settle_state()
+        if self._is_held(found, plan, line):
+            return "row"
+        placed = self._place(found, plan, line)
+        # Once lines give the loss of the steps, the bar's copy of it, which is shorter, is not taken as well.
+        if placed == "row" and "loss" in plan.names and not self._rows.n:
+            self._prints_losses = True
+        return placed
+
+    def _is_row(self, found: Found, plan: Plan) -> bool:
+        if plan.measured:
+            if plan.step is None or plan.x_kind == "step":
+                self._reports.learn(plan)
+            return found.sure or not (plan.validation and _is_partial(found, plan))
+        if found.sure:
+            return True
+        by_step = plan.step is not None and plan.x_kind == "step"
+        return by_step and plan.paced and _is_under_way(found, plan) and not self._reports.repeats(plan)
+
+    def _is_held(self, found: Found, plan: Plan, line: Line) -> bool:
+        """Keep a report of the optimizer back, or give out the ones that wait."""
+        if not self._reports.waits or (found.sure and not plan.measured):
+            return False
+        step = _value(found, plan.step)
+        if self._reports.hold(plan, step, (found, plan, line)):
+            return True
+        for report in self._reports.settle(step if plan.measured else None):
+            self._place(*report)
+        return False
+
+    def _hears(self, found: Found, plan: Plan, line: Line) -> bool:
+        """The row is of the rank that is heard; when that is another one from now on, its rows so far come first."""
+        if found.rank is None:
+            return True
+        verdict = self._ranks.hear(found.rank, (found, plan, line), "loss" in plan.names)
+        for late in verdict.late:
+            # What the silent rank has told is told.
+            step = _value(late[0], late[1].step) if late[1].x_kind == "step" else None
+            if step is None or self.last_step is None or step > self.last_step:
+                self._place(*late)
+        return verdict.heard
+
+    def _place(self, found: Found, plan: Plan, line: Line) -> str | None:
         row = _row(found, plan, line)
-        if by_step:
-            if self._counted >= _SETTLED and not found.structured:
+        if plan.step is not None and plan.x_kind == "step":
+            if self._rows.settled and not found.structured:
                 return None
             return self._keep_step(found, plan, row, line)
+        if plan.epoch_step is not None and not plan.validation:
+            return self._keep_in_epoch(found, plan, row)
         return self._keep_stepless(found, plan, row)
 
-    def _keep_step(self, found: Found, plan: Plan, row: _Row, line: Line) -> str:
-        assert plan.step is not None
-        step = converted(found.fields[plan.step.index][1].value, plan.step)
-        if not math.isfinite(step):
+    def _keep_step(self, found: Found, plan: Plan, row: Row, line: Line) -> str:
+        """A row with a step, which may turn out to count within the epoch."""
+        step, total = _value(found, plan.step), _value(found, plan.total)
+        if step is None or not math.isfinite(step):
             self._account.reject("the step is no finite number", line)
             return ""
-        self._add(_scalar(step), row)
+        epoch = _value(found, plan.epoch)
+        self._epochs.plan(_value(found, plan.total_epochs))
+        if plan.step is not None and _counts_batches(plan.step.raw) and (epoch or self._epochs.epoch) is not None:
+            at = self._epochs.of(epoch, step, total)
+        else:
+            at = self._epochs.plain(epoch, step, total, "loss" in row.names)
+        self._add_settled(scalar(at), row, found.structured)
         self._usage.count(plan)
-        if plan.total is not None:
-            total = found.fields[plan.total.index][1].value
-            self._plan_total(round(total) if is_whole(total) and total > 0 else None)
+        self._plan_total(self._epochs.run_total(total, told_first=_tells_epoch_first(plan)))
         return "row"
 
-    def _keep_stepless(self, found: Found, plan: Plan, row: _Row) -> str | None:
-        """A row that says no step: the training bar's, the last row's for a validation, its epoch, or its number."""
-        if not found.structured and not plan.validation and len(found.fields) < 2:
+    def _keep_in_epoch(self, found: Found, plan: Plan, row: Row) -> str | None:
+        """A row that says how far it is within its epoch."""
+        at, of = _value(found, plan.epoch_step), _value(found, plan.epoch_steps)
+        if at is None or not math.isfinite(at) or plan.epoch_step is None:
             return None
-        if self._bars.total is not None:
-            self._waiting.append(row)
-            self._bars.hold(plan.validation)
-            if self._bars.holding > MAX_HELD:
-                self.release()
+        self._epochs.plan(_value(found, plan.total_epochs))
+        step = self._epochs.of(_value(found, plan.epoch), at, of)
+        if plan.epoch_step.raw == "epoch_sample":
+            self._x_kind = "samples"
+        self._add_settled(scalar(step), row, found.structured)
+        self._usage.count(plan)
+        if of and self._epochs.total and self._x_kind == "step":
+            self._plan_total(of * self._epochs.total)
+        return "row"
+
+    def _keep_stepless(self, found: Found, plan: Plan, row: Row) -> str | None:
+        """A row that says no step: the training bar's, the last row's for a validation, its epoch, or its number."""
+        own = row.epoch is not None and is_whole(row.epoch)
+        heads = self._epochs.epoch is not None
+        lone = not found.structured and not plan.validation and len(found.fields) < 2
+        if lone and not (heads and _LONE.fullmatch(found.text)):
+            return None
+        own_kind = found.sure and own
+        if self._bars.total is not None and not own_kind and (found.structured or not (own or heads)):
+            self._wait(plan, row)
         elif self.last_step is not None:
-            if not plan.validation and not found.structured:
-                return None
+            if (own_kind or not found.structured) and not plan.validation:
+                if not (own or heads) or plan.epoch_step is not None:
+                    return None
+                row = row.renamed(_OF_EPOCH)
             self._add(self.last_step, row)
-        elif not found.structured and "loss" not in plan.names:
+        elif not found.structured and "loss" not in plan.names and not (heads and plan.validation):
             return None
         else:
             self._count(found, row)
         self._usage.count(plan)
         return "row"
 
-    def _count(self, found: Found, row: _Row) -> None:
-        epoch = math.nan if row.epoch is None else row.epoch
-        if self._by_epoch is None:
-            self._by_epoch = _rises(epoch, found.structured) and not _WITHIN_EPOCH.search(found.text)
-        self._counted += 1
-        if self._by_epoch and math.isfinite(epoch):
-            self._put_row(_scalar(epoch), row, "epoch")
-        elif not self._by_epoch:
-            self._put_row(self._counted, row, "row")
+    def _wait(self, plan: Plan, row: Row) -> None:
+        self._waiting.append(row)
+        self._bars.hold(plan.validation)
+        if self._bars.holding > MAX_HELD:
+            self.release()
 
-    def _add(self, step: Scalar, row: _Row) -> None:
-        if self._newest is not None and self._newest[0] == step and _same(self._newest[1], row):
+    def _count(self, found: Found, row: Row) -> None:
+        """Put a row of a log without steps at its epoch, where rows say or headings tell it, or else at its number."""
+        heading = self._epochs.epoch if row.epoch is None and not found.structured else None
+        epoch = heading if row.epoch is None else row.epoch
+        if not found.structured:
+            if self._counted == (epoch, row.names, repr(row.values)):
+                return
+            self._counted = (epoch, row.names, repr(row.values))
+            if "loss" in row.names and epoch is not None:
+                self._rows.trained(epoch)
+        if heading is not None:
+            place = self._rows.under(heading)
+        else:
+            place = self._rows.own(row.epoch, found.text, found.structured, found.sure)
+        if place is not None:
+            self._put_row(place[0], row, place[1])
+
+    def _keep_state(self, state: State) -> None:
+        """A state of a bar whose metrics are a row: it takes no line's place, and lines after it come after it."""
+        if self._prints_losses:
             return
-        self._newest = (step, row)
-        self.last_step = step
-        self._put_row(step, row, "step")
+        plan = plan_row(state.fields, True)
+        found = Found(state.fields, True, "", state.rank, None)
+        if self._hears(found, plan, state.line):
+            self._place(found, plan, state.line)
 
-    def _put_row(self, step: Scalar, row: _Row, x_kind: str) -> None:
+    def _settle_state(self) -> None:
+        """Give out the newest state of a bar, which is kept back because a redraw may complete it."""
+        if (state := self._states.settle()) is not None:
+            self._keep_state(state)
+
+    def _add_settled(self, step: Scalar, row: Row, structured: bool) -> None:
+        """Add a row once it is clear whether its loss is the step's or an average beside the validation's."""
+        settled = [(step, row)] if structured else self._averages.take(step, row)
+        self.last_step = step
+        for at, one in settled:
+            self._add(at, one)
+        self.last_step = step
+
+    def _add(self, step: Scalar, row: Row) -> None:
+        newest = self._recent[-1][0] if self._recent else None
+        if newest is not None and step <= newest and any(at == step and _same(one, row) for at, one in self._recent):
+            return
+        self._recent.append((step, row))
+        self.last_step = step
+        self._put_row(step, row, self._x_kind)
+
+    def _put_row(self, step: Scalar, row: Row, x_kind: str) -> None:
         names, values = row.names, row.values
         if row.epoch is not None and x_kind != "epoch":
             names, values = (*names, "epoch"), (*values, row.epoch)
@@ -173,19 +317,15 @@ class RowKeeper:
             self.last_step = step
             self._put_row(step, row, "step")
 
-    def _hears(self, rank: int, plan: Plan) -> bool:
-        if self._rank is None and "loss" in plan.names:
-            self._rank = rank
-        return self._rank is None or rank == self._rank
-
-    def _plan_total(self, total: int | None) -> None:
-        if total is not None and total != self._total:
-            self._total = total
-            self._blocks.put(RunFacts(train=Train(total_steps=total)))
+    def _plan_total(self, total: float | None) -> None:
+        if total is not None and is_whole(total) and total > 0 and total != self._total:
+            self._total = int(total)
+            self._blocks.put(RunFacts(train=Train(total_steps=self._total)))
 
     def _close(self, found: Found, plan: Plan, line: Line) -> str:
         """The closing words of a run: its averages, and that it is over."""
         self.release()
+        self._bars.ended()
         numbers = [number.value for _, number in found.fields]
         data = {take.raw: numbers[take.index] for take in plan.takes}
         step, text = self.last_step, found.text.strip()[:MAX_MESSAGE]
@@ -194,29 +334,39 @@ class RowKeeper:
         return "summary at the end"
 
 
-def _row(found: Found, plan: Plan, line: Line) -> _Row:
+def _row(found: Found, plan: Plan, line: Line) -> Row:
     below = {t.canonical: b * t.scale for t in plan.takes if (b := found.fields[t.index][1].below)}
     values = plan.values([number.value for _, number in found.fields])
     epoch = found.fields[plan.epoch.index][1].value if plan.x_kind == "epoch" and plan.epoch is not None else None
-    return _Row(plan.names, values, below, line.number, found.time, epoch)
+    return Row(plan.names, values, below, line.number, found.time, epoch)
 
 
-def _same(one: _Row, other: _Row) -> bool:
+def _same(one: Row, other: Row) -> bool:
     """The same values under the same names; NaN equals NaN here."""
     return one.names == other.names and (one.values == other.values or repr(one.values) == repr(other.values))
+
+
+def _value(found: Found, take: Take | None) -> float | None:
+    """The number of a counter; None where the row does not have it."""
+    return None if take is None else converted(found.fields[take.index][1].value, take)
+
+
+def _is_partial(found: Found, plan: Plan) -> bool:
+    """A validation that is still going on: its last line has the result, the lines before it have one batch each."""
+    at, of = _value(found, plan.epoch_step), _value(found, plan.epoch_steps)
+    return at is not None and of is not None and at < of - 1
+
+
+@lru_cache(maxsize=256)
+def _counts_batches(raw: str) -> bool:
+    return normalised(raw) == "batch"
+
+
+def _tells_epoch_first(plan: Plan) -> bool | None:
+    """The epoch stands before the step, as where the step counts within it; None where the line has no epoch."""
+    return None if plan.epoch is None or plan.step is None else plan.epoch.index < plan.step.index
 
 
 def _is_under_way(found: Found, plan: Plan) -> bool:
     """At step 0 a learning rate and the like are settings that are reported, not yet a row of the training."""
     return plan.step is not None and found.fields[plan.step.index][1].value > 0
-
-
-def _scalar(step: float) -> Scalar:
-    return int(step) if is_whole(step) else step
-
-
-def _rises(epoch: float, structured: bool) -> bool:
-    """The epoch of the first row says that later rows print higher ones: it counts epochs, or is not cut too short."""
-    if not math.isfinite(epoch) or epoch == 0.0:
-        return not structured and epoch == 0.0
-    return epoch >= _COARSE_EPOCH or not is_whole(round(epoch * 100, 6))

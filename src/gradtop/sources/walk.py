@@ -3,10 +3,11 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gradtop.sources.group import CHECKPOINT, STATE
 from gradtop.sources.kind import by_name
 
 MAX_DEPTH = 6
@@ -22,6 +23,15 @@ _PACKED = re.compile(r"\.(?:gz|zst|xz|bz2)\Z")
 _CLOSED = re.compile(
     r"\A(?:\..*|node_modules|__pycache__|venv|site-packages|media|(?:tmp-)?(?:checkpoint|ckpt|global_step|iter|step)[-_]?\d+)\Z"
 )
+
+
+Step = Callable[[str], bool]
+"""Told of every path before it is touched; False leaves the path out."""
+
+
+def go_on(path: str) -> bool:
+    """The step of a search that leaves nothing out."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,31 +98,34 @@ class _Folder:
     modified: float = 0.0
 
 
-def walk(roots: Sequence[Path]) -> Listing:
-    """List the roots level by level, so that a bound cuts off what is deepest and oldest."""
+def walk(roots: Sequence[Path], step: Step = go_on) -> Listing:
+    """List the roots level by level, so that a bound cuts off what is deepest and oldest. `step` may leave out any."""
     listing = Listing()
     visited: set[tuple[int, int]] = set()
     level = [_Folder(os.fspath(root), root) for root in roots]
     for depth in range(MAX_DEPTH + 1):
         # A real directory goes before a link to it, a new one before an old one.
         level.sort(key=lambda folder: (folder.linked, -folder.modified))
-        level = [below for folder in level for below in _enter(folder, listing, visited, depth < MAX_DEPTH)]
+        level = [below for folder in level for below in _enter(folder, listing, visited, depth < MAX_DEPTH, step)]
     return listing
 
 
-def _enter(folder: _Folder, listing: Listing, visited: set[tuple[int, int]], deeper: bool) -> list[_Folder]:
+def _enter(folder: _Folder, listing: Listing, visited: set[tuple[int, int]], deeper: bool, step: Step) -> list[_Folder]:
     """Take in the files of one directory; its directories, if it goes deeper."""
     below: list[_Folder] = []
+    if not step(folder.path):
+        return below
     try:
         info = os.stat(folder.path)
         if (info.st_dev, info.st_ino) in visited:
             return []
         visited.add((info.st_dev, info.st_ino))
-        for entry in _entries(folder.path, listing):
+        for entry in _entries(folder.path, listing, step):
             if (kind := by_name(entry.name)) is not None:
                 if not _PACKED.search(entry.name) or _LOG.search(entry.name):
                     listing.unread.add(kind.name, Path(entry.path))
             elif _is_folder(entry):
+                _take_state(entry, folder.root, listing)
                 below += _below(entry, folder.root) if deeper and not _CLOSED.match(entry.name) else []
             elif _LOG.search(entry.name):
                 _take(entry, folder.root, listing)
@@ -121,13 +134,14 @@ def _enter(folder: _Folder, listing: Listing, visited: set[tuple[int, int]], dee
     return below
 
 
-def _entries(path: str, listing: Listing) -> Iterator[os.DirEntry[str]]:
+def _entries(path: str, listing: Listing, step: Step) -> Iterator[os.DirEntry[str]]:
     with os.scandir(path) as entries:
         for entry in entries:
             if listing.cut:
                 return
             listing.entries += 1
-            yield entry
+            if step(entry.path):
+                yield entry
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -142,6 +156,19 @@ def _below(entry: os.DirEntry[str], root: Path) -> list[_Folder]:
         return [_Folder(entry.path, root, entry.is_symlink(), entry.stat().st_mtime)]
     except OSError:
         return []  # it was removed meanwhile
+
+
+def _take_state(entry: os.DirEntry[str], root: Path, listing: Listing) -> None:
+    """The one log that lies in a checkpoint: the history of a trainer that has saved."""
+    if not CHECKPOINT.match(entry.name):
+        return
+    path = Path(entry.path, STATE)
+    try:
+        info = path.stat()
+    except OSError:
+        return
+    inode = (info.st_dev, info.st_ino)
+    listing.files.setdefault(inode, Entry(path, root, inode, info.st_size, info.st_mtime, entry.is_symlink()))
 
 
 def _take(entry: os.DirEntry[str], root: Path, listing: Listing) -> None:

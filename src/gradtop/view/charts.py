@@ -110,7 +110,9 @@ def charts(run: RunSnapshot | None, most: int) -> tuple[Chart, ...]:
         return ()
     first, last = _range(run)
     marks = _marks(run.findings, run.view)
-    return tuple(_chart(kind, run.view, first, last, marks) for kind in _kinds(run.view, most))
+    return tuple(
+        _chart(kind, run.view, *_extent(kind, run.view, first, last), marks) for kind in _kinds(run.view, most)
+    )
 
 
 def _kinds(view: "RunView", most: int) -> list[_Kind]:
@@ -126,12 +128,20 @@ def _range(run: RunSnapshot) -> tuple[float, float]:
     return first, grown_end(first, last) if growing else last
 
 
+def _extent(kind: _Kind, view: "RunView", first: float, last: float) -> tuple[float, float]:
+    """The x axis of a chart: the run's, or the series' own where that counts something else."""
+    series = view.series[kind.name]
+    if series.x_kind == view.x_kind:
+        return first, last
+    return series.first_step or 0.0, series.last_step or 0.0
+
+
 def _chart(kind: _Kind, view: "RunView", first: float, last: float, marks: tuple[Mark, ...]) -> Chart:
     series = view.series[kind.name]
     newest = series.stats.last
     return Chart(
         name=kind.name,
-        label=kind.label,
+        label=kind.label if series.x_kind == view.x_kind else f"{kind.label} by {series.x_kind.removesuffix('s')}",
         value=units.number(newest) if kind.smooth else units.setting(newest),
         note=_note(kind, series, view),
         rows=len(series),
@@ -140,7 +150,7 @@ def _chart(kind: _Kind, view: "RunView", first: float, last: float, marks: tuple
         last_step=last,
         log=kind.log,
         smooth=kind.smooth,
-        marks=marks,
+        marks=marks if series.x_kind == view.x_kind else (),
         ended=math.isfinite(newest),
     )
 
@@ -150,7 +160,7 @@ def _note(kind: _Kind, series: "SeriesView", view: "RunView") -> str:
     lost = stats.nan + stats.inf
     if lost:
         return f"{lost:,} of {stats.count:,} not finite"
-    warmup = view.facts.train.warmup_steps
+    warmup = view.facts.train.warmup
     if kind.name == "lr" and warmup and (view.last_step or 0) < warmup:
         return f"warm-up to {units.count(warmup)}"
     # The least training loss is most likely the emptiest batch; a validation loss is a mean over many.

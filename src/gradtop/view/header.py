@@ -38,6 +38,8 @@ def header(snapshot: Snapshot, run: RunSnapshot | None, age_s: float | None, pau
     parts = [brand, Part(clean(run.name, 200), 0, "name"), *pause, _state(run, age_s), *_progress(run)]
     if len(snapshot.runs) > 1:
         parts.append(Part(f"{len(snapshot.runs):,} runs", 5, "quiet"))
+    if snapshot.following.startswith("polling ("):
+        parts.append(Part("polling", 6, "quiet"))
     return tuple(parts)
 
 
@@ -63,19 +65,18 @@ def state_ink(state: RunState) -> str:
 
 
 def _progress(run: RunSnapshot) -> list[Part]:
-    step, total = run.view.last_step, run.view.facts.train.total_steps
+    step, total = run.view.last_step, run.view.total
     if step is None:
         return []
-    kind = next((s.x_kind for s in run.view.series.values()), "step")
-    parts = [Part(f"{kind} {units.count(step)}" + (f"/{units.count(total)}" if total else ""), 1)]
+    parts = [Part(f"{run.view.x_kind} {units.count(step)}" + (f"/{units.count(total)}" if total else ""), 1)]
     if total and run.state is not RunState.FINISHED:
         parts.append(Part(units.percent(max(0.0, min(1.0, step / total))), 3, "quiet"))
     if run.rate is not None and run.state in (RunState.LIVE, RunState.LOADING, RunState.STALLED):
         parts.append(Part(units.rate(run.rate), 4, "quiet"))
     if run.eta_s is not None:
         parts.append(Part(f"eta {units.duration(run.eta_s)}", 2, "quiet"))
-    warmup = run.view.facts.train.warmup_steps
-    if warmup and step < warmup:
+    warmup = run.view.facts.train.warmup
+    if warmup and run.view.x_kind == "step" and step < warmup:
         parts.append(Part(f"warm-up {units.percent(step / warmup)}", 6, "quiet"))
     return parts
 

@@ -17,6 +17,7 @@ from gradtop.ui.scene import Scene
 from gradtop.ui.screens.room import Room
 from gradtop.ui.widgets.log import Log, LogText
 from gradtop.ui.widgets.prompt import Prompt
+from gradtop.view import first_source
 
 SHIFT = 20
 """Characters that one key press moves long lines by."""
@@ -67,7 +68,7 @@ class LogRoom(Room):
         super().__init__()
         self._pages, self._background = pages, background
         self._run_id: str | None = None
-        self._source = 0
+        self._source: Path | None = None
         self._path: Path | None = None
         self._limit: int | None = None
         self._read_size: int | None = None
@@ -89,8 +90,11 @@ class LogRoom(Room):
         sources = scene.run.sources if scene.run is not None else ()
         run_id = scene.run.id if scene.run is not None else None
         if run_id != self._run_id:
-            self._run_id, self._source = run_id, 0
-        status = sources[self._source % len(sources)] if sources else None
+            self._run_id, self._source = run_id, None
+        status = next((source for source in sources if source.path == self._source), None)
+        if status is None and sources:
+            status = sources[first_source(sources)]
+            self._source = status.path
         path = status.path if status is not None else scene.run.path if scene.run is not None else None
         if path != self._path:
             self._path, self._read_size, self._page, self._follow, self._left = path, None, LogPage(), True, 0
@@ -181,8 +185,10 @@ class LogRoom(Room):
 
     def action_next_source(self) -> None:
         """The next file of the run."""
-        self._source += 1
-        if self.scene is not None:
+        sources = self.scene.run.sources if self.scene is not None and self.scene.run is not None else ()
+        paths = [source.path for source in sources]
+        if self.scene is not None and self._source in paths:
+            self._source = paths[(paths.index(self._source) + 1) % len(paths)]
             self.show_scene(self.scene)
 
     def action_search(self) -> None:

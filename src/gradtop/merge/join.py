@@ -1,0 +1,328 @@
+"""Many sources to one stream: sessions and steps in order, each metric of a step from the most precise source."""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from gradtop.merge.plan import HISTORY, Fit, Plan
+from gradtop.merge.track import Lane, Track
+from gradtop.record import End, Event, Record, Restart, Rows, RunFacts
+from gradtop.run import cut
+
+Aside = Event | End | RunFacts
+"""What is said beside the rows."""
+LAST_WORDS_S = 60.0
+"""Seconds before the last change of a run's files in which the last words of a source without steps are its end."""
+
+
+class Cursor:
+    """A lane and how much of it has been joined."""
+
+    __slots__ = ("at", "block", "lane", "used")
+
+    def __init__(self) -> None:
+        self.lane = Lane()
+        self.block = self.at = 0
+        self.used: dict[str, int] = {}
+        """Metric to values that were taken from here."""
+
+    @property
+    def step(self) -> float:
+        """The next step; infinite at the end."""
+        return self.lane.blocks[self.block].steps[self.at] if self.block < len(self.lane.blocks) else math.inf
+
+    @property
+    def rows(self) -> Rows:
+        """The block of the next row."""
+        return self.lane.blocks[self.block]
+
+    def advance(self, n: int) -> None:
+        """Pass by `n` rows of the block."""
+        self.at += n
+        if self.at >= len(self.rows):
+            self.block, self.at = self.block + 1, 0
+
+    def take(self, n: int) -> Rows:
+        """The next `n` rows of the block."""
+        rows = cut(self.rows, self.at, self.at + n)
+        self.advance(n)
+        return rows
+
+    def count(self, rows: Rows, names: Sequence[str]) -> None:
+        """Note what was taken."""
+        for name in names:
+            self.used[name] = self.used.get(name, 0) + len(rows)
+
+    def run(self, limit: float) -> int:
+        """How many rows of the block lie below `limit`."""
+        return bisect_right(self.rows.steps, limit, lo=self.at) - self.at
+
+
+class Session:
+    """The join of one session: rows of the counted kind by step, those of other kinds behind them."""
+
+    def __init__(self, fits: Sequence[Fit], x_kind: str) -> None:
+        self._x_kind = x_kind
+        self._fits = len(fits)
+        self.cursors: dict[str, list[Cursor]] = {x_kind: [Cursor() for _ in fits]}
+        self._asides: list[tuple[float, int, int, Aside]] = []
+        self._told = 0
+        self._sorted = True
+        self.frontier = -math.inf
+        """The newest step of what was given out."""
+
+    def add(self, i: int, rows: Rows) -> bool:
+        """Rows of source `i`; True when they change what was given out already."""
+        kind = rows.x_kind
+        cursor = self.cursors.setdefault(kind, [Cursor() for _ in range(self._fits)])[i]
+        if kind != self._x_kind or rows.steps[0] > self.frontier:
+            cursor.lane.append(rows)
+            return False
+        late = bisect_right(rows.steps, self.frontier)
+        news = any(self._is_news(i, rows, k) for k in range(late))
+        if late < len(rows):
+            cursor.lane.append(cut(rows, late, len(rows)))
+        return news
+
+    def _is_news(self, i: int, rows: Rows, k: int) -> bool:
+        """A row that came late says something that no source as precise has said, nor any other exactly so."""
+        lanes = [cursor.lane for cursor in self.cursors[self._x_kind]]
+        for name, column in rows.columns.items():
+            if any(True for lane in lanes[:i] for _ in lane.values_at(rows.steps[k], name)):
+                continue
+            value = column[k]
+            said = (other for lane in lanes[i:] for other in lane.values_at(rows.steps[k], name))
+            if not any(other == value or (other != other and value != value) for other in said):
+                return True
+        return False
+
+    def put(self, i: int, position: float, aside: Aside) -> bool:
+        """What source `i` said after the step `position`; True when something later was given out already."""
+        # The least precise source speaks first, so that the facts of the most precise one stand.
+        self._asides.append((position, -i, len(self._asides), aside))
+        self._sorted = False
+        return position < self.frontier
+
+    @property
+    def newest(self) -> float:
+        """The newest step of all sources."""
+        return max((c.lane.last for c in self.cursors[self._x_kind] if c.lane.blocks), default=-math.inf)
+
+    @property
+    def reached(self) -> float:
+        """The step that every source with rows has reached."""
+        return min((c.lane.last for c in self.cursors[self._x_kind] if c.lane.blocks), default=-math.inf)
+
+    @property
+    def waiting(self) -> bool:
+        """There is more to give out."""
+        return self._told < len(self._asides) or any(
+            cursor.block < len(cursor.lane.blocks) for cursors in self.cursors.values() for cursor in cursors
+        )
+
+    def advance(self, limit: float) -> Iterator[Record]:
+        """The records up to the step `limit`, in order; all other kinds."""
+        if not self._sorted:
+            self._asides[self._told :] = sorted(self._asides[self._told :], key=lambda said: said[:3])
+            self._sorted = True
+        while True:
+            position = self._asides[self._told][0] if self._told < len(self._asides) else math.inf
+            step = min(cursor.step for cursor in self.cursors[self._x_kind])
+            if self._told < len(self._asides) and position <= limit and (position < step or step == math.inf):
+                self._told += 1
+                yield self._asides[self._told - 1][3]
+            elif step <= limit and step < math.inf:
+                yield from self._rows(self.cursors[self._x_kind], min(position, limit))
+            else:
+                break
+        for kind, cursors in self.cursors.items():
+            while kind != self._x_kind and min(cursor.step for cursor in cursors) < math.inf:
+                yield from self._rows(cursors, math.inf)
+
+    def _rows(self, cursors: Sequence[Cursor], limit: float) -> Iterator[Rows]:
+        """The rows of the next step, and those after it that can be joined in the same way."""
+        step = min(cursor.step for cursor in cursors)
+        here = [cursor for cursor in cursors if cursor.step == step]
+        beyond = min((cursor.step for cursor in cursors if cursor.step > step), default=math.inf)
+        limit = min(limit, math.nextafter(beyond, -math.inf))
+        if len(here) == 1:
+            rows = here[0].take(here[0].run(limit))
+            here[0].count(rows, tuple(rows.columns))
+            joined = [rows]
+        elif n := _alike(here, limit):
+            joined = [_union(here, n)]
+        else:
+            joined = list(_folded(here, step))
+        if cursors is self.cursors[self._x_kind]:
+            self.frontier = float(joined[-1].steps[-1])
+        yield from joined
+
+
+def _alike(here: Sequence[Cursor], limit: float) -> int:
+    """How many rows from here on have the same rising steps in all of these sources, each in one block."""
+    steps = [cursor.rows.steps[cursor.at : cursor.at + cursor.run(limit)] for cursor in here]
+    n, first = min(map(len, steps)), steps[0]
+    for k in range(n):
+        if any(other[k] != first[k] for other in steps):
+            n = k
+            break
+    # A step that comes twice in one of the sources is joined on its own.
+    rising = next((k for k in range(1, n) if first[k] == first[k - 1]), n)
+    if rising < n:
+        return max(0, rising - 1)
+    return n - 1 if n and any(_repeats(cursor, n) for cursor in here) else n
+
+
+def _repeats(cursor: Cursor, n: int) -> bool:
+    """The row after the next `n` has the step of the last of them."""
+    rows, last = cursor.rows, cursor.at + n - 1
+    if last + 1 < len(rows):
+        return rows.steps[last + 1] == rows.steps[last]
+    following = cursor.lane.blocks[cursor.block + 1 : cursor.block + 2]
+    return bool(following) and following[0].steps[0] == rows.steps[last]
+
+
+def _union(here: Sequence[Cursor], n: int) -> Rows:
+    """The next `n` rows of sources that are alike, every column from the first that has it."""
+    columns: dict[str, Sequence[float]] = {}
+    below: dict[str, float] = {}
+    parts = [(cursor, cursor.take(n)) for cursor in here]
+    for cursor, rows in parts:
+        fresh = [name for name in rows.columns if name not in columns]
+        columns |= {name: rows.columns[name] for name in fresh}
+        below |= {name: rows.below[name] for name in fresh if name in rows.below}
+        cursor.count(rows, fresh)
+    return Rows(parts[0][1].steps, columns, below=below, x_kind=parts[0][1].x_kind)
+
+
+def _folded(here: Sequence[Cursor], step: float) -> Iterator[Rows]:
+    """All rows of one step, in as few rows as hold them; a metric comes from one source alone."""
+    columns: list[dict[str, float]] = [{}]
+    below: dict[str, float] = {}
+    taken: set[str] = set()
+    kind, steps = here[0].rows.x_kind, here[0].rows.steps[here[0].at : here[0].at + 1]
+    for cursor in here:
+        mine: set[str] = set()
+        while cursor.step == step:
+            rows = cursor.take(1)
+            fresh = [name for name in rows.columns if name not in taken]
+            _place(columns, {name: rows.columns[name][0] for name in fresh})
+            below |= {name: rows.below[name] for name in fresh if name in rows.below}
+            cursor.count(rows, fresh)
+            mine |= set(fresh)
+        taken |= mine
+    for row in columns:
+        if row:
+            yield Rows(steps, {name: [value] for name, value in row.items()}, below=_of(below, row), x_kind=kind)
+
+
+def _of(below: dict[str, float], row: dict[str, float]) -> dict[str, float]:
+    return {name: bound for name, bound in below.items() if name in row}
+
+
+def _place(rows: list[dict[str, float]], values: dict[str, float]) -> None:
+    """Put the values into the last row, or into one more where it has one of them already."""
+    if rows[-1].keys() & values.keys():
+        rows.append({})
+    rows[-1].update(values)
+
+
+class Join:
+    """The stream of a plan, as far as the tracks go; further records are added as they come."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Everything that the tracks of the plan hold."""
+        self.plan = plan
+        self._places = {id(fit.track): i for i, fit in enumerate(plan.fits)}
+        self.sessions = [Session(plan.fits, plan.x_kind) for _ in plan.starts or (0.0,)]
+        self._at = 0
+        for i, fit in enumerate(plan.fits):
+            for lap, content in enumerate(fit.track.laps):
+                for lane in content.lanes.values():
+                    for rows in lane.blocks:
+                        self._add(i, fit, lap, rows)
+                for newest, said in content.asides:
+                    self._put(i, fit, lap, newest, said)
+            for rows in fit.moved or ():
+                for session, part in plan.by_session(rows):
+                    self.sessions[session].add(i, part)
+
+    def add(self, track: Track, lap: int, record: Record) -> bool:
+        """One more record of a track; True when it changes what was given out already."""
+        i = self._places[id(track)]
+        fit = self.plan.fits[i]
+        if isinstance(record, Rows):
+            return fit.moved is not None or self._add(i, fit, lap, record)
+        newest = track.laps[lap].newest()
+        return not isinstance(record, Restart) and self._put(i, fit, lap, newest, record)
+
+    def _add(self, i: int, fit: Fit, lap: int, rows: Rows) -> bool:
+        changed = False
+        for session, part in self.plan.routed(fit, lap, rows):
+            changed = session < self._at or self.sessions[session].add(i, part) or changed
+        return changed
+
+    def _put(self, i: int, fit: Fit, lap: int, newest: dict[str, float], said: Record) -> bool:
+        if isinstance(said, Rows | Restart) or fit.contradicts:
+            return False
+        session, position = self._position(fit, lap, newest, said)
+        return self.sessions[session].put(i, position, said) or session < self._at
+
+    def _position(self, fit: Fit, lap: int, newest: dict[str, float], said: Aside) -> tuple[int, float]:
+        """(session, step) after which something was said."""
+        position = newest.get(self.plan.x_kind, -math.inf) + fit.offset
+        if fit.sessions and (session := fit.sessions[min(lap, len(fit.sessions) - 1)]) != HISTORY:
+            return session, position
+        if self.plan.x_kind not in newest and not fit.sessions:
+            return self._place_of_silent(fit, said)
+        return self._session_at(position), position
+
+    def _session_at(self, step: float) -> int:
+        """The newest session that began before a step."""
+        return next((s for s in range(len(self.plan.starts) - 1, -1, -1) if self.plan.starts[s] <= step), 0)
+
+    def _place_of_silent(self, fit: Fit, said: Aside) -> tuple[int, float]:
+        """Where something goes that a source without steps said.
+
+        It is the end if nobody has written since, else the beginning: what came after it is not known.
+        """
+        step = getattr(said, "step", None)
+        if step is not None:
+            return self._session_at(step), float(step)
+        newest = max((f.track.modified or 0.0 for f in self.plan.fits), default=0.0)
+        if isinstance(said, RunFacts) or newest - (fit.track.modified or newest) > LAST_WORDS_S:
+            return 0, -math.inf
+        return len(self.sessions) - 1, math.inf
+
+    @property
+    def newest(self) -> float:
+        """The newest step of the last session."""
+        return self.sessions[-1].newest
+
+    @property
+    def reached(self) -> float:
+        """The step of the last session that every source with rows in it has reached."""
+        return self.sessions[-1].reached
+
+    @property
+    def waiting(self) -> bool:
+        """There is more to give out."""
+        return self._at < len(self.sessions) - 1 or self.sessions[-1].waiting
+
+    def advance(self, limit: float = math.inf) -> Iterator[Record]:
+        """The records of the sessions that are over, and of the last one up to the step `limit`."""
+        while self._at < len(self.sessions) - 1:
+            yield from self.sessions[self._at].advance(math.inf)
+            self._at += 1
+            yield Restart(reason=self.plan.reasons[self._at])
+        yield from self.sessions[-1].advance(limit)
+
+    def used(self, fit: Fit) -> dict[str, int]:
+        """Metric to values that come from a source."""
+        i = self._places[id(fit.track)]
+        total: dict[str, int] = {}
+        for session in self.sessions:
+            for cursors in session.cursors.values():
+                for name, n in cursors[i].used.items():
+                    total[name] = total.get(name, 0) + n
+        return total

@@ -1,0 +1,207 @@
+"""What one source of a run has given, kept so that it can be joined with the others."""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import cast
+
+from gradtop.record import Record, Restart, Rows
+from gradtop.sources.group import Part
+
+START = "start"
+BLOCK_ROWS = 4096
+"""Rows of a block that small ones are packed into."""
+
+
+class Lane:
+    """Rows of one kind in rising steps, as blocks; nothing in it changes but its end."""
+
+    __slots__ = ("_first", "blocks", "rows")
+
+    def __init__(self) -> None:
+        self.blocks: list[Rows] = []
+        self._first: list[float] = []
+        self.rows = 0
+
+    def append(self, rows: Rows) -> None:
+        """Further rows; their steps do not go back."""
+        self.blocks.append(rows)
+        self._first.append(rows.steps[0])
+        self.rows += len(rows)
+
+    @property
+    def last(self) -> float:
+        """The newest step; there is one."""
+        return float(self.blocks[-1].steps[-1])
+
+    @property
+    def first(self) -> float:
+        """The lowest step; there is one."""
+        return float(self._first[0])
+
+    def pack(self) -> None:
+        """Make large blocks of small ones that follow each other with the same columns."""
+        packed: list[Rows] = []
+        for alike in _alike(self.blocks):
+            packed.append(alike[0] if len(alike) == 1 else _joined(alike))
+        self.blocks = packed
+        self._first = [rows.steps[0] for rows in packed]
+
+    @property
+    def gap(self) -> float:
+        """Steps between the first two rows; 0 where there is one."""
+        steps = self.blocks[0].steps[:2] if len(self.blocks[0]) > 1 else self._first[:2]
+        return float(steps[-1] - steps[0])
+
+    def values_at(self, step: float, name: str) -> Iterator[float]:
+        """The values of a metric at a step, the newest first."""
+        for i in range(bisect_right(self._first, step) - 1, -1, -1):
+            rows = self.blocks[i]
+            if rows.steps[-1] < step:
+                return
+            if (column := rows.columns.get(name)) is not None:
+                start, stop = bisect_left(rows.steps, step), bisect_right(rows.steps, step)
+                yield from reversed(column[start:stop])
+
+    def sampled(self, most: int) -> Iterator[tuple[Rows, int]]:
+        """At most about `most` rows, evenly spread, as blocks and places in them."""
+        stride = max(1, self.rows // most)
+        passed = 0
+        for block in self.blocks:
+            for i in range(-passed % stride, len(block), stride):
+                yield block, i
+            passed += len(block)
+
+
+class Lap:
+    """One launch of the training as a source saw it."""
+
+    __slots__ = ("asides", "lanes", "reason")
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.lanes: dict[str, Lane] = {}
+        """By what they count."""
+        self.asides: list[tuple[dict[str, float], Record]] = []
+        """What is no row, with the newest steps before it by kind."""
+
+    def newest(self) -> dict[str, float]:
+        """The newest step of each kind."""
+        return {kind: lane.last for kind, lane in self.lanes.items()}
+
+
+class Track:
+    """The records of one source in compact form, lap by lap. Line numbers are not kept: they are of several files."""
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.format = "unknown"
+        self.modified: float | None = None
+        """Unix seconds of the last change of its file; None where that is not known."""
+        self.laps = [Lap(START)]
+        self.values = 0
+        """Numbers held."""
+        self._restart: str | None = None
+
+    def take(self, record: Record) -> list[Record]:
+        """One more record, in the order of the source; what is kept of it.
+
+        A lap begins with the first row after a restart, or where the step goes back.
+        """
+        if isinstance(record, Rows):
+            return [self._take_rows(part) for part in _rising(record)]
+        if isinstance(record, Restart):
+            self._restart = record.reason
+            return []
+        self.laps[-1].asides.append((self.laps[-1].newest(), record))
+        return [record]
+
+    def _take_rows(self, rows: Rows) -> Rows:
+        lane = self.laps[-1].lanes.get(rows.x_kind)
+        if lane is not None and rows.steps[0] < lane.last:
+            self._restart = self._restart or "step went back"
+        if self._restart is not None and self.laps[-1].lanes:
+            self.laps.append(Lap(self._restart))
+        self._restart = None
+        self.laps[-1].lanes.setdefault(rows.x_kind, Lane()).append(rows)
+        self.values += len(rows) * (1 + len(rows.columns))
+        return rows
+
+    def pack(self) -> None:
+        """Make large blocks of small ones; not while somebody reads them."""
+        for lap in self.laps:
+            for lane in lap.lanes.values():
+                lane.pack()
+
+    def rows(self, x_kind: str) -> int:
+        """Rows of a kind."""
+        return sum(lap.lanes[x_kind].rows for lap in self.laps if x_kind in lap.lanes)
+
+    def kinds(self) -> set[str]:
+        """What its rows count."""
+        return {kind for lap in self.laps for kind in lap.lanes}
+
+    def names(self, x_kind: str) -> set[str]:
+        """The metrics of its rows of a kind."""
+        lanes = [lap.lanes[x_kind] for lap in self.laps if x_kind in lap.lanes]
+        return {name for lane in lanes for block in lane.blocks for name in block.columns}
+
+    def lanes(self, x_kind: str) -> list[Lane]:
+        """Its rows of a kind, lap by lap; laps without one are left out."""
+        return [lap.lanes[x_kind] for lap in self.laps if x_kind in lap.lanes]
+
+
+def _alike(blocks: Sequence[Rows]) -> Iterator[list[Rows]]:
+    """The blocks in groups that can be one block."""
+    group: list[Rows] = []
+    size = 0
+    for rows in blocks:
+        fits = group and size + len(rows) <= BLOCK_ROWS and rows.below == group[0].below
+        if group and not (fits and rows.columns.keys() == group[0].columns.keys()):
+            yield group
+            group, size = [], 0
+        group.append(rows)
+        size += len(rows)
+    if group:
+        yield group
+
+
+def _joined(blocks: Sequence[Rows]) -> Rows:
+    steps = compact_steps(list(chain.from_iterable(rows.steps for rows in blocks)))
+    columns = {
+        name: _floats(list(chain.from_iterable(rows.columns[name] for rows in blocks))) for name in blocks[0].columns
+    }
+    return Rows(steps, columns, below=blocks[0].below, x_kind=blocks[0].x_kind)
+
+
+def _rising(rows: Rows) -> Iterator[Rows]:
+    """The rows in compact form, cut wherever the step goes back."""
+    steps = compact_steps(rows.steps)
+    start = 0
+    for i in range(1, len(steps)):
+        if steps[i] < steps[i - 1]:
+            yield _compact(rows, steps, start, i)
+            start = i
+    if len(steps):
+        yield _compact(rows, steps, start, len(steps))
+
+
+def _compact(rows: Rows, steps: Sequence[float], start: int, stop: int) -> Rows:
+    columns = {name: _floats(values[start:stop]) for name, values in rows.columns.items()}
+    return Rows(steps[start:stop], columns, below=rows.below, x_kind=rows.x_kind)
+
+
+def compact_steps(steps: Sequence[float]) -> Sequence[float]:
+    """Steps as an array: whole numbers stay whole."""
+    plain = getattr(steps, "tolist", lambda: steps)()
+    try:
+        return array("q", plain)
+    except (TypeError, OverflowError):
+        whole = all(float(step).is_integer() and abs(step) < 2**53 for step in plain)
+        return array("q", [int(step) for step in plain]) if whole else array("d", plain)
+
+
+def _floats(values: Sequence[float]) -> Sequence[float]:
+    # An array of numpy's is compact already, and as good.
+    return values if hasattr(values, "dtype") else cast("Sequence[float]", array("d", values))

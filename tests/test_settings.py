@@ -1,0 +1,106 @@
+"""Settings come from files and flags, and a key that is not known is an error with a remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from gradtop.config import Limits, Profile, Settings
+from gradtop.errors import ConfigError
+from gradtop.settings import MAX_BYTES, settings_for
+
+PROFILE = """\
+[[profile]]
+name = "my loop"
+regex = '^it (?P<step>\\d+) L=(?P<l>\\S+)'
+sample = "it 12 L=2.5"
+
+[profile.names]
+l = "loss"
+"""
+
+
+def settings(folder: Path, text: str, **typed: float | None) -> Settings:
+    (folder / "gradtop.toml").write_text(text)
+    return settings_for([folder], {}, **typed)
+
+
+def test_without_a_file_everything_is_as_it_is_by_default(tmp_path: Path) -> None:
+    assert settings_for([tmp_path], {"HOME": str(tmp_path)}) == Settings()
+
+
+def test_limits_and_profiles(tmp_path: Path) -> None:
+    found = settings(tmp_path, "[limits]\nvanish_rows = 100\nspike_z = 8\ngrad_floor = 1e-7\n\n" + PROFILE)
+    assert found.limits == Limits(vanish_rows=100, spike_z=8.0, grad_floor=1e-7)
+    assert found.profiles == (
+        Profile(
+            "my loop",
+            r"^it (?P<step>\d+) L=(?P<l>\S+)",
+            "it 12 L=2.5",
+            (("l", "loss"),),
+            f"{tmp_path / 'gradtop.toml'}, line 6",
+        ),
+    )
+
+
+def test_a_typed_limit_goes_before_the_file(tmp_path: Path) -> None:
+    assert settings(tmp_path, "[limits]\ngrad_floor = 1e-7\n", grad_floor=1e-5).limits.grad_floor == 1e-5
+    assert settings(tmp_path, "[limits]\ngrad_floor = 1e-7\n", grad_floor=None).limits.grad_floor == 1e-7
+
+
+def test_the_nearest_file_goes_before_the_users_own(tmp_path: Path) -> None:
+    logs = tmp_path / "project" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "train.log").touch()
+    own = tmp_path / "home" / ".config" / "gradtop"
+    own.mkdir(parents=True)
+    (own / "gradtop.toml").write_text("[limits]\nvanish_rows = 7\nspike_z = 7\n" + PROFILE)
+    (tmp_path / "gradtop.toml").write_text("[limits]\nvanish_rows = 8\nclear_rows = 8\n")
+    (tmp_path / "project" / "gradtop.toml").write_text("[limits]\nvanish_rows = 9\n" + PROFILE.replace("loop", "own"))
+    home = {"HOME": str(tmp_path / "home")}
+    for path in (logs, logs / "train.log", logs / "not there yet.log"):
+        found = settings_for([Path("-"), path], home)
+        assert found.limits == Limits(vanish_rows=9, spike_z=7.0)
+        assert [profile.name for profile in found.profiles] == ["my own", "my loop"]
+    elsewhere = settings_for([logs], {"HOME": "/", "XDG_CONFIG_HOME": str(own.parent)})
+    assert elsewhere.limits.spike_z == 7.0
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[limits]\nvanish_row = 3\n", ", line 2: 'vanish_row' is not a known limit; did you mean 'vanish_rows'?"),
+        ("[limit]\n", ", line 1: 'limit' is not a known table; did you mean 'limits'?"),
+        ("[zzz]\n", ", line 1: 'zzz' is not a known table; known are limits, profile"),
+        ("limits = 3\n", ": limits is a table: write [limits]"),
+        ("[limits]\nvanish_rows = 2.5\n", ", line 2: vanish_rows is a whole number, not 2.5"),
+        ("[limits]\nvanish_rows = true\n", ", line 2: vanish_rows is a whole number, not True"),
+        ("[limits]\nspike_z = '6'\n", ", line 2: spike_z is a number, not '6'"),
+        ("[limits]\nspike_z = -1\n", ", line 2: spike_z is a number above 0, not -1"),
+        ("[limits]\nspike_z = nan\n", ", line 2: spike_z is a number above 0, not nan"),
+        ("[limits\n", ": is no valid TOML: "),
+        ("[profile]\nname = 'x'\n", ": profile is a list of tables: write [[profile]] with two brackets"),
+        ("profile = [3]\n", ": a profile is a table: write [[profile]]"),
+        (
+            PROFILE.replace("regex", "regexp"),
+            ", line 3: 'regexp' is not a known key of a profile; did you mean 'regex'?",
+        ),
+        (PROFILE.replace('sample = "it 12 L=2.5"', ""), ", line 1: the profile has no sample; write sample = '...'"),
+        (PROFILE.replace('"loss"', "3"), ", line 1: names is a table of GROUP = 'metric name'"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place_and_a_remedy(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        settings(tmp_path, text)
+    assert str(error.value).startswith(str(tmp_path / "gradtop.toml"))
+    assert says in str(error.value)
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "gradtop.toml").mkdir()
+    assert settings_for([tmp_path], {}) == Settings()
+    (tmp_path / "gradtop.toml").rmdir()
+    with pytest.raises(ConfigError, match="larger than 256 KiB"):
+        settings(tmp_path, "#" * (MAX_BYTES + 1))
+    (tmp_path / "gradtop.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is no valid TOML"):
+        settings_for([tmp_path], {})
