@@ -58,6 +58,10 @@ class Averages(Generic[T]):
             return [*self.settle(), (step, row)]
         return [(step, row)]
 
+    def settled_for(self, names: tuple[str, ...]) -> bool:
+        """A row with these names and a loss is the step's, and none waits."""
+        return self._beside and self._held is None and not ("val_loss" in names and _OF_EVALUATION.issuperset(names))
+
     def settle(self) -> list[tuple[Scalar, T]]:
         """The row that waits."""
         held, self._held = self._held, None

@@ -43,6 +43,11 @@ class BarRows:
         self._headings = 0
         self._closed: int | None = None
 
+    @property
+    def waits(self) -> bool:
+        """A state is kept back because a redraw may complete it."""
+        return self._newest is not None
+
     def enter(self) -> None:
         """A heading announced an epoch."""
         self._headings, self._closed = self._headings + 1, None

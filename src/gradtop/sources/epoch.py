@@ -71,6 +71,17 @@ class EpochSteps:
         self.across = self.across or (before is not None and epoch > before.epoch and not self.within)
         return self.of(epoch, step, total) if self.within else step
 
+    def is_in(self, epoch: float | None) -> bool:
+        """A plain step of this epoch, further on than the newest one, is the step of the run and begins nothing."""
+        if epoch is None:
+            return self.epoch is None
+        return is_whole(epoch) and self.epoch == epoch and self._plain is not None and not self.within
+
+    def went_on(self, epoch: float | None, before: float, step: float) -> None:
+        """Rows of the epoch have gone on to `step`, by way of `before`."""
+        if epoch is not None and self._plain is not None:
+            self._plain, self._gap = _Seen(epoch, step, self._plain.total), step - before
+
     def run_total(self, total: float | None, told_first: bool | None) -> float | None:
         """The planned steps of the run, from the total behind a plain step; None where it may be the epoch's.
 

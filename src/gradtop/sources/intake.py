@@ -57,7 +57,7 @@ class Lines:
 
     def take(self, data: bytes) -> list[Record]:
         """The records of the lines that end in the next bytes."""
-        if isinstance(self.reader, RowReader) and (block := self._decoder.block(data)) is not None:
+        if isinstance(self.reader, RowReader | TextReader) and (block := self._decoder.block(data)) is not None:
             return self.reader.feed_block(block)
         return self._feed(self._decoder.feed(data))
 

@@ -1,15 +1,18 @@
 """The general scan of a line for names with numbers: `loss: 2.31`, `lr=1e-4`, `step 100/19560 | loss 5.12`.
 
 A name that ends in `:` or `=` is a name beyond doubt; one that only stands before its number counts when it is
-one of the few that loops print that way. Names that no synonym is known for are not kept: prose is full of them.
+one of the few that loops print that way. Of names that no synonym is known for, only those of a quality are kept,
+beyond doubt and in a line that counts: prose is full of names.
 """
 
 import re
 from functools import lru_cache
 
 from gradtop.sources.names import meaning_of, normalised
-from gradtop.sources.number import NON_FINITE, NUMBER, ODD_UNIT, UNIT, Number, finite, parse
+from gradtop.sources.number import NON_FINITE, NUMBER, ODD_UNIT, UNIT, Number, finite, is_whole, parse
+from gradtop.sources.plan import COUNTERS, MEASURED
 from gradtop.sources.printed import Fields
+from gradtop.sources.quality import is_goal, is_quality
 
 MAX_CHARS = 20_000
 """A longer segment is data, not a line for people."""
@@ -22,8 +25,17 @@ _TOKEN = re.compile(
 )
 _IN_KEY = re.compile(r"\w*\)\s*[:=]")
 _TOTAL = re.compile(r"\s*/\s*(\d[\d,]*)")
-_CUT = re.compile(r".*(?:[|,;\t{}!?]|  | - |\) |\] |: |\]\[)\s*", re.DOTALL)
+_CUT = re.compile(r".*(?:[|,;\t{}!?]|  | - |\) |\] |: |\]\[|[\d ]/s(?:/\w+)? |[a-z]\[(?=[a-z]))\s*", re.DOTALL)
 _LEADING = " /:*>#•]["
+_INDEX = re.compile(r"\w\[\Z")
+_IS = re.compile(rf"((?:^|[,;|]\s*)\w+) is (?=(?:{NUMBER}|{NON_FINITE})\s*(?:[,;|]|\Z))")
+_OWN = re.compile(
+    r"[\s,;|•()\[\]{}<>*/-]*(?:(?:ms|s|secs?|it/s|img/s|%)[\s,;|]+)?"
+    r"(?P<name>[a-z][\w@./+-]*(?:\(\w+(?:\(\w+\))?\))?(?: [a-z][\w@-]*){0,2}) ?[:=]\s*[\"']?", re.IGNORECASE
+)
+_LEAST = 3
+"""Names with numbers in a line before ones of a quality are kept that no synonym is known for."""
+_ORDINAL = re.compile(r"第\s*(\d+)\s*(?:/\s*\d+\s*)?(轮|回合|个epoch|步|次迭代)")
 _UNIT_AFTER = re.compile(
     r"\s?(?:(ms)\b(?=\s*[|,)]|\s*\Z)|%\s*(?:\w+\s)?(mfu)\b|(tok(?:en)?s?/s(?:ec)?)\b)", re.IGNORECASE
 )
@@ -54,18 +66,17 @@ _VALIDATION_LINE = re.compile(
 )
 
 
-def key_values(text: str) -> Fields | None:
-    """The known names of a line with their numbers; a line that speaks of validation gives validation metrics only."""
+def key_values(text: str, counted: bool = False) -> Fields | None:
+    """The known names of a line with their numbers; a line that speaks of validation gives validation metrics only.
+
+    `counted`: the line has told before this text where it stands.
+    """
     if len(text) > MAX_CHARS:
         return None
-    if not text.isascii():
-        text = text.translate(_WIDE)
-    if "(" in text:
-        text = _CONSTRUCTOR.sub(r"\1", text)
-    if "[" in text:
-        text = _LIST.sub(_total_loss, text)
+    text = _plain(text)
     fields: Fields = []
     end = 0
+    unknown = False
     for match in _TOKEN.finditer(text):
         if match.start() < end:
             continue
@@ -74,20 +85,53 @@ def key_values(text: str) -> Fields | None:
         digits, glued, apart, odd, odd_unit = match.groups()
         number = finite(digits, glued or apart or "") if digits else Number(float(odd), odd_unit or "")
         if name is None:
-            if (after := _named_after(text, match)) is None:
+            if (after := _named_after(text, match)) is not None:
+                name, number = after[0], Number(number.value, after[1], number.below)
+            elif (name := _own(before)) is not None:
+                unknown = True
+            else:
                 end = match.end() if _stands_alone(before, text, match) else end
                 continue
-            name, number = after[0], Number(number.value, after[1], number.below)
+        counter = meaning_of(name).canonical
+        if counter == "step" and not is_whole(number.value):
+            continue
         fields.append((name, number))
         end = match.end()
-        counter = meaning_of(name).canonical
         if counter in _TOTALS and (total := _TOTAL.match(text, end)):
             end = total.end()
             fields.append((_TOTALS[counter], finite(total[1])))
         elif counter in _SHARES and (of := _TOTAL.match(text, end)) and finite(of[1]).value > 0:
             end = of.end()
             fields[-1] = (name, Number(number.value / finite(of[1]).value))
+    if unknown and not _is_row(fields, counted):
+        fields = [field for field in fields if meaning_of(field[0]).known]
     return as_validation(fields) if fields and _VALIDATION_LINE.match(text) else fields
+
+
+def _plain(text: str) -> str:
+    """The line with colons, lists and words in the places where the scan looks for them."""
+    if not text.isascii():
+        text = _ORDINAL.sub(r"\2:\1 ", text.translate(_WIDE)).replace("个epoch", "epoch").replace("次迭代", "迭代")
+    if "(" in text:
+        text = _CONSTRUCTOR.sub(r"\1", text)
+    if "[" in text:
+        text = _LIST.sub(_total_loss, text)
+    return _IS.sub(r"\1: ", text) if " is " in text else text
+
+
+def _is_row(fields: Fields, counted: bool) -> bool:
+    """A line with names that are not known is a row: it counts, and has what only a training knows."""
+    names = [meaning_of(name).canonical for name, _ in fields]
+    if not (counted or not COUNTERS.isdisjoint(names)):
+        return False
+    return any(name in MEASURED for name in names) and len(names) >= _LEAST or any(is_goal(name) for name, _ in fields)
+
+
+@lru_cache(maxsize=4096)
+def _own(before: str) -> str | None:
+    """The name of a quality that no synonym is known for, beyond doubt and right behind the number before it."""
+    match = _OWN.fullmatch(before)
+    return match["name"] if match is not None and is_quality(match["name"]) else None
 
 
 def _total_loss(match: re.Match[str]) -> str:
@@ -104,10 +148,14 @@ def _stands_alone(before: str, text: str, match: re.Match[str]) -> bool:
 @lru_cache(maxsize=8192)
 def _named(before: str, odd: bool) -> str | None:
     """The name in the text before a number; `odd` numbers (nan, inf) need a name that is beyond doubt or known."""
-    text = before.rstrip(" \t([")
+    if _INDEX.search(before):
+        return None
+    text = before.rstrip(" \t([\"'")
     if not text:
         return None
     definite = text[-1] in ":="
+    if not definite and before[-1] in "\"'":
+        return None
     if definite:
         text = text.rstrip(":= \t")
     elif odd and not before[-1:].isspace():
@@ -164,4 +212,6 @@ def as_validation(fields: Fields) -> Fields:
             found.append((name, number))
         elif canonical in _VALIDATION_OF:
             found.append((_VALIDATION_OF[canonical], number))
+        elif not meaning_of(name).known and is_quality(name):
+            found.append((f"val_{canonical}", number))
     return found

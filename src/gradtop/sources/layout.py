@@ -2,10 +2,10 @@
 
 from typing import NamedTuple, Protocol
 
+from gradtop.sources.found import Found
 from gradtop.sources.prefix import Prefix
 from gradtop.sources.printed import Fields
 from gradtop.sources.reader import Line
-from gradtop.sources.textrow import Found
 
 MAX_NAMES = 500
 """Metrics read of one block."""

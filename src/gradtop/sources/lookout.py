@@ -94,7 +94,8 @@ class Lookout:
     def notes(self) -> tuple[str, ...]:
         """The places that do not answer, and for how long. Holds foreign names."""
         now = self._clock()
-        return tuple(f"{place}: {stalled(now - round.moved_at)}" for place, round in self._stuck.items())
+        silent = ((place, now - round.moved_at) for place, round in self._stuck.items())
+        return tuple(f"{place}: {stalled(seconds)}" for place, seconds in silent if seconds >= STALLED_S)
 
     def part(self, path: Path) -> None:
         """The file at `path` is of another training than what it was found with: search again."""

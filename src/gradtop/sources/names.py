@@ -16,7 +16,7 @@ _TABLE = {
         step completed_step update_step optimizer_step train_step current_steps current_step global_step
         global_steps globalstep train/global_step training/global_step trainer/global_step num_updates
         train_num_updates valid_num_updates updates
-        progress/step 步数 iteration iterations iter iters it validation_at_iteration total_timesteps
+        progress/step 步数 iteration iterations iter iters it validation_at_iteration total_timesteps up.
         time/total_timesteps step_count steps s batch time/batch _step
     """,
     "total_steps": "total_steps max_steps train_iters num_iterations total_iterations",
@@ -24,14 +24,14 @@ _TABLE = {
     "epoch_step": "epoch_step epoch_sample",
     "epoch_steps": "epoch_steps epoch_samples",
     "total_epochs": "total_epochs",
-    "epoch": "epoch epochs train/epoch training/epoch time/epoch epoch_num train/current_epoch current_epoch ep",
+    "epoch": "epoch epochs train/epoch training/epoch time/epoch epoch_num train/current_epoch current_epoch ep ep.",
     "loss": """
         loss train_loss train/loss training_loss lm_loss train/lm_loss train/ce_loss ce_loss
         train/crossentropyloss crossentropyloss train/cross_entropy_loss loss_metrics/global_avg_loss
         global_avg_loss reduced_train_loss total_loss 损失 训练损失 loss/train/total learning/loss actor/pg_loss
         train/policy_loss policy_loss gpt_loss step_loss avr_loss avg_loss loss/current loss/average loss_mean
         train_inner_loss trl nll_loss train_step_loss train_loss_step loss_train running_loss
-        lm_loss_training/lm_loss megatron.training.loss train/total_loss train/samples/train_loss
+        lm_loss_training/lm_loss megatron.training.loss train/total_loss train/samples/train_loss cost
         metrics/train/languagecrossentropy metrics/train/crossentropy
     """,
     "val_loss": """
@@ -50,7 +50,7 @@ _TABLE = {
         lr learning_rate 学习率 train/learning_rate train/lr optim/lr optim/learning_rate optim/learning_rate_group0
         optim/lr_(group_0) learning_rate/learning_rate learning/current_learning_rate actor/lr
         train/learning_rate_group0 lr_0 lr/pg0 lr/unet lr/group0 train/samples/lr current_lr train_lr actor_lr
-        current_lr_0 optim0_lr0 megatron.training.learning_rate
+        current_lr_0 optim0_lr0 megatron.training.learning_rate l.r.
     """,
     "grad_norm": """
         grad_norm learning/raw_grad_norm raw_grad_norm gradnorm gradient_norm train/grad_norm total_grad_norm
@@ -98,13 +98,27 @@ _TABLE = {
         samples_per_sec_tflops
     """,
     "mfu": "mfu bf16_mfu train/mfu throughput/device/mfu perf/mfu/actor",
-    "accuracy": "accuracy acc mean_token_accuracy train_acc",
-    "val_accuracy": "val_accuracy val_acc eval_accuracy eval_mean_token_accuracy eval/accuracy",
+    "accuracy": "accuracy acc mean_token_accuracy train_acc acc_train",
+    "val_accuracy": "val_accuracy val_acc eval_accuracy eval_mean_token_accuracy eval/accuracy acc_val",
     # Wall clock. `time` itself is settled by its value: see `plan`.
     "time": "timestamp _timestamp wall_time unix_time",
 }
+_FOREIGN = {
+    "step": "шаг итерация ステップ イテレーション ステップ数 스텝 단계 步 迭代 迭代次数 训练步数 paso étape schritt",
+    "epoch": "эпоха エポック 에포크 에폭 轮次 轮数 训练轮次 回合 训练回合 epoche época époque",
+    "loss": "потери потеря лосс 損失 訓練損失 손실 훈련손실 损失值 训练损失值 平均损失 pérdida perte verlust perda",
+    "val_loss": "検証損失 검증손실 验证集损失 验证损失值 测试损失",
+    "lr": "скорость_обучения 学習率 학습률 当前学习率",
+    "accuracy": "точность 精度 正解率 정확도 准确率 训练准确率 precisión précision genauigkeit",
+    "val_accuracy": "验证准确率 测试准确率 検証精度 검증정확도",
+    "grad_norm": "梯度范数 勾配ノルム норма_градиента",
+    "ppl": "困惑度",
+}
 SYNONYMS: dict[str, tuple[str, int]] = {
-    name: (canon, i) for canon, names in _TABLE.items() for i, name in enumerate(names.split())
+    name: (canon, i)
+    for table, first in ((_FOREIGN, 50), (_TABLE, 0))
+    for canon, names in table.items()
+    for i, name in enumerate(names.split(), first)
 }
 """Normalised name → (canonical name, preference: lower wins where a row has several)."""
 
@@ -115,6 +129,18 @@ _FOLDERS = ("train/", "training/", "optim/", "learning/", "perf/")
 _SPACE = re.compile(r"\s+")
 _KEY_UNIT = re.compile(r"_?\(([^()]*)\)\Z")
 _LR_OF_OPTIMIZER = re.compile(r"lr[-/](?!.*momentum)[a-z]\w*(?:/(?:pg|group_?)\d+)?\Z")
+_PART = re.compile(
+    r"(?:(?P<train>train(?:ing)?)|val|valid|validation|eval|evaluation|test|dev)(?:_?\d+)?(?:'s_|[-_/ ])(?P<what>.+)"
+)
+_OF_PART = {
+    **dict.fromkeys(("loss", "logloss", "mlogloss", "binary_logloss", "multi_logloss"), "loss"),
+    **dict.fromkeys(("acc", "accuracy"), "accuracy"),
+    **dict.fromkeys(("ppl", "perplexity"), "ppl"),
+}
+"""Measures that are printed for one part of the data or another: `valid_acc`, `validation_0-logloss`."""
+_OF_TRAINING = frozenset(("loss", "lr", "grad_norm", "accuracy", "ppl", "param_norm", "loss_scale", "mfu"))
+"""What a name is for that has `train` before a name that is known."""
+_NO_UNIT = frozenset(("step", "total_steps", "epoch", "epoch_step"))
 _TWIN = re.compile(r"[ _]vs[ _](?:samples|tokens)\Z")
 _WRAPPERS = re.compile(r"(?:_orig_mod|_fsdp_wrapped_module|_forward_module|_checkpoint_wrapped_module|module)\.")
 _PER_LAYER = r"(?P<layer>.*(?:weight|bias|layers?[._]\d|blocks?[._]\d|\bh\.\d).*)"
@@ -195,12 +221,28 @@ def meaning_of(raw: str) -> Meaning:
     for penalty, variant in enumerate(_variants(name)):
         if found := SYNONYMS.get(variant):
             canon, preference = found
+            if canon in _NO_UNIT and name.endswith(")") and variant != name:
+                # `Batch (t): 0.312` is the time that a batch takes.
+                break
             return Meaning(canon, True, preference + 100 * penalty, unit)
+    if (part := _of_part(name)) is not None:
+        return Meaning(part, True, 95, unit)
     if _LR_OF_OPTIMIZER.match(name):
         return Meaning("lr", True, 90)
     if layer := _layer_of(raw.strip().strip("'\"")):
         return Meaning(layer, True, 0, "%" if name.startswith("pct_") else "")
     return Meaning(shorten(_SPACE.sub(" ", raw.strip().strip("'\"")).lower(), MAX_NAME), False)
+
+
+def _of_part(name: str) -> str | None:
+    """The canonical name of a measure of the training's or the validation's data; None where the name is none."""
+    if (match := _PART.fullmatch(name)) is None:
+        return None
+    what = match["what"]
+    if not match["train"]:
+        return f"val_{found}" if (found := _OF_PART.get(what)) else None
+    found = _OF_PART.get(what) or SYNONYMS.get(what, ("", 0))[0]
+    return found if found in _OF_TRAINING else None
 
 
 def normalised(raw: str) -> str:

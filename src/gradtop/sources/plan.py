@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from gradtop.sources.names import WALL_CLOCK_FROM, Meaning, is_twin, meaning_of, normalised, scale_for
 from gradtop.sources.number import Number
+from gradtop.sources.quality import is_goal, is_quality
 
 MEASURED = frozenset(
     ("loss", "val_loss", "ppl", "val_ppl", "val_bpb", "grad_norm", "accuracy", "val_accuracy", "param_norm")
@@ -120,6 +121,7 @@ def _assemble(takes: list[Take], summary: bool) -> Plan:
     )
     found = {t.canonical for t in columns}
     measured = {n for n in found if n in MEASURED or n.startswith(_LAYER_KINDS)}
+    goals = {t.canonical for t in columns if not t.known and is_goal(t.canonical)} if not measured else measured
     return Plan(
         names=tuple(t.canonical for t in columns),
         takes=tuple(columns),
@@ -130,9 +132,9 @@ def _assemble(takes: list[Take], summary: bool) -> Plan:
         epoch_step=counters.get("epoch_step"),
         epoch_steps=counters.get("epoch_steps"),
         total_epochs=counters.get("total_epochs"),
-        measured=bool(measured),
+        measured=bool(goals),
         paced=step is not None and normalised(step.raw) not in _PLURAL and not found.isdisjoint(PACE),
-        validation=bool(measured) and all(n.startswith("val_") for n in measured),
+        validation=bool(goals) and all(n.startswith("val_") for n in goals),
         summary=summary,
     )
 
@@ -187,7 +189,9 @@ def _take(
         # Of two names with one meaning and one rank the first is it.
         best[meaning.canonical] = -1_000_000
         return Take(index, raw, meaning.canonical, True, *scaled)
-    if not structured or meaning.canonical in COUNTERS or meaning.canonical == "time":
+    if meaning.canonical in COUNTERS or meaning.canonical == "time":
+        return None
+    if not structured and (meaning.known or not is_quality(raw)):
         return None
     own = meaning.canonical if not meaning.known else normalised(raw)
     if own in best or own == "time":

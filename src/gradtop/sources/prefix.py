@@ -24,7 +24,9 @@ _PREFIX = re.compile(
     rf"|\[[\w.-]+\](?=\s{_STAMP})"  # ESPnet: host
     r"|(?:[\w.]+ )?INFO:(?=\s)|INFO\s+(?=\S)"  # PaddlePaddle, Swin; louder words are part of what is said
     r"|\[?\d\d/\d\d \d\d:\d\d:\d\d(?: [\w.]+)?\]?:?(?=\s)"  # detectron2, mmengine: no year
-    rf"|[IWEF]\d{{4}} \d\d:\d\d:\d\d\.\d+ +\d+ [\w./-]+:\d+\]"  # glog
+    r"|[IWEF]\d{4}(?:\d{4})? \d\d:\d\d:\d\d(?:\.\d+)? +\d+ (?:\w+ )?[\w./-]+:\d+\]"  # glog
+    r"|\[\d\d:\d\d:\d\d(?:\.\d+)?\](?=\s)|\d\d:\d\d:\d\d(?:\.\d+)?:(?=\s)"  # time of day
+    r"|DLL [\d-]+ [\d:.]+ -(?=\s)"  # NVIDIA's DLLogger
     rf"|\[NeMo [IWED] (?P<nemo>{_STAMP}) [^\]]*?(?:rank:(?P<nemo_rank>\d+))?\]"
     rf"|\[{_LEVEL}(?:\|(?:(?P<factory>{_STAMP})|[^\]]*))?\]"  # transformers, LLaMA-Factory
     rf"(?: [\w.]+:\d+ >>)?(?: (?P<hf>{_STAMP}))?(?: >>)?"

@@ -28,6 +28,10 @@ class Ranks(Generic[T]):
         self._rank: int | None = None
         self._waiting: dict[int, list[T]] = {}
 
+    def hears(self, rank: int) -> bool:
+        """This is the rank that is heard, and no other has written since its last row."""
+        return self._rank == rank and not self._waiting
+
     def hear(self, rank: int, row: T, has_loss: bool) -> Verdict[T]:
         """One row of a rank; rows without a loss are heard from all until one rank logs a loss."""
         if self._rank is None and has_loss:

@@ -101,6 +101,10 @@ class Account:
             tally.samples.append((line.number, text_of(line)[:SAMPLE_CHARS]))
         tally.count += len(lines)
 
+    def count(self, rule: str, n: int) -> None:
+        """`rule` made records of `n` more lines like those before."""
+        self.rules.setdefault(rule, Tally()).count += n
+
     def skip(self, line: Line) -> None:
         """There is nothing to read in the line."""
         self.skipped.add(line.number, text_of(line))

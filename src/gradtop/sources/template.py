@@ -9,17 +9,26 @@ is read by the rules.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from gradtop.sources.found import Found
+from gradtop.sources.names import WALL_CLOCK_FROM, normalised
 from gradtop.sources.number import Number, finite, parse
-from gradtop.sources.plan import Plan, has_wall_clock, plan_row
+from gradtop.sources.plan import Plan, Take, converted, plan_row
 from gradtop.sources.prefix import seconds
 from gradtop.sources.printed import Fields
-from gradtop.sources.textrow import Found
+from gradtop.sources.reader import Block, Line
 
 MAX_NUMBERS = 60
 """Numbers of a line beyond which it is not worth a pattern."""
 MAX_LINE = 4000
 """Bytes of a line beyond which it is not worth a pattern."""
+MAX_TEMPLATES = 8
+"""Wordings of one log that are kept."""
+FIRST_ROWS = 16
+"""Lines that the rules have to read before the first wording is learned."""
+MIN_RUN = 8
+"""Lines of one wording in a row that are taken at once."""
 
 Read = Callable[[bytes], tuple[str, Found] | None]
 """The rules: the rule that reads a line, and the row; None where the line is not just a row. It remembers nothing."""
@@ -73,17 +82,26 @@ class _Field:
             return self.constant
         text = groups[self.group].decode()
         if self.shape == "clock":
-            return parse(text) or self.constant
+            return Number(self._parsed(groups[self.group]), self.constant.unit)
         found = finite(text, self.constant.unit)
         return found if self.rounds or not found.below else Number(found.value, found.unit)
 
-    def column(self, texts: Sequence[bytes]) -> list[float] | None:
-        """The field's values in many matching lines; None where one of them has to be looked at by itself."""
+    def column(self, captured: Sequence[Sequence[bytes]], n: int) -> Sequence[float] | None:
+        """The field's values in `n` matching lines; None where one of them has to be looked at by itself."""
+        if self.group is None:
+            return [self.constant.value] * n if not self.constant.below else None
+        texts = captured[self.group]
         try:
-            values = list(map(float, texts))
+            values = list(map(float, texts)) if self.shape == "plain" else [self._parsed(text) for text in texts]
         except ValueError:
             return None
         return None if self.rounds and 0.0 in values else values
+
+    def _parsed(self, text: bytes) -> float:
+        found = parse(text.decode())
+        if found is None:
+            raise ValueError(text)
+        return found.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +120,9 @@ class Template:
     fields: tuple[_Field, ...]
     time: int | None
     """The capture that holds the time of a prefix."""
-    wall_clock: bool
+    sure: bool
+    clock: int | None
+    """The field that is called `time`, which may be Unix seconds or a duration."""
 
     def found(self, groups: Sequence[bytes]) -> Found | None:
         """The row of a matching line; None where its values make it another kind of row."""
@@ -110,10 +130,106 @@ class Template:
             fields: Fields = [(field.name, field.number(groups)) for field in self.fields]
         except ValueError:
             return None
-        if has_wall_clock(fields) != self.wall_clock:
+        if self.clock is not None and not self._same_clock([fields[self.clock][1].value]):
             return None
         time = None if self.time is None else seconds(groups[self.time].decode())
-        return Found(fields, self.structured, self.text, self.rank, time)
+        return Found(fields, self.structured, self.text, self.rank, time, self.sure)
+
+    def _same_clock(self, times: Sequence[float]) -> bool:
+        """The values of `time` are of the kind that it was in the line that this was made from."""
+        assert self.clock is not None
+        wall = self.fields[self.clock].constant.value > WALL_CLOCK_FROM
+        return all((time > WALL_CLOCK_FROM) == wall for time in times)
+
+
+class Run(NamedTuple):
+    """Lines that follow each other with one wording."""
+
+    template: Template
+    groups: Sequence[tuple[bytes, ...]]
+    """What the pattern captured in each."""
+
+    def columns(self) -> "Columns | None":
+        """The values of all fields; None where one of them has to be looked at by itself."""
+        template, captured = self.template, list(zip(*self.groups, strict=True))
+        values: list[Sequence[float]] = []
+        for field in template.fields:
+            column = field.column(captured, len(self.groups))
+            if column is None:
+                return None
+            values.append(column)
+        if template.clock is not None and not template._same_clock(values[template.clock]):
+            return None
+        times = None if template.time is None else [seconds(text.decode()) for text in captured[template.time]]
+        if times is not None and None in times:
+            return None
+        return Columns(values, [time for time in times if time is not None] if times is not None else None)
+
+
+class Columns(NamedTuple):
+    """The values of a run, one sequence for each field of its row."""
+
+    values: list[Sequence[float]]
+    times: list[float] | None
+    """Unix seconds, from the prefixes."""
+
+    def of(self, take: Take) -> Sequence[float]:
+        """A field in its canonical unit."""
+        column = self.values[take.index]
+        if take.scale == 1.0 and take.canonical != "mfu":
+            return column
+        return [converted(value, take) for value in column]
+
+    def constant(self, take: Take | None) -> bool:
+        """The field has one value only, or there is none."""
+        return take is None or self.values[take.index].count(self.values[take.index][0]) == len(self.values[take.index])
+
+
+class Templates:
+    """The wordings of one log: learned from lines that the rules read, the latest first."""
+
+    def __init__(self, read: Read) -> None:
+        """Learn with `read`, the rules."""
+        self._read = read
+        self._known: list[Template] = []
+        self._seen = 0
+        self._next = FIRST_ROWS
+        self._all = False
+
+    def consider(self, line: Line) -> None:
+        """The rules had to read this line: learn from it now and then, the rarer the more often that was."""
+        self._seen += 1
+        if self._seen < self._next:
+            return
+        self._next = 2 * self._seen
+        if (template := learn(line.data, self._read)) is not None:
+            self._known = [template, *self._known[: MAX_TEMPLATES - 1]]
+
+    def run(self, lines: Sequence[Line], at: int) -> Run | None:
+        """The lines from `at` on that repeat one wording; None where there is none."""
+        data = lines[at].data
+        for i, template in enumerate(self._known):
+            if (match := template.pattern.fullmatch(data)) is not None:
+                if i:
+                    self._known.insert(0, self._known.pop(i))
+                groups = [match.groups()]
+                fullmatch = template.pattern.fullmatch
+                for j in range(at + 1, len(lines)):
+                    if (match := fullmatch(lines[j].data)) is None:
+                        break
+                    groups.append(match.groups())
+                self._all = len(groups) == len(lines)
+                return Run(template, groups)
+        return None
+
+    def whole(self, block: Block) -> Run | None:
+        """A block of lines that all have the wording of the block before; None where one differs."""
+        if not self._all or not self._known or block.n < MIN_RUN:
+            return None
+        template = self._known[0]
+        groups = template.pattern.findall(block.data)
+        self._all = len(groups) == block.n and template.pattern.groups > 1
+        return Run(template, groups) if self._all else None
 
 
 def learn(data: bytes, read: Read) -> Template | None:
@@ -158,7 +274,8 @@ class _Learning:
             text=found.text,
             fields=tuple(fields),
             time=self._time,
-            wall_clock=has_wall_clock(found.fields),
+            sure=found.sure,
+            clock=next((i for i, (name, _) in enumerate(found.fields) if normalised(name) == "time"), None),
         )
 
     def _pattern(self, tokens: Sequence[_Token]) -> bytes:

@@ -10,16 +10,19 @@ from gradtop.record import Record, Rows
 from gradtop.sources.bar import may_hold_bar, split_bar
 from gradtop.sources.crash import Crashes, may_tell
 from gradtop.sources.fact import FactReader, may_state
+from gradtop.sources.found import Found
 from gradtop.sources.head import headed, heading
 from gradtop.sources.keyvalue import MAX_CHARS, key_values
 from gradtop.sources.layouts import Layouts
+from gradtop.sources.overheard import Overheard
 from gradtop.sources.plan import plan_row
 from gradtop.sources.prefix import Prefix, strip_prefix
 from gradtop.sources.printed import Fields, json_object, printed_dict
 from gradtop.sources.progress import BarSteps
-from gradtop.sources.reader import Account, Line
+from gradtop.sources.reader import Account, Block, Line
 from gradtop.sources.signs import Place, found_in, signs_in
-from gradtop.sources.textrow import Found, RowKeeper
+from gradtop.sources.template import MIN_RUN, Run, Template, Templates
+from gradtop.sources.textrow import RowKeeper
 from gradtop.sources.triplet import Triplets, triplet
 
 
@@ -81,8 +84,8 @@ _STEPLESS_BEFORE = re.compile(r"\{.*", re.DOTALL)
 class TextReader:
     """Reads the lines of a text log; see `Reader`."""
 
-    def __init__(self, profiles: Sequence[Rule] = ()) -> None:
-        """Read with the user's own `profiles` before all other rules."""
+    def __init__(self, profiles: Sequence[Rule] = (), *, lock_on: bool = True) -> None:
+        """Read with the user's own `profiles` before all other rules; `lock_on` to wordings that repeat."""
         self.format = "text"
         self.account = Account()
         self._profiles = profiles
@@ -91,14 +94,74 @@ class TextReader:
         self._crashes = Crashes()
         self._facts = FactReader()
         self._triplets = Triplets()
-        self._rows = RowKeeper(self.account, self._bars)
+        self._rows: RowKeeper | Overheard = RowKeeper(self.account, self._bars)
+        self._templates = Templates(self._alone) if lock_on else None
 
     def feed(self, lines: Sequence[Line]) -> list[Record]:
         """The records of the next whole lines, in order."""
-        for line in lines:
-            for clear in self._triplets.take(line) if self._triplets.open else (line,):
-                self._read(clear)
+        at = 0
+        while at < len(lines):
+            run = self._templates.run(lines, at) if self._templates is not None and self._quiet else None
+            if run is None:
+                self._read_next(lines[at])
+                at += 1
+            else:
+                some = lines[at : at + len(run.groups)]
+                self._take_run(run, some)
+                at += len(some)
         return self._rows.take()
+
+    def feed_block(self, block: Block) -> list[Record]:
+        """The records of the next whole lines, as one block."""
+        run = self._templates.whole(block) if self._templates is not None and self._quiet else None
+        if run is None or not self._rows.keep_run(run, range(block.number, block.number + block.n)):
+            return self.feed(block.lines())
+        self.account.count(run.template.rule, block.n)
+        return self._rows.take()
+
+    def _read_next(self, line: Line) -> None:
+        for clear in self._triplets.take(line) if self._triplets.open else (line,):
+            self._read(clear)
+
+    @property
+    def _quiet(self) -> bool:
+        """Nothing is open that the next line might belong to: a row is just a row."""
+        return not (self._triplets.open or self._triplets.sure or self._inside)
+
+    @property
+    def _inside(self) -> bool:
+        """A traceback, a dump of settings or a block of lines is open."""
+        return self._crashes.inside or self._facts.inside or self._layouts.open
+
+    def _take_run(self, run: Run, lines: Sequence[Line]) -> None:
+        """Take in lines of one wording: at once, where that comes to the same as one by one."""
+        if len(lines) >= MIN_RUN and self._rows.keep_run(run, [line.number for line in lines]):
+            self.account.count(run.template.rule, len(lines))
+            return
+        for groups, line in zip(run.groups, lines, strict=True):
+            self._take_locked(run.template, groups, line)
+
+    def _take_locked(self, template: Template, groups: Sequence[bytes], line: Line) -> None:
+        """Take in one line of a known wording, by the rules where its values are out of the ordinary."""
+        found = template.found(groups)
+        if found is None:
+            self._read(line)
+            return
+        verdict = self._keep(found, line)
+        if verdict is None:
+            self.account.skip(line)
+        elif verdict:
+            self.account.read(template.rule if verdict == "row" else verdict, line)
+
+    def _alone(self, data: bytes) -> tuple[str, Found] | None:
+        """What a line is by itself: its rule and its row; None for a line that is not just a row."""
+        reader = TextReader(self._profiles, lock_on=False)
+        heard = reader._rows = Overheard()
+        reader._facts.seen_row()
+        reader._read(Line(1, data))
+        if heard.disturbed or len(heard.found) != 1 or len(reader.account.rules) != 1 or reader._inside:
+            return None
+        return next(iter(reader.account.rules)), heard.found[0]
 
     def idle(self) -> list[Record]:
         """Blocks of lines that are still open, and rows that waited for a bar."""
@@ -140,6 +203,8 @@ class TextReader:
             self.account.skip(line)
         elif rule:
             self.account.read(rule, line)
+            if self._templates is not None:
+                self._templates.consider(line)
 
     def _read_state(self, state: str, line: Line) -> str | None:
         """Read one state of a line; the rule that read it, None where nothing did, "" where it was rejected."""

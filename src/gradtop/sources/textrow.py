@@ -3,21 +3,22 @@
 import math
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from operator import lt
+from typing import TYPE_CHECKING
 
-from gradtop.record import End, Event, Record, RunFacts, Scalar, Train
+from gradtop.record import End, Event, Record, Rows, RunFacts, Scalar, Train
 from gradtop.sources.average import Averages
 from gradtop.sources.bar import Bar
 from gradtop.sources.barrow import BarRows, State
 from gradtop.sources.block import Blocks
 from gradtop.sources.epoch import EpochSteps
+from gradtop.sources.found import Found, Row, last_rows, row_of, same, value_of
 from gradtop.sources.names import normalised
 from gradtop.sources.number import is_whole
 from gradtop.sources.optimizer import Reports
-from gradtop.sources.plan import Plan, Take, converted, plan_row
-from gradtop.sources.printed import Fields
+from gradtop.sources.plan import Plan, plan_row
 from gradtop.sources.progress import MAX_HELD, BarSteps
 from gradtop.sources.rank import Ranks
 from gradtop.sources.reader import Account, Line
@@ -25,40 +26,14 @@ from gradtop.sources.rowcount import RowCount, scalar
 from gradtop.sources.signs import MAX_MESSAGE
 from gradtop.sources.usage import Usage
 
+if TYPE_CHECKING:
+    from gradtop.sources.template import Run, Template
+
 _LONE = re.compile(r"\W*(?:train(?:ing)?|epoch|average|avg|mean)?[\s_]*loss\s*[:=]\s*[-+.\w]+\W*", re.IGNORECASE)
 _RECENT = 64
 """Rows among which the same row of another process is looked for."""
 _OF_EPOCH = {"loss": "train_loss_epoch", "accuracy": "train_accuracy_epoch", "ppl": "train_ppl_epoch"}
 """Names of an epoch's averages in a log that counts steps: they are not the step's."""
-
-
-class Found(NamedTuple):
-    """The fields that a rule found in a line, and what else the line says."""
-
-    fields: Fields
-    structured: bool
-    text: str
-    rank: int | None
-    time: float | None
-    sure: bool = False
-    """A row beyond doubt, by its layout: it needs no metric that is known, and an epoch in it is what it counts by."""
-
-
-class Row(NamedTuple):
-    """A row that is understood; its step may still be missing."""
-
-    names: tuple[str, ...]
-    values: tuple[float, ...]
-    below: Mapping[str, float]
-    line: int
-    time: float | None
-    epoch: float | None
-    """Of a row that has no step of its own; a column wherever it is not what the row counts by."""
-
-    def renamed(self, names: Mapping[str, str]) -> "Row":
-        """The same values with other names for some of them."""
-        below = {names.get(name, name): value for name, value in self.below.items()}
-        return self._replace(names=tuple([names.get(name, name) for name in self.names]), below=below)
 
 
 class RowKeeper:
@@ -152,6 +127,46 @@ class RowKeeper:
             self._prints_losses = True
         return placed
 
+    def keep_run(self, run: "Run", numbers: Sequence[int]) -> bool:
+        """Take in many rows of one wording, from the lines of these numbers.
+
+        False, and nothing is taken, where they have to be looked at one by one.
+        """
+        plan = run.template.plan
+        if not self._is_steady(run.template) or plan.step is None or (found := run.columns()) is None:
+            return False
+        steps = found.of(plan.step)
+        rising = self._is_new(steps[0], plan.names) and all(map(lt, steps, steps[1:]))
+        epochs = found.values[plan.epoch.index] if plan.epoch is not None else ()
+        same_epoch = found.constant(plan.epoch) and self._epochs.is_in(epochs[0] if epochs else None)
+        if not (rising and same_epoch and found.constant(plan.total) and found.constant(plan.total_epochs)):
+            return False
+        columns = {take.canonical: found.of(take) for take in plan.takes}
+        if found.times is not None:
+            columns.setdefault("time", found.times)
+        self._epochs.went_on(epochs[0] if epochs else None, steps[-2], steps[-1])
+        at: Sequence[Scalar] = [int(step) for step in steps] if all(map(is_whole, steps)) else steps
+        self._blocks.put(Rows(at, columns, numbers, x_kind=self._x_kind))
+        self._usage.count(plan, len(steps))
+        self._recent.extend(last_rows(plan.names, columns, at, numbers, _RECENT))
+        self.last_step = at[-1]
+        return True
+
+    def _is_steady(self, template: "Template") -> bool:
+        """A row of the training like this one, at a later step, changes nothing but the last step."""
+        plan = template.plan
+        plain = plan.x_kind == "step" and "loss" in plan.names and not plan.validation and not plan.summary
+        settled = self._averages.settled_for(plan.names) and not self._reports.waits and not self._states.waits
+        heard = template.rank is None or self._ranks.hears(template.rank)
+        counted = plan.step is not None and not _counts_batches(plan.step.raw) and not self._rows.settled
+        return plain and settled and heard and counted and not self._epochs.within
+
+    def _is_new(self, step: float, names: tuple[str, ...]) -> bool:
+        """No row with these names stands at `step` or after it."""
+        if self.last_step is None or step != self.last_step:
+            return self.last_step is not None and step > self.last_step
+        return not any(at >= step and row.names == names for at, row in self._recent)
+
     def _is_row(self, found: Found, plan: Plan) -> bool:
         if plan.measured:
             if plan.step is None or plan.x_kind == "step":
@@ -166,7 +181,7 @@ class RowKeeper:
         """Keep a report of the optimizer back, or give out the ones that wait."""
         if not self._reports.waits or (found.sure and not plan.measured):
             return False
-        step = _value(found, plan.step)
+        step = value_of(found, plan.step)
         if self._reports.hold(plan, step, (found, plan, line)):
             return True
         for report in self._reports.settle(step if plan.measured else None):
@@ -180,13 +195,13 @@ class RowKeeper:
         verdict = self._ranks.hear(found.rank, (found, plan, line), "loss" in plan.names)
         for late in verdict.late:
             # What the silent rank has told is told.
-            step = _value(late[0], late[1].step) if late[1].x_kind == "step" else None
+            step = value_of(late[0], late[1].step) if late[1].x_kind == "step" else None
             if step is None or self.last_step is None or step > self.last_step:
                 self._place(*late)
         return verdict.heard
 
     def _place(self, found: Found, plan: Plan, line: Line) -> str | None:
-        row = _row(found, plan, line)
+        row = row_of(found, plan, line)
         if plan.step is not None and plan.x_kind == "step":
             if self._rows.settled and not found.structured:
                 return None
@@ -197,12 +212,12 @@ class RowKeeper:
 
     def _keep_step(self, found: Found, plan: Plan, row: Row, line: Line) -> str:
         """A row with a step, which may turn out to count within the epoch."""
-        step, total = _value(found, plan.step), _value(found, plan.total)
+        step, total = value_of(found, plan.step), value_of(found, plan.total)
         if step is None or not math.isfinite(step):
             self._account.reject("the step is no finite number", line)
             return ""
-        epoch = _value(found, plan.epoch)
-        self._epochs.plan(_value(found, plan.total_epochs))
+        epoch = value_of(found, plan.epoch)
+        self._epochs.plan(value_of(found, plan.total_epochs))
         if plan.step is not None and _counts_batches(plan.step.raw) and (epoch or self._epochs.epoch) is not None:
             at = self._epochs.of(epoch, step, total)
         else:
@@ -214,11 +229,11 @@ class RowKeeper:
 
     def _keep_in_epoch(self, found: Found, plan: Plan, row: Row) -> str | None:
         """A row that says how far it is within its epoch."""
-        at, of = _value(found, plan.epoch_step), _value(found, plan.epoch_steps)
+        at, of = value_of(found, plan.epoch_step), value_of(found, plan.epoch_steps)
         if at is None or not math.isfinite(at) or plan.epoch_step is None:
             return None
-        self._epochs.plan(_value(found, plan.total_epochs))
-        step = self._epochs.of(_value(found, plan.epoch), at, of)
+        self._epochs.plan(value_of(found, plan.total_epochs))
+        step = self._epochs.of(value_of(found, plan.epoch), at, of)
         if plan.epoch_step.raw == "epoch_sample":
             self._x_kind = "samples"
         self._add_settled(scalar(step), row, found.structured)
@@ -297,7 +312,7 @@ class RowKeeper:
 
     def _add(self, step: Scalar, row: Row) -> None:
         newest = self._recent[-1][0] if self._recent else None
-        if newest is not None and step <= newest and any(at == step and _same(one, row) for at, one in self._recent):
+        if newest is not None and step <= newest and any(at == step and same(one, row) for at, one in self._recent):
             return
         self._recent.append((step, row))
         self.last_step = step
@@ -334,26 +349,9 @@ class RowKeeper:
         return "summary at the end"
 
 
-def _row(found: Found, plan: Plan, line: Line) -> Row:
-    below = {t.canonical: b * t.scale for t in plan.takes if (b := found.fields[t.index][1].below)}
-    values = plan.values([number.value for _, number in found.fields])
-    epoch = found.fields[plan.epoch.index][1].value if plan.x_kind == "epoch" and plan.epoch is not None else None
-    return Row(plan.names, values, below, line.number, found.time, epoch)
-
-
-def _same(one: Row, other: Row) -> bool:
-    """The same values under the same names; NaN equals NaN here."""
-    return one.names == other.names and (one.values == other.values or repr(one.values) == repr(other.values))
-
-
-def _value(found: Found, take: Take | None) -> float | None:
-    """The number of a counter; None where the row does not have it."""
-    return None if take is None else converted(found.fields[take.index][1].value, take)
-
-
 def _is_partial(found: Found, plan: Plan) -> bool:
     """A validation that is still going on: its last line has the result, the lines before it have one batch each."""
-    at, of = _value(found, plan.epoch_step), _value(found, plan.epoch_steps)
+    at, of = value_of(found, plan.epoch_step), value_of(found, plan.epoch_steps)
     return at is not None and of is not None and at < of - 1
 
 
