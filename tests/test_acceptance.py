@@ -376,8 +376,8 @@ def test_a_healthy_run_is_one_line_and_its_numbers() -> None:
 
 
 def test_a_file_that_is_not_read_says_why() -> None:
-    snapshot = read_paths((shared("corpus", "hf01__*"),), Limits()).to_end()
-    assert next(lines(snapshot)).startswith("UNKNOWN  hf01__trainer_state.json: Nothing read: one JSON document")
+    snapshot = read_paths((shared("corpus", "wb03__*"),), Limits()).to_end()
+    assert next(lines(snapshot)).startswith("UNKNOWN  wb03__run-ycyhy7at.wandb: Nothing read: W&B run file")
     assert report(snapshot)["runs"][0]["summary"].startswith("Nothing read:")
     assert EXIT_CODES[overall(snapshot)] == 3
 

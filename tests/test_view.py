@@ -163,11 +163,24 @@ def test_measured_counts_are_whole_numbers() -> None:
 
 
 def test_charts_come_in_order_and_only_for_series_that_are_there() -> None:
-    view = view_of({"extra": [1.0], "time": [1.0], "lr": [1e-4], "loss": [2.0], "grad_norm": [0.5], "a/b": [1.0]})
+    view = view_of({"extra": [1.0], "time": [1.0], "lr": [1e-4], "loss": [2.0], "grad_norm": [0.5], "time_s": [1.0]})
     assert [c.name for c in charts(run_of(view), 9)] == ["grad_norm", "loss", "lr", "extra"]
     assert [c.name for c in charts(run_of(view), 2)] == ["grad_norm", "loss"]
     assert charts(run_of(), 9) == ()
     assert charts(None, 9) == ()
+
+
+def test_quality_comes_before_cost_and_the_layers_of_a_model_are_not_listed() -> None:
+    names = ["data_time_s", "train/box_loss", "metrics/map50(b)", "coco/ap .5", "val_accuracy", "percentage"]
+    layers = ["gradients/layers.0.mlp", "grad/norm/blocks/3/attn", "norm/fc.weight"]
+    view = view_of({name: [1.0] for name in (*layers, *names)})
+    assert [c.name for c in charts(run_of(view), 9)] == [
+        "metrics/map50(b)",
+        "coco/ap .5",
+        "val_accuracy",
+        "train/box_loss",
+        "data_time_s",
+    ]
 
 
 def test_a_chart_says_when_the_newest_value_is_not_finite() -> None:

@@ -11,6 +11,7 @@ _SEQUENCES = re.compile(
 _SUSPECT = re.compile(
     "[^ -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u05cf\u2010-\u2027\u2030-\u205f\u2070-\u2fff\u3001-\ud7ff]"
 )
+_C1 = re.compile("[\x80-\x9f]")
 _ELLIPSIS = "…"
 MAX_MARKS = 4
 """Combining marks kept on one character; the rest of a taller pile is dropped."""
@@ -18,11 +19,7 @@ MAX_MARKS = 4
 
 def strip_sequences(text: str) -> str:
     """The text without terminal control sequences (7- and 8-bit); single control characters stay."""
-    return _SEQUENCES.sub("", text) if "\x1b" in text or _has_c1(text) else text
-
-
-def _has_c1(text: str) -> bool:
-    return any("\x80" <= ch <= "\x9f" for ch in text) if not text.isascii() else False
+    return _SEQUENCES.sub("", text) if "\x1b" in text or (not text.isascii() and _C1.search(text)) else text
 
 
 def clean(text: str, limit: int = 4096) -> str:

@@ -15,6 +15,10 @@ Array = npt.NDArray[np.generic]
 Floats = npt.NDArray[np.float64]
 
 _START_CAPACITY = 256
+_FEW = 32
+"""Values of a block that are cheaper to append to a list than to an array."""
+_WAITING = 1024
+"""Values that wait in lists before they are moved to the arrays together."""
 
 
 class Column:
@@ -66,6 +70,9 @@ def _wide_enough(held: np.dtype[np.generic], added: Array) -> np.dtype[np.generi
 
 def falls(steps: Sequence[float], last: float | None) -> list[int]:
     """Indices at which a step is lower than the one before it; `last` is the one before the first."""
+    if len(steps) <= _FEW:
+        before = [steps[0] if last is None else last, *steps[:-1]] if len(steps) else []
+        return [i for i, (a, b) in enumerate(zip(before, steps, strict=True)) if b < a]
     numbers = np.asarray(steps)
     found: list[int] = (np.flatnonzero(numbers[1:] < numbers[:-1]) + 1).tolist()
     return [0, *found] if last is not None and len(numbers) and numbers[0] < last else found
@@ -125,7 +132,7 @@ class Envelope:
 class Series:
     """The values of one metric, in the order they were written, with their steps."""
 
-    __slots__ = ("_segments", "_stats", "_steps", "_values", "name", "x_kind")
+    __slots__ = ("_segments", "_session", "_stats", "_steps", "_values", "_waiting", "_waiting_steps", "name", "x_kind")
 
     def __init__(self, name: str, x_kind: str = "step") -> None:
         self.name = name
@@ -134,11 +141,29 @@ class Series:
         self._values = Column(np.float64)
         self._segments: list[Segment] = []
         self._stats = Stats()
+        self._waiting_steps: list[float] = []
+        self._waiting: list[float] = []
+        self._session = 0
 
     def extend(self, steps: Sequence[float], values: Sequence[float], session: int = 0) -> None:
         """Append values of one session; steps within a session do not go back."""
-        if not len(values):
-            return
+        if session != self._session or len(values) > _FEW or len(self._waiting) >= _WAITING:
+            self._settle()
+            self._session = session
+        if len(values) > _FEW:
+            self._append(steps, values, session)
+        else:
+            self._waiting_steps.extend(steps)
+            self._waiting.extend(values)
+
+    def _settle(self) -> None:
+        """Move what waits to the arrays: rows that come one by one would cost as much each as a block of them."""
+        steps, values = self._waiting_steps, self._waiting
+        if values:
+            self._waiting_steps, self._waiting = [], []
+            self._append(steps, values, self._session)
+
+    def _append(self, steps: Sequence[float], values: Sequence[float], session: int) -> None:
         start = self._steps.n
         self._steps.extend(steps)
         self._values.extend(values)
@@ -155,6 +180,7 @@ class Series:
 
     def view(self) -> "SeriesView":
         """The series as it is now; it does not change any more."""
+        self._settle()
         return SeriesView(
             self.name, self.x_kind, self._steps.view(), self._values.view(), tuple(self._segments), self._stats
         )

@@ -60,9 +60,7 @@ def test_twenty_in_a_row_call_for_action() -> None:
 
 
 def test_a_scale_that_only_falls_has_collapsed() -> None:
-    rows: list[Row] = [
-        {**row, "loss_scale": 65536.0 * 0.5 ** max(0, (row["step"] - 200) // 5)} for row in falling(300)
-    ]
+    rows: list[Row] = [{**row, "loss_scale": 65536.0 * 0.5 ** max(0, (row["step"] - 200) // 5)} for row in falling(300)]
     finding = of_kind(found(rows), "amp_scale_collapse")
     assert (finding.severity, finding.state) == (Severity.INTERVENE, FindingState.ACTIVE)
     assert finding.raised_step == 250

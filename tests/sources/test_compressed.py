@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -128,6 +129,18 @@ def test_a_file_that_stays_truncated_says_so_once(tmp_path: Path) -> None:
     rejected = source.status.lines_rejected
     source.finish()
     assert source.status.lines_rejected == rejected
+
+
+def test_a_line_that_ends_with_the_compressed_data_is_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "train.log.gz"
+    whole = zlib.compressobj(wbits=31)
+    packed = whole.compress(b"step 1 loss 2.75\nstep 2 loss 2.50\nstep 3 loss 1")
+    path.write_bytes(packed + whole.flush(zlib.Z_SYNC_FLUSH))
+    source = FileSource(path)
+    records = poll(source)
+    records += source.finish().records
+    assert steps(records) == [1, 2]
+    assert source.account.rejected["cut off with the data it stands in"].samples == [(3, "step 3 loss 1")]
 
 
 @pytest.mark.parametrize("packing", PACKERS)

@@ -35,7 +35,7 @@ def test_of_several_counters_the_most_telling_is_the_step(names: tuple[str, ...]
 
 def test_the_canonical_name_wins_and_the_other_stays_itself() -> None:
     assert planned(total_loss=3, loss=2, aux_loss=1) == {"total_loss": 3, "loss": 2, "aux_loss": 1}
-    assert planned(structured=False, total_loss=3, loss=2, aux_loss=1) == {"loss": 2}
+    assert planned(structured=False, total_loss=3, loss=2, aux_loss=1) == {"loss": 2, "aux_loss": 1}
 
 
 def test_the_norm_before_clipping_is_preferred() -> None:

@@ -99,9 +99,15 @@ def test_several_wordings_take_turns() -> None:
 
 
 def test_most_lines_are_read_by_heart(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, asked = TextReader(), []
+    reader = TextReader()
+    asked: list[Line] = []
     rules = reader._read
-    monkeypatch.setattr(reader, "_read", lambda line: (asked.append(line), rules(line)))
+
+    def ask(line: Line) -> None:
+        asked.append(line)
+        rules(line)
+
+    monkeypatch.setattr(reader, "_read", ask)
     lines = [MEGATRON.format(i, 32 * i, 812.5, 1e-4, 10 / i, 0.5, 0, 0) for i in range(1, 2001)]
     (rows, *_) = (r for r in reader.feed(lines_of("\n".join(lines) + "\n")) if isinstance(r, Rows))
     assert len(asked) < 60

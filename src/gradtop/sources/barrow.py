@@ -55,6 +55,8 @@ class BarRows:
     def see(self, bar: Bar, line: Line) -> list[State]:
         """Take one state in; the states that are complete, in order."""
         fields = metrics_of(bar) if bar.trains else []
+        if bar.n == 0 and self._kind == (_NUMBERS.sub("", bar.label), bar.keras):
+            self._begin_again(bar)
         if not any(meaning_of(name).canonical in MEASURED for name, _ in fields):
             return []
         kind = (_NUMBERS.sub("", bar.label), bar.keras)
@@ -101,11 +103,16 @@ class BarRows:
             if bar.unit == "samples":
                 return _numbers(epoch=bar.epoch, total_epochs=bar.epochs, epoch_sample=bar.n, epoch_samples=bar.total)
             return _numbers(epoch=bar.epoch, total_epochs=bar.epochs, epoch_step=bar.n, epoch_steps=bar.total)
-        if bar.n < self._n and self._total and self._n >= self._total:
-            self._passed += self._total
+        self._begin_again(bar)
         self._n, self._total = bar.n, bar.total or 0
         planned = bar.total if self._passed == 0 and _PLANS.search(bar.label) else None
         return _numbers(step=self._passed + bar.n, total_steps=planned)
+
+
+    def _begin_again(self, bar: Bar) -> None:
+        """Note that the bar is drawn for another epoch, where it reached its end before."""
+        if bar.n < self._n and self._total and self._n >= self._total:
+            self._passed, self._n = self._passed + self._total, 0
 
 
 def _numbers(**counters: int | None) -> Fields:

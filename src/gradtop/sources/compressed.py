@@ -38,6 +38,11 @@ class Unpacker(Protocol):
         """The bytes so far are not all of a file."""
         ...
 
+    @property
+    def cut(self) -> bool:
+        """What was unpacked ends in the middle, so that its last line may as well."""
+        ...
+
     def take(self, data: bytes) -> bytes:
         """The next bytes inside: about `PORTION_BYTES` at most where the file is compressed."""
         ...
@@ -111,7 +116,12 @@ class Decompressor:
     @property
     def partial(self) -> bool:
         """The file ends within a stream."""
-        return not self.problem and not self._stream.eof
+        return not self.problem and self.cut
+
+    @property
+    def cut(self) -> bool:
+        """A stream was not unpacked to its end, whatever the reason."""
+        return not self._stream.eof
 
     def take(self, data: bytes) -> bytes:
         """The next bytes inside, about `PORTION_BYTES` at most."""
@@ -180,6 +190,11 @@ class Decoder:
     def partial(self) -> bool:
         """The bytes so far end within a character."""
         return bool(self._decode.getstate()[0])
+
+    @property
+    def cut(self) -> bool:
+        """Half a character is left; the line before it may go on like any line without an end."""
+        return self.partial
 
     def take(self, data: bytes) -> bytes:
         """The text as UTF-8."""

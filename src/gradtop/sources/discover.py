@@ -188,7 +188,10 @@ class Search:
         yield from (f"{path} is not there yet: waiting for it" for path in missing)
         if not folders:
             return
-        entries = f"the first {MAX_ENTRIES:,} entries" if self._listing.cut else f"{self._listing.entries:,} entries"
+        n = self._listing.entries
+        entries = (
+            f"the first {MAX_ENTRIES:,} entries" if self._listing.cut else f"{n:,} {'entry' if n == 1 else 'entries'}"
+        )
         where = ", ".join(str(folder.absolute()) for folder in folders)
         yield f"looked in {where}, {MAX_DEPTH} levels deep, {entries}"
         if self._listing.cut:

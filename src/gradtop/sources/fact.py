@@ -14,6 +14,8 @@ MAX_DUMP = 400
 """Lines of a dump of arguments; one that goes on has no end that is known."""
 MAX_CHARS = 20_000
 """Characters of a line that are looked at."""
+MAX_SETTING = 2000
+"""Characters of a line that are looked at for one setting: the patterns for it look back over what they have seen."""
 LEAST_PAIRS = 3
 """Settings that a line or a run of lines must state to be a dump of settings: one or two may be anything."""
 NEAR_LINES = 10
@@ -31,7 +33,7 @@ _CODE = re.compile(
     r"|[\w.\[\]]+ ?= ?(?!Namespace\()[\w.]+\(|parser\.|usage: |-{1,2}\w)"
 )
 _DOTTED = re.compile(r"\s*([\w-]+) \.{2,} ?(.*?)(?:\.{3,}(?:default|updated))?\s*\Z")
-_CELLS = re.compile(r"\s*[|│┃]\s*([^|│┃]+?)\s*[|│┃]\s*([^|│┃]*?)\s*[|│┃]?\s*\Z")
+_CELLS = re.compile(r"\s*+[|│┃]\s*+([^|│┃]+)[|│┃]\s*+([^|│┃]*+)[|│┃]?\s*\Z")
 _RULE = re.compile(r"\s*[+|┏┡├└┗╇─━=\-┳┼┴┓┩┤┘╭╰╮╯]+\s*\Z")
 _NAMED = re.compile(r"\s*(?:config param|overriding:)\s+([\w.]+)\s*[:=]\s*(.+)", re.IGNORECASE)
 _OPENED = re.compile(r"(?:.*[\s=:>])?(?:Namespace|\w*Arguments)\(\s*(.*)\Z")
@@ -40,7 +42,7 @@ _LONE = re.compile(r"\s{0,4}(?:- )?([\"']?)([A-Za-z_][\w.\-]*)\1\s*[:=]\s*(\S[^#
 _PAIR = re.compile(
     r"(?<![\w.])([\"']?)([A-Za-z_][\w.]*)\1\s*[=:]\s*(\"[^\"]*\"|'[^']*'|\[[^\[\]]*\]|[^\s,(){}\[\]'\"]+)"
 )
-_PHRASE = re.compile(r"(?:.{0,80}(?: - |\s{3,}))?[^A-Za-z0-9]*([A-Za-z].*?)\s*[:=]\s*([-+]?[\d.].*)\Z")
+_PHRASE = re.compile(r"(?:.{0,80}(?: - |\s{3,}+))?[^A-Za-z0-9]*+([A-Za-z].*?)\s*+[:=]\s*+([-+]?[\d.].*)\Z")
 _BESIDE = re.compile(r"\s\|\|?\s")
 _BANNER = frozenset(
     [
@@ -169,36 +171,37 @@ class FactReader:
         """The setting in a line of the dump; a line of another kind ends it."""
         self._lines += 1
         if self._dump == "table":
-            if (cells := _CELLS.match(text)) is not None:
-                return [(cells[1], cells[2])]
+            if (cells := _CELLS.match(text[:MAX_SETTING])) is not None:
+                return [(cells[1].rstrip(), cells[2].rstrip())]
             self._dump = self._dump if _RULE.match(text) and self._lines < MAX_DUMP else ""
         elif self._dump == "members":
-            member = _MEMBER.match(text)
+            member = _MEMBER.match(text[:MAX_SETTING])
             if member is None or self._lines >= MAX_DUMP or text.rstrip().endswith(")"):
                 self._dump = ""
             return [(member[1], member[2].rstrip(")"))] if member is not None else []
         return []
 
     def _outside(self, text: str, lowered: str, line: int) -> Pairs:
-        if " .." in text and (dotted := _DOTTED.match(text)) is not None:
+        short = text[:MAX_SETTING]
+        if " .." in short and (dotted := _DOTTED.match(short)) is not None:
             return [(dotted[1], dotted[2])]
         if told := list(_sentences(text, lowered)):
             return told
         if _CODE.match(text) is not None:
             return []
-        if (named := _NAMED.match(text)) is not None:
+        if (named := _NAMED.match(short)) is not None:
             return [(named[1], named[2])]
-        return self._opened(text, lowered) or list(_banner(text)) or self._lone(text, line)
+        return self._opened(text, lowered) or list(_banner(short)) or self._lone(short, line)
 
     def _opened(self, text: str, lowered: str) -> Pairs:
         """The settings of a printed object, on one line or on as many as it has members; or of a table's header."""
-        if (cells := _CELLS.match(text)) is not None:
-            if cells[2].lower() in ("value", "values") and "{" not in text:
+        if (cells := _CELLS.match(text[:MAX_SETTING])) is not None:
+            if cells[2].rstrip().lower() in ("value", "values") and "{" not in text:
                 self._dump, self._lines = "table", 0
             return []
         if "(" in text and (opened := _OPENED.match(text)) is not None and not opened[1].rstrip().endswith(")"):
             self._dump, self._lines = "members", 0
-            return [(m[1], m[2])] if (m := _MEMBER.match(opened[1])) is not None else []
+            return [(m[1], m[2])] if (m := _MEMBER.match(opened[1][:MAX_SETTING])) is not None else []
         if ("{" in text or "(" in text or text.count("=") > 7) and ("=" in text or ":" in text):
             return _dump_in(text)
         return []

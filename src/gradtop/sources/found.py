@@ -19,6 +19,8 @@ class Found(NamedTuple):
     time: float | None
     sure: bool = False
     """A row beyond doubt, by its layout: it needs no metric that is known, and an epoch in it is what it counts by."""
+    plan: Plan | None = None
+    """What becomes of the fields, where it is known already."""
 
 
 class Row(NamedTuple):

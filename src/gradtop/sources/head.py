@@ -9,6 +9,7 @@ import re
 from gradtop.sources.keyvalue import as_validation, key_values
 from gradtop.sources.number import Number
 from gradtop.sources.printed import Fields
+from gradtop.sources.trailing import trailing
 
 _TRAIN = r"train(?:ing)?"
 _CHECK = r"val(?:id(?:ation)?)?|eval(?:uation)?|test(?:ing)?"
@@ -22,6 +23,20 @@ _HEADS = tuple(
         rf"[\[(](?:(?:iter|batch|step)[\s:]*)?{_OF}[\])]",
         # Their validation, without an epoch.
         rf"\[?(?P<check>{_CHECK})\]?\s?(?:\(\w+\))?[\s:]*\[{_OF}\]",
+        # DINOv2, whose epochs are none.
+        rf"(?P<word>{_TRAIN})[\s:]*\[{_OF}\]",
+        # TensorFlow's tutorials, icefall, GANs: the batch of the epoch in words.
+        r"[\[(]?(?P<named>epoch)[\s:#\[]*(?P<epoch>\d+)(?:\s*/\s*(?P<epochs>\d+))?[\s\],:;|\[(-]*"
+        r"(?:mini-?)?batch[\s:#=\[]*(?P<at>\d+)(?![.\d])(?:\s*/\s*(?P<of>\d+))?[\])]?",
+        # CycleGAN and its heirs.
+        r"\((?P<named>epoch): (?P<epoch>\d+), iters: (?P<at>\d+),[^()]*(?P<losses>\)) (?=\w+: )",
+        # WeNet: the epoch, then the batch of it.
+        r"(?P<word>(?-i:TRAIN|CV)) Batch (?P<named>)(?P<epoch>\d+)/(?P<at>\d+)(?= loss )",
+        # Marian.
+        r"(?P<named>ep)\. (?P<epoch>\d+) : up\. (?P<run>)(?P<at>\d+)",
+        # XGBoost, LightGBM; TensorFlow's metric writers, whose names tell the part of the data.
+        rf"\[(?P<run>)(?P<at>\d+)\]\t(?=(?:{_TRAIN}|{_CHECK})[\w']*[ -])",
+        rf"\[(?P<run>)(?P<at>\d+)\]\s(?=(?:\w+=[^\s,]+, )*(?:{_TRAIN}|{_CHECK})_\w+=)",
         # mmengine and mmcv, by iterations.
         rf"iter\s?(?:\((?P<mode>\w+)\))?[\s:]*\[(?P<run>){_OF}\]",
         # fairseq.
@@ -29,18 +44,32 @@ _HEADS = tuple(
         # PyTorch's examples: the language model, and the tutorial of a classifier.
         rf"(?P<named>epoch)\s+(?P<epoch>\d+)\s*\|{_OF}batches\b",
         r"\[(?P<epoch>\d+),\s+(?P<at>\d+)\](?P<named>)(?=\s+(?:train(?:ing)?[ _])?loss\b)",
+        # DCGAN.
+        r"\[(?P<epoch>\d+)/(?P<epochs>\d+)\]\s?\[(?P<at>\d+)/(?P<of>\d+)\](?P<named>)(?=\s)",
         # ESPnet: batches from, to.
         rf"(?P<epoch>\d+)(?P<named>epoch):(?P<word>{_TRAIN}|{_CHECK}):\d+-(?P<at>\d+)batch:",
     )
 )
 _MAY = re.compile(
-    r"[\[|(\s]{0,3}(?:\d+epoch:|\d+,\s+\d+\] |averaged stats|(?:train|val|eval|test|epoch|ep\b|iter)[^\n]{0,40}?\d)",
+    r"[\[|(\s]{0,3}(?:\d+epoch:|cv batch|\d+,\s+\d+\] |averaged stats"
+    r"|(?:train|val|eval|test|epoch|ep\b|iter)[^\n]{0,40}?\d"
+    r"|\d+\]\s[a-z]|\d+/\d+\]\s?\[\d)",
     re.IGNORECASE,
 )
+_MAY_TRAIL = re.compile(r"\s*(?:\d+:?\s+[-+.\d]|(?:train(?:ing)?\s)?(?:loss|cost)\b)", re.IGNORECASE)
 _REPEATED = re.compile(r"\s*averaged stats", re.IGNORECASE)
 """DETR and its heirs print the averages of what they have printed, of training and validation alike."""
 _LEAD = re.compile(r"[|>\s-]*")
 _AVERAGED = re.compile(r"(?P<key>[:=\s])\s*[-+.\w]+\s?\(\s*(?P<average>[-+.\w]+?)\s*\)")
+
+_NAME = re.compile(r"\w+(?=: )")
+_OWN_WORDS = (
+    # ESPnet's word for the time that it waits for data.
+    ("optim0_lr0", "iter_time=", "data_time="),
+    # Marian's time is that of all the updates since its last line.
+    ("L.r. ", ": Time ", ": took "),
+)
+"""What only one project's lines have, a word of theirs that means something else there, and the usual word for that."""
 
 _HEADING = re.compile(
     r"[\s\W]*(?:(?:start(?:ing|ed)?|begin(?:ning)?|running|train(?:ing)?)\W{1,3})*(?:of\s)?"
@@ -52,7 +81,7 @@ _HEADING = re.compile(
 def headed(text: str) -> Fields | None:
     """The counters in the head of a line and the known names behind it; None where a line has no such head."""
     if _MAY.match(text) is None:
-        return None
+        return trailing(text) if _MAY_TRAIL.match(text) else None
     if _REPEATED.match(text):
         return []
     start = _LEAD.match(text)
@@ -61,7 +90,7 @@ def headed(text: str) -> Fields | None:
         match = pattern.match(text, at)
         if match is not None and _is_head(match.groupdict()):
             return _read(match, text)
-    return None
+    return trailing(text) if _MAY_TRAIL.match(text) else None
 
 
 def _is_head(found: dict[str, str | None]) -> bool:
@@ -71,15 +100,20 @@ def _is_head(found: dict[str, str | None]) -> bool:
 
 def _read(match: re.Match[str], text: str) -> Fields:
     found = match.groupdict()
+    if found.get("word") == "CV":
+        # Its result is told in a line of its own.
+        return []
     word = (found.get("mode") or found.get("word") or found.get("check") or "").lower()
     checks = bool(word) and not word.startswith("train")
     rest = text[match.end() :].lstrip(" \t,:;]")
-    if "optim0_lr0" in rest:
-        # ESPnet's own word for the time that it waits for data.
-        rest = rest.replace("iter_time=", "data_time=")
+    if found.get("losses"):
+        rest = _NAME.sub(r"loss/\g<0>", rest)
+    for told, word, own in _OWN_WORDS:
+        if told in rest:
+            rest = rest.replace(word, own)
     if checks:
         rest = _AVERAGED.sub(r"\g<key>\g<average>", rest)
-    fields = key_values(rest) or []
+    fields = key_values(rest, counted=True) or []
     return _counters(found, checks) + (as_validation(fields) if checks else fields)
 
 

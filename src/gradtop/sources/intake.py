@@ -65,9 +65,13 @@ class Lines:
         """What the reader held back for a following line."""
         return self.reader.idle()
 
-    def finish(self) -> list[Record]:
-        """The line without its end, and what the reader held back."""
-        return self._feed(self._decoder.finish()) + self.reader.finish()
+    def finish(self, cut: bool = False) -> list[Record]:
+        """The line without its end, unless it is `cut` off, and what the reader held back."""
+        last = self._decoder.finish()
+        for line in last if cut else ():
+            # Half a number reads as another number.
+            self.account.reject("cut off with the data it stands in", line)
+        return self._feed([] if cut else last) + self.reader.finish()
 
     def _feed(self, lines: list[Line]) -> list[Record]:
         records = self.reader.feed(lines) if lines else []
@@ -172,7 +176,10 @@ class Intake:
             records += self._tell(b"", ended=True)
         if self._unpacker is not None and self._unpacker.partial and not self._fault:
             self._fail(_CUT_OFF)
-        return records + self._inside.finish() if self._inside is not None else records
+        if self._inside is None:
+            return records
+        cut = self._unpacker is not None and self._unpacker.cut
+        return records + (self._inside.finish(cut) if isinstance(self._inside, Lines) else self._inside.finish())
 
     def _fail(self, problem: str) -> None:
         """Say why a part of a packed file is not read, and account for it once."""

@@ -5,6 +5,7 @@ one of the few that loops print that way. Of names that no synonym is known for,
 beyond doubt and in a line that counts: prose is full of names.
 """
 
+import math
 import re
 from functools import lru_cache
 
@@ -25,13 +26,17 @@ _TOKEN = re.compile(
 )
 _IN_KEY = re.compile(r"\w*\)\s*[:=]")
 _TOTAL = re.compile(r"\s*/\s*(\d[\d,]*)")
-_CUT = re.compile(r".*(?:[|,;\t{}!?]|  | - |\) |\] |: |\]\[|[\d ]/s(?:/\w+)? |[a-z]\[(?=[a-z]))\s*", re.DOTALL)
+_CUT = re.compile(
+    r".*(?:[|,;\t{}!?]|  | - |\) |\] |: |\]\[|[\d ]/s(?:/\w+)? |[a-z]\[(?=[a-z])|\w=[^\s=]+ )\s*", re.DOTALL
+)
 _LEADING = " /:*>#•]["
 _INDEX = re.compile(r"\w\[\Z")
 _IS = re.compile(rf"((?:^|[,;|]\s*)\w+) is (?=(?:{NUMBER}|{NON_FINITE})\s*(?:[,;|]|\Z))")
 _OWN = re.compile(
-    r"[\s,;|•()\[\]{}<>*/-]*(?:(?:ms|s|secs?|it/s|img/s|%)[\s,;|]+)?"
-    r"(?P<name>[a-z][\w@./+-]*(?:\(\w+(?:\(\w+\))?\))?(?: [a-z][\w@-]*){0,2}) ?[:=]\s*[\"']?", re.IGNORECASE
+    r"(?:\s*\(\s*[-+.\w]+\s*\))?[\s,;|•()\[\]{}<>*/-]*(?:(?:ms|s|secs?|it/s|img/s|%)[\s,;|]+)?"
+    r"(?:(?P<name>(?!and |or |the |with |our )[a-z][\w@./+-]*(?: [a-z][\w@-]*){0,2}) ?[:=]\s*[\"']?|"
+    r"(?P<ranked>(?:acc|prec|recall|map)@[\d.]+|acc(?:uracy)?)\s+)",
+    re.IGNORECASE,
 )
 _LEAST = 3
 """Names with numbers in a line before ones of a quality are kept that no synonym is known for."""
@@ -75,28 +80,30 @@ def key_values(text: str, counted: bool = False) -> Fields | None:
         return None
     text = _plain(text)
     fields: Fields = []
-    end = 0
+    end = named_until = 0
     unknown = False
     for match in _TOKEN.finditer(text):
         if match.start() < end:
             continue
         before = text[max(end, match.start() - MAX_KEY) : match.start()]
+        follows_loss = end == named_until and bool(fields) and meaning_of(fields[-1][0]).canonical == "loss"
         name = _named(before, match[4] is not None)
         digits, glued, apart, odd, odd_unit = match.groups()
         number = finite(digits, glued or apart or "") if digits else Number(float(odd), odd_unit or "")
         if name is None:
             if (after := _named_after(text, match)) is not None:
                 name, number = after[0], Number(number.value, after[1], number.below)
-            elif (name := _own(before)) is not None:
+            elif (name := _own_beside(fields, before)) is not None:
                 unknown = True
             else:
                 end = match.end() if _stands_alone(before, text, match) else end
                 continue
         counter = meaning_of(name).canonical
-        if counter == "step" and not is_whole(number.value):
+        if _misleads(counter, number) or (name.lower() == "val" and not follows_loss):
+            end = match.end()
             continue
         fields.append((name, number))
-        end = match.end()
+        end = named_until = match.end()
         if counter in _TOTALS and (total := _TOTAL.match(text, end)):
             end = total.end()
             fields.append((_TOTALS[counter], finite(total[1])))
@@ -124,14 +131,32 @@ def _is_row(fields: Fields, counted: bool) -> bool:
     names = [meaning_of(name).canonical for name, _ in fields]
     if not (counted or not COUNTERS.isdisjoint(names)):
         return False
-    return any(name in MEASURED for name in names) and len(names) >= _LEAST or any(is_goal(name) for name, _ in fields)
+    if any(is_goal(name) for name, _ in fields):
+        return True
+    return len(names) >= _LEAST and any(name in MEASURED for name in names)
+
+
+def _misleads(counter: str, number: Number) -> bool:
+    """A fraction is no step: what stands there is a time per step."""
+    return counter == "step" and math.isfinite(number.value) and not is_whole(number.value)
+
+
+def _own_beside(fields: Fields, before: str) -> str | None:
+    """The name of a quality beside those found before it: a known one without a mark needs a loss."""
+    name = _own(before)
+    if name is None or not meaning_of(name).known:
+        return name
+    return name if any(meaning_of(other).canonical in ("loss", "val_loss") for other, _ in fields) else None
 
 
 @lru_cache(maxsize=4096)
 def _own(before: str) -> str | None:
     """The name of a quality that no synonym is known for, beyond doubt and right behind the number before it."""
     match = _OWN.fullmatch(before)
-    return match["name"] if match is not None and is_quality(match["name"]) else None
+    if match is None:
+        return None
+    name = match["name"] or match["ranked"]
+    return name if is_quality(name) else None
 
 
 def _total_loss(match: re.Match[str]) -> str:
@@ -160,7 +185,7 @@ def _named(before: str, odd: bool) -> str | None:
         text = text.rstrip(":= \t")
     elif odd and not before[-1:].isspace():
         return None
-    return _resolved(_CUT.sub("", text, count=1).strip(_LEADING), definite)
+    return _resolved(_CUT.sub("", text, count=1).strip(_LEADING).removeprefix("- "), definite)
 
 
 @lru_cache(maxsize=4096)

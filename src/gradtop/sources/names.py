@@ -16,7 +16,7 @@ _TABLE = {
         step completed_step update_step optimizer_step train_step current_steps current_step global_step
         global_steps globalstep train/global_step training/global_step trainer/global_step num_updates
         train_num_updates valid_num_updates updates
-        progress/step 步数 iteration iterations iter iters it validation_at_iteration total_timesteps up.
+        progress/step 步数 iteration iterations iter iters it validation_at_iteration total_timesteps up. step_num
         time/total_timesteps step_count steps s batch time/batch _step
     """,
     "total_steps": "total_steps max_steps train_iters num_iterations total_iterations",
@@ -73,7 +73,7 @@ _TABLE = {
         tokens total_tokens num_tokens consumed_tokens tokens_seen n_tokens_seen num_input_tokens_seen
         num_tokens_seen tokens/total train/total_tokens throughput/total_tokens time/token total_train_tokens
     """,
-    "samples": "consumed_samples consumed_train_samples samples num_samples time/sample global_samples",
+    "samples": "consumed_samples consumed_train_samples samples samples_count num_samples time/sample global_samples",
     "tokens_per_s": """
         tokens_per_s tokens_per_sec tokens_per_second tok/s tok/sec toks/s tokens/s tokens/sec tps wps
         throughput(tps) tokens/s/device tokens_per_second_per_gpu tokens_per_sec_per_gpu
@@ -105,7 +105,7 @@ _TABLE = {
 }
 _FOREIGN = {
     "step": "шаг итерация ステップ イテレーション ステップ数 스텝 단계 步 迭代 迭代次数 训练步数 paso étape schritt",
-    "epoch": "эпоха エポック 에포크 에폭 轮次 轮数 训练轮次 回合 训练回合 epoche época époque",
+    "epoch": "эпоха エポック 에포크 에폭 轮 轮次 轮数 训练轮次 回合 训练回合 epoche época époque",
     "loss": "потери потеря лосс 損失 訓練損失 손실 훈련손실 损失值 训练损失值 平均损失 pérdida perte verlust perda",
     "val_loss": "検証損失 검증손실 验证集损失 验证损失值 测试损失",
     "lr": "скорость_обучения 学習率 학습률 当前学习率",
@@ -130,7 +130,7 @@ _SPACE = re.compile(r"\s+")
 _KEY_UNIT = re.compile(r"_?\(([^()]*)\)\Z")
 _LR_OF_OPTIMIZER = re.compile(r"lr[-/](?!.*momentum)[a-z]\w*(?:/(?:pg|group_?)\d+)?\Z")
 _PART = re.compile(
-    r"(?:(?P<train>train(?:ing)?)|val|valid|validation|eval|evaluation|test|dev)(?:_?\d+)?(?:'s_|[-_/ ])(?P<what>.+)"
+    r"(?:(?P<train>train(?:ing)?)|val\.?|valid|validation|eval|evaluation|test|dev)(?:_?\d+)?(?:'s_|[-_/ ])(?P<what>.+)"
 )
 _OF_PART = {
     **dict.fromkeys(("loss", "logloss", "mlogloss", "binary_logloss", "multi_logloss"), "loss"),

@@ -121,7 +121,7 @@ def _assemble(takes: list[Take], summary: bool) -> Plan:
     )
     found = {t.canonical for t in columns}
     measured = {n for n in found if n in MEASURED or n.startswith(_LAYER_KINDS)}
-    goals = {t.canonical for t in columns if not t.known and is_goal(t.canonical)} if not measured else measured
+    goals = measured or {t.canonical for t in columns if not t.known and is_goal(t.canonical)}
     return Plan(
         names=tuple(t.canonical for t in columns),
         takes=tuple(columns),
@@ -196,6 +196,7 @@ def _take(
     own = meaning.canonical if not meaning.known else normalised(raw)
     if own in best or own == "time":
         return None
+    best[own] = -1_000_000
     return Take(index, raw, own, False, 1.0, "")
 
 

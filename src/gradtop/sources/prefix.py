@@ -11,9 +11,9 @@ MAX_PREFIXES = 6
 """Prefixes taken off one line."""
 
 _LEVEL = r"(?:TRACE|DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL|NOTICE)"
-_STAMP = r"\d{4}[-/]\d\d[-/]\d\d[T _]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
+_STAMP = r"\d{4}[-/]\d\d[-/]\d\d[T _,]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
 _PREFIX = re.compile(
-    r"\s*(?:"
+    r"\s*+(?:"  # never given back: lines may be long runs of blanks
     r"\[(?:rank|default|trainer|Rank|RANK)[ :]?(?P<elastic>\d+)\]:?"  # torchrun, DeepSpeed, accelerate
     r"|\[\d+,(?P<mpi>\d+)\]<std(?:out|err)>:"  # mpirun --tag-output
     r"|\(\w+,? (?:rank=(?P<sky>\d+),? ?)?pid=\d+(?:, ip=[\w.:]+)?\)"  # Ray, SkyPilot
@@ -22,7 +22,7 @@ _PREFIX = re.compile(
     rf"|[\[(]?(?P<time>{_STAMP})[\])]?(?: stdout [FP]| stderr [FP])?[:,]?(?=[\s\]|-]|\Z)"  # ISO, CRI
     r"|\(\w[\w.]*(?:\.py)?[: ]\d+\):?(?=\s)"  # Swin, ESPnet: file and line
     rf"|\[[\w.-]+\](?=\s{_STAMP})"  # ESPnet: host
-    r"|(?:[\w.]+ )?INFO:(?=\s)|INFO\s+(?=\S)"  # PaddlePaddle, Swin; louder words are part of what is said
+    r"|(?:[\w.]+ )?INFO:(?=\s)|(?:INFO|DEBUG)\s+(?=\S)"  # PaddlePaddle, Swin; louder words are part of what is said
     r"|\[?\d\d/\d\d \d\d:\d\d:\d\d(?: [\w.]+)?\]?:?(?=\s)"  # detectron2, mmengine: no year
     r"|[IWEF]\d{4}(?:\d{4})? \d\d:\d\d:\d\d(?:\.\d+)? +\d+ (?:\w+ )?[\w./-]+:\d+\]"  # glog
     r"|\[\d\d:\d\d:\d\d(?:\.\d+)?\](?=\s)|\d\d:\d\d:\d\d(?:\.\d+)?:(?=\s)"  # time of day
@@ -31,8 +31,8 @@ _PREFIX = re.compile(
     rf"|\[{_LEVEL}(?:\|(?:(?P<factory>{_STAMP})|[^\]]*))?\]"  # transformers, LLaMA-Factory
     rf"(?: [\w.]+:\d+ >>)?(?: (?P<hf>{_STAMP}))?(?: >>)?"
     r"|\[(?:titan|[\w.]+\.py:\d+(?::\w+)?|[a-z_]\w*(?:\.[a-z_]\w*)+)\]"
-    rf"|[-|:]?\s*[\w.]+\s*(?:[-|]|\t)\s*{_LEVEL}\s*(?:[-|]|\t)"  # - root - INFO -
-    rf"|\|?\s*{_LEVEL}\s*\|\s*[\w.]+\s*\|"  # | INFO | train_inner |
+    rf"|[-|:]?\s*[\w.]+(?:\s*+[-|]| *+\t)\s*+{_LEVEL}\s*(?:[-|]|\t)"  # - root - INFO -
+    rf"|\|?\s*{_LEVEL}\s*\|\s*[\w.]+\s*\||\|\s*{_LEVEL}\s*\|(?=\s)"  # | INFO | train_inner |
     rf"|{_LEVEL}:[\w.]+:"
     rf"|[\w.-]+:\d+\t[\w.]+:\d+\t{_LEVEL}\t"  # OLMo
     rf"|-?\s*{_LEVEL}\s+-(?=\s)"
@@ -76,7 +76,8 @@ def strip_prefix(text: str) -> Prefix:
 
 def seconds(stamp: str) -> float | None:
     """Unix seconds of an ISO date and time; without a zone it is taken for UTC. None where there is no such time."""
-    text = stamp.strip().replace("_", "T").replace(",", ".").replace("/", "-")
+    stamp = stamp.strip()
+    text = f"{stamp[:10].replace('/', '-')}T{stamp[11:].replace(',', '.')}"
     whole, point, fraction = text.partition(".")
     if point:
         digits = re.match(r"\d+", fraction)

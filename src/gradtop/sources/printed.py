@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from gradtop.record import number
+from gradtop.sources.names import meaning_of
 from gradtop.sources.number import Number, is_missing, parse
 
 Fields = list[tuple[str, Number]]
@@ -15,6 +16,7 @@ Fields = list[tuple[str, Number]]
 MAX_DEPTH = 8
 """Levels of nesting that are read; deeper ones are left out."""
 _WRAPPERS = frozenset(("data", "metrics"))
+_PLACES = frozenset(("step", "epoch", "samples"))
 _PAIR = re.compile(
     r"""(?P<quote>['"])(?P<key>(?:(?!(?P=quote)).){1,200})(?P=quote)\s*:\s*"""
     r"""(?P<value>'[^']*'|"[^"]*"|\w[\w.]*\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\[\]]*\]|[^,{}\[\]'"\s][^,{}\[\]]*)"""
@@ -31,7 +33,17 @@ def json_object(text: str) -> Fields | None:
         found = _STRICT.decode(text[start : text.rfind("}") + 1])
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return None
-    return list(flattened(found)) if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return None
+    if isinstance(found.get("key"), str) and (value := number(found.get("value"))) is not None:
+        return _named_value(found["key"], value, found.get("metadata"))
+    return list(flattened(found))
+
+
+def _named_value(name: str, value: float, beside: object) -> Fields:
+    """The one value of an object of MLPerf's logs, and the counters beside it."""
+    told = flattened(beside) if isinstance(beside, Mapping) else []
+    return [*[field for field in told if meaning_of(field[0]).canonical in _PLACES], (name, Number(value))]
 
 
 def printed_dict(text: str) -> Fields | None:

@@ -34,7 +34,7 @@ Read = Callable[[bytes], tuple[str, Found] | None]
 """The rules: the rule that reads a line, and the row; None where the line is not just a row. It remembers nothing."""
 
 _ESCAPE = rb"\x1b\[[0-9;]*m"
-_STAMP = rb"\d{4}[-/]\d\d[-/]\d\d[T _]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
+_STAMP = rb"\d{4}[-/]\d\d[-/]\d\d[T _,]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
 _DAY = rb"\d\d/\d\d \d\d:\d\d:\d\d"
 _CLOCK = rb"\d+(?::\d\d)+(?:\.\d+)?"
 _GROUPED = rb"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,.])"
@@ -133,7 +133,7 @@ class Template:
         if self.clock is not None and not self._same_clock([fields[self.clock][1].value]):
             return None
         time = None if self.time is None else seconds(groups[self.time].decode())
-        return Found(fields, self.structured, self.text, self.rank, time, self.sure)
+        return Found(fields, self.structured, self.text, self.rank, time, self.sure, self.plan)
 
     def _same_clock(self, times: Sequence[float]) -> bool:
         """The values of `time` are of the kind that it was in the line that this was made from."""

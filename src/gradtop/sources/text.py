@@ -60,8 +60,11 @@ _WORDS = (
     "ppl",
     "perplexity",
     "accuracy",
-    "损失",
-    "回合",
+    "cost",
+)
+_FOREIGN_WORDS = (
+    *("损失", "回合", "轮", "步", "迭代", "准确率", "損失", "エポック", "ステップ", "손실", "에포크", "스텝"),
+    *("потер", "эпоха", "шаг", "étape", "époque", "pérdida", "época"),
 )
 MAX_GLUED = 50
 """Bars that follow each other in one state of a line, without a carriage return; more are data."""
@@ -333,7 +336,9 @@ def _may_say(lowered: str) -> bool:
 
 
 def _may_hold_row(lowered: str) -> bool:
-    return bool([word for word in _WORDS if word in lowered])
+    if [word for word in _WORDS if word in lowered]:
+        return True
+    return not lowered.isascii() and any(word in lowered for word in _FOREIGN_WORDS)
 
 
 def _with_step(text: str, fields: Fields) -> Fields:

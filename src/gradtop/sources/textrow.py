@@ -29,7 +29,9 @@ from gradtop.sources.usage import Usage
 if TYPE_CHECKING:
     from gradtop.sources.template import Run, Template
 
-_LONE = re.compile(r"\W*(?:train(?:ing)?|epoch|average|avg|mean)?[\s_]*loss\s*[:=]\s*[-+.\w]+\W*", re.IGNORECASE)
+_LONE = re.compile(
+    r"\W*(?:train(?:ing)?|epoch|average|avg|mean)?[\s_]*loss(?:\s*[:=]\s*|\s+)[-+.\w]+\W*", re.IGNORECASE
+)
 _RECENT = 64
 """Rows among which the same row of another process is looked for."""
 _OF_EPOCH = {"loss": "train_loss_epoch", "accuracy": "train_accuracy_epoch", "ppl": "train_ppl_epoch"}
@@ -111,7 +113,7 @@ class RowKeeper:
         """
         if not found.fields:
             return None
-        plan = plan_row(found.fields, found.structured)
+        plan = found.plan or plan_row(found.fields, found.structured)
         if plan.summary:
             return self._close(found, plan, line)
         if not self._is_row(found, plan):

@@ -1,6 +1,7 @@
 """Which series of a run are drawn, and how."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -100,8 +101,14 @@ _KNOWN = (
     _Kind("mfu", "MFU"),
 )
 _NOT_DRAWN = frozenset(
-    ("time", "epoch", "step", "tokens", "samples", "skipped", "nan_iters", "num_zeros", "total_steps")
+    """time epoch step tokens samples skipped nan_iters num_zeros total_steps time_s elapsed_time remaining_time percentage
+    eta""".split()
 )
+"""Counters and clocks: they rise with the step and say nothing about the training."""
+_LAYER = re.compile(r"/.*\b[a-z]\w*[./]\d+(?:[./]|$)|/.*\b(?:weight|bias)$", re.IGNORECASE)
+"""Names of single layers (`gradients/layers.0.weight`); there may be thousands."""
+_QUALITY = re.compile(r"acc|\bm?ap|\bf1|iou|auc|score|reward|bleu|rouge|psnr|ssim|fid\b|[wc]er\b|ppl", re.IGNORECASE)
+_COST = re.compile(r"time|mem|_per_s|runtime|throughput|speed", re.IGNORECASE)
 
 
 def charts(run: RunSnapshot | None, most: int) -> tuple[Chart, ...]:
@@ -117,9 +124,16 @@ def charts(run: RunSnapshot | None, most: int) -> tuple[Chart, ...]:
 
 def _kinds(view: "RunView", most: int) -> list[_Kind]:
     known = [kind for kind in _KNOWN if len(view.series.get(kind.name, ()))]
-    names = {kind.name for kind in known}
-    others = (name for name, s in view.series.items() if name not in names | _NOT_DRAWN and "/" not in name and len(s))
-    return [*known, *(_Kind(name, clean(name, 200)) for name in others)][:most]
+    skip = _NOT_DRAWN | {kind.name for kind in known}
+    others = [name for name, s in view.series.items() if name not in skip and len(s) and not _LAYER.search(name)]
+    return [*known, *(_Kind(name, clean(name, 200)) for name in sorted(others, key=_place))][:most]
+
+
+def _place(name: str) -> int:
+    """Where an unknown name comes: how good the model is, then what else is measured, then what it costs."""
+    if _COST.search(name):
+        return 2
+    return 0 if _QUALITY.search(name) else 1
 
 
 def _range(run: RunSnapshot) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from gradtop.sources.layout import Layout, Row
+from gradtop.sources.layouts.announced import AnnouncedValidations
 from gradtop.sources.layouts.columns import ColumnTables
 from gradtop.sources.layouts.detection import DetectionEpochs
 from gradtop.sources.layouts.headed import HeadedBlocks
@@ -19,6 +20,7 @@ LAYOUTS: tuple[Callable[[], Layout], ...] = (
     ColumnTables,
     MetricLines,
     SpreadObjects,
+    AnnouncedValidations,
 )
 """All layouts, in the order in which they are asked."""
 MAX_FIRST = 400
