@@ -35,6 +35,16 @@ def test_check_prints_the_verdict_and_exits_with_it(log: Path) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="file names are UTF-8 there")
+def test_a_file_name_that_is_not_utf_8_is_reported(tmp_path: Path) -> None:
+    named = os.fsencode(tmp_path) + b"/train-\xff.log"
+    with open(named, "w") as log:
+        log.write(HEALTHY)
+    (run,) = json.loads(gradtop("check", "--json", str(tmp_path)).stdout)["runs"]
+    assert Path(run["path"]).name == "train-?.log"
+    assert run["metrics"]["loss"]["count"] == 30
+
+
 def test_check_json_is_the_documented_schema(log: Path) -> None:
     document = json.loads(gradtop("check", "--json", str(log)).stdout)
     assert document["schema"] == "gradtop.check/1"

@@ -1,7 +1,7 @@
 import pytest
 
 from gradtop.finding import Finding, FindingState, Severity
-from gradtop.record import End, RunFacts, Train
+from gradtop.record import End
 from gradtop.verdict import Judgement, Verdict, judge
 
 
@@ -21,7 +21,7 @@ def finding(kind: str, severity: Severity, state: FindingState = FindingState.AC
 
 
 def judged(*findings: Finding, rows: int = 100, ended: End | None = None, loading: float | None = None) -> Judgement:
-    return judge(findings, rows=rows, ended=ended, loading=loading, facts=RunFacts())
+    return judge(findings, rows=rows, ended=ended, loading=loading)
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,10 @@ def test_a_healthy_run_is_one_quiet_line() -> None:
     assert judged(rows=1432).summary == "No problem seen in 1,432 rows."
     assert judged(rows=1432, ended=End()).summary == "Finished, no problem seen in 1,432 rows."
     assert judged(rows=9, ended=End(status="aborted")).summary == "Stopped by its user, no problem seen in 9 rows."
-    planned = RunFacts(train=Train(total_steps=20_000))
-    summary = judge((), rows=1432, ended=None, loading=None, facts=planned).summary
+    summary = judge((), rows=1432, ended=None, loading=None, planned=20_000.0).summary
     assert summary == "No problem seen in 1,432 rows of a run planned for 20,000 steps."
+    summary = judge((), rows=9, ended=None, loading=None, planned=100.0, counts="epoch").summary
+    assert summary == "No problem seen in 9 rows of a run planned for 100 epochs."
     spikes = [finding("loss_spike", Severity.NOTICE, FindingState.RECOVERED, at) for at in (20.0, 30.0)]
     assert judged(*spikes).summary == "No problem seen in 100 rows; 2 short loss spikes."
 

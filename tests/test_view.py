@@ -134,6 +134,13 @@ def test_a_finished_run_has_no_share_of_its_plan_left() -> None:
     assert not any("%" in part for part in parts)
 
 
+def test_a_plan_that_the_run_went_beyond_is_not_shown_as_its_end() -> None:
+    view = view_of({"loss": [2.0] * 120}, RunFacts(train=Train(total_steps=100)))
+    parts = [part.text for part in header(Snapshot(NOW), run_of(view), None, paused=False)]
+    assert "step 120" in parts
+    assert not any("%" in part for part in parts)
+
+
 @pytest.mark.parametrize(
     ("losses", "note"),
     [

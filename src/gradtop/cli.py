@@ -348,9 +348,15 @@ def _print(snapshot: "Snapshot", as_json: bool) -> None:
 
 
 def _json(document: dict[str, Any]) -> str:
+    import json
+
     import msgspec
 
-    return msgspec.json.encode(document).decode()
+    try:
+        return msgspec.json.encode(document).decode()
+    except UnicodeEncodeError:
+        # The name of a file need not be UTF-8: what is none of it is shown as a question mark.
+        return json.dumps(document, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def main() -> None:

@@ -115,13 +115,16 @@ class Train(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     batch_tokens: int | None = None
     """Tokens of one optimizer step."""
 
+    decay_steps: int | None = None
+    """Steps of the learning-rate schedule, where it is not as long as the run."""
+
     @property
     def warmup(self) -> int | None:
         """Steps of the warm-up, stated or worked out from a part of the total; None where nothing says."""
         if self.warmup_steps or not self.total_steps:
             return self.warmup_steps
         if self.warmup_ratio:
-            return math.ceil(self.total_steps * self.warmup_ratio)
+            return math.ceil((self.decay_steps or self.total_steps) * self.warmup_ratio)
         if self.warmup_epochs and self.epochs:
             return math.ceil(self.total_steps * min(1.0, self.warmup_epochs / self.epochs))
         return self.warmup_steps

@@ -65,8 +65,10 @@ class RunView:
 
     @property
     def total(self) -> float | None:
-        """The planned end in what the run counts by; None where it is not known."""
-        return self.facts.train.planned(self.x_kind)
+        """The planned end in what the run counts by; None where it is not known, or was passed: no plan of this."""
+        planned = self.facts.train.planned(self.x_kind)
+        passed = planned is not None and self.last_step is not None and self.last_step > planned
+        return None if passed else planned
 
 
 @dataclass(slots=True)

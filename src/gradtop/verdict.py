@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from gradtop.catalogue import PRECEDENCE
 from gradtop.finding import Finding, FindingState, Severity
-from gradtop.record import End, RunFacts
+from gradtop.record import End
 from gradtop.units import count, percent
 
 MIN_ROWS = 5
@@ -37,7 +37,13 @@ class Judgement:
 
 
 def judge(
-    findings: Sequence[Finding], *, rows: int, ended: End | None, loading: float | None, facts: RunFacts
+    findings: Sequence[Finding],
+    *,
+    rows: int,
+    ended: End | None,
+    loading: float | None,
+    planned: float | None = None,
+    counts: str = "step",
 ) -> Judgement:
     """The verdict: the severity of the worst active finding, unknown while there is too little to go by.
 
@@ -46,7 +52,8 @@ def judge(
         rows: rows with a loss or a grad norm.
         ended: the run's own end, if it has one.
         loading: the part of its files that has been read, 0 to 1, while that goes on.
-        facts: what the run says of itself.
+        planned: the planned end of the run, in what it counts.
+        counts: what that is, in the singular.
     """
     active = [f for f in findings if f.state is FindingState.ACTIVE]
     worst = max((f.severity for f in active), default=Severity.NOTICE)
@@ -61,7 +68,7 @@ def judge(
         spikes = sum(f.count for f in findings if short_spike(f))
         return Judgement(
             Verdict.KEEP_TRAINING,
-            primary.message if primary is not None else _all_well(rows, ended, spikes, facts.train.total_steps),
+            primary.message if primary is not None else _all_well(rows, ended, spikes, planned, counts),
             primary,
         )
     verdict = Verdict.WATCH if worst is Severity.WATCH else Verdict.INTERVENE
@@ -94,12 +101,12 @@ def _too_few(rows: int, primary: Finding | None) -> str:
     return f"{seen}. {primary.message}" if primary is not None else f"{seen}."
 
 
-def _all_well(rows: int, ended: End | None, spikes: int, planned: int | None) -> str:
+def _all_well(rows: int, ended: End | None, spikes: int, planned: float | None, counts: str) -> str:
     short = f"; {count(spikes)} short loss spike{'s' if spikes > 1 else ''}" if spikes else ""
     if ended is not None and ended.status == "finished":
         return f"Finished, no problem seen in {count(rows)} rows{short}."
     if ended is not None and ended.status == "aborted":
         where = f" at step {count(ended.step)}" if ended.step is not None else ""
         return f"Stopped by its user{where}, no problem seen in {count(rows)} rows{short}."
-    plan = f" of a run planned for {count(planned)} steps" if planned else ""
+    plan = f" of a run planned for {count(planned)} {counts}s" if planned else ""
     return f"No problem seen in {count(rows)} rows{plan}{short}."

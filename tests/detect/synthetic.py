@@ -69,7 +69,7 @@ def found(rows: Iterable[Mapping[str, float]], limits: Limits | None = None) -> 
 
 
 def verdict(seen: Detector) -> Judgement:
-    return judge(seen.findings(), rows=seen.rows, ended=None, loading=None, facts=RunFacts())
+    return judge(seen.findings(), rows=seen.rows, ended=None, loading=None)
 
 
 def loud(findings: Iterable[Finding]) -> list[Finding]:

@@ -78,6 +78,11 @@ def test_what_is_not_read_is_named_and_counted(tmp_path: Path) -> None:
     assert "safetensors" not in notes
 
 
+def test_a_lone_entry_is_one_entry(tmp_path: Path) -> None:
+    put(tmp_path / "notes.txt", "nothing here\n")
+    assert discover([tmp_path]).notes[0].endswith("6 levels deep, 1 entry")
+
+
 def test_a_compressed_log_is_a_run(tmp_path: Path) -> None:
     put(tmp_path / "rank1.log.gz", gzip.compress(TEXT.encode()))
     assert [c.path.name for c in discover([tmp_path]).candidates] == ["rank1.log.gz"]

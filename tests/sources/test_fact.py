@@ -1,5 +1,6 @@
 """Settings in the text of a log are facts of the run, with the line that states them, and never metrics."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from reading import read
 
 from gradtop.record import Record, Rows, RunFacts, merged
+from gradtop.sources.fact import FactReader
+from gradtop.sources.signs import Place
 from gradtop.sources.text import TextReader
 
 MEGATRON = """\
@@ -180,7 +183,7 @@ def stated(text: str) -> dict[str, Any]:
         pytest.param(
             MEGATRON,
             {"precision": "bf16", "clip_norm": 1.0, "batch_size": 1024, "lr_max": 0.0003, "warmup_steps": 2000}
-            | {"micro_batch_size": 4, "layers": 24, "optimizer": "adam", "total_steps": 500000},
+            | {"micro_batch_size": 4, "layers": 24, "optimizer": "adam", "total_steps": 500000, "decay_steps": 320000},
             id="Megatron",
         ),
         pytest.param(
@@ -372,3 +375,14 @@ def test_the_line_that_states_a_fact_is_known() -> None:
 )
 def test_the_warm_up_is_worked_out_from_a_part_of_the_total(text: str, warmup: int | None) -> None:
     assert facts(text).train.warmup == warmup
+
+
+@pytest.mark.parametrize(
+    ("begin", "filler"),
+    [("total batch", " "), ("| batch", " "), ("a ..", "\t"), ("batch = b", "\t"), ("x.batch", " - ")],
+)
+def test_a_long_line_of_one_character_costs_no_time(begin: str, filler: str) -> None:
+    text = begin + filler * (20_000 // len(filler)) + "\0"
+    began = time.process_time()
+    assert FactReader().read(Place(text, 1, None, None), text.lower()) is None
+    assert time.process_time() - began < 1

@@ -137,7 +137,7 @@ def test_magic_bytes(head: bytes, word: str) -> None:
 @pytest.mark.parametrize(
     ("head", "packing"),
     [
-        (gzip.compress(ROW * 100), "gzip"),
+        (gzip.compress(ROW * 100, mtime=0), "gzip"),
         (bz2.compress(ROW), "bzip2"),
         (lzma.compress(ROW), "xz"),
         (b"\xff\xfes\0t\0", "utf-16"),

@@ -1,8 +1,10 @@
 import math
+import re
+import time
 
 import pytest
 
-from gradtop.sources.number import is_missing, parse
+from gradtop.sources.number import NUMBER, is_missing, parse
 
 
 @pytest.mark.parametrize(
@@ -76,3 +78,9 @@ def test_a_zero_with_fixed_decimals_hides_what_was_rounded_away(token: str, belo
     found = parse(token)
     assert found is not None
     assert found.below == pytest.approx(below)
+
+
+def test_a_number_of_many_digits_costs_no_time() -> None:
+    began = time.process_time()
+    assert re.fullmatch(rf"{NUMBER}!", 20_000 * "1") is None
+    assert time.process_time() - began < 1

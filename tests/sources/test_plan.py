@@ -67,3 +67,8 @@ def test_a_closing_summary_is_told_from_a_row() -> None:
     closing = [("train_runtime", Number(19.0)), ("train_loss", Number(4.3)), ("epoch", Number(2.0))]
     assert plan_row(closing, structured=True).summary
     assert not plan_row([("train_runtime", Number(3.0)), ("loss", Number(4.3))], structured=True).summary
+
+
+def test_a_cost_is_a_loss_in_prose_and_may_be_money_in_data() -> None:
+    assert "loss" in planned(structured=False, step=1, cost=0.7)
+    assert planned(structured=True, step=1, cost=0.7) == {"cost": 0.7}

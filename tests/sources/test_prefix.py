@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from gradtop.sources.prefix import Prefix, seconds, strip_prefix
@@ -46,3 +48,11 @@ def test_a_time_without_a_zone_is_read_as_utc() -> None:
     assert seconds("2026-11-23T12:00:00") == NOON
     assert seconds("2026-11-23T14:00:00+02:00") == NOON
     assert seconds("2026-13-45T99:00:00") is None
+
+
+@pytest.mark.parametrize("blank", [" ", "\t"])
+def test_a_long_run_of_blanks_costs_no_time(blank: str) -> None:
+    began = time.process_time()
+    assert strip_prefix(f"a{20_000 * blank}x").rest.startswith("a")
+    assert strip_prefix(20_000 * blank + "!").rest.strip() == "!"
+    assert time.process_time() - began < 1

@@ -141,3 +141,27 @@ def test_averages_since_an_epoch_began_are_the_loss_in_the_first_epoch_and_at_th
         {"step": 10, "loss_in_epoch": 2.1, "mae_in_epoch": 2},
         {"step": 18, "loss": 2.9, "mae": 2},
     ]
+
+
+def test_a_bar_that_is_only_seen_at_its_ends_counts_on_from_epoch_to_epoch() -> None:
+    end = "\r100%|##########| 100/100 [00:12<00:00,  8.1it/s, loss={loss}]\n"
+    epochs = [f"\r  0%|          | 0/100 [00:00<?, ?it/s]{end.format(loss=loss)}" for loss in (2.5, 2.0, 1.5)]
+    rows = rows_of(read(TextReader(), "".join(epochs)))
+    assert [(row["step"], row["loss"]) for row in rows] == [(100, 2.5), (200, 2.0), (300, 1.5)]
+
+
+def test_the_average_of_an_epoch_does_not_end_the_rows_of_bars() -> None:
+    text = ""
+    for epoch in (1, 2, 3):
+        for n in (0, 25, 50, 75, 100):
+            post = f", loss={3 - epoch / 4 - n / 400:.3f}" if n else ""
+            text += f"\rEpoch {epoch}/3: {n:3d}%|##   | {n}/100 [00:0{epoch}<00:09,  8.1it/s{post}]"
+        text += f"\nEpoch {epoch}/3 - train_loss: {3 - epoch / 4:.3f} - val_loss: {3 - epoch / 5:.3f}\n"
+    rows = rows_of(read(TextReader(), text))
+    assert [row["step"] for row in rows if "loss" in row] == list(range(25, 301, 25))
+    assert [(row["step"], row["val_loss"]) for row in rows if "val_loss" in row] == [(100, 2.8), (200, 2.6), (300, 2.4)]
+
+
+def test_a_bar_that_begins_again_takes_no_row_of_the_launch_before() -> None:
+    text = f"\r{bar(100)}\n{{'eval_loss': 1.5}}\n\r{bar(0)}\r{bar(10)}\r          \r{{'loss': 1.0}}\n\r{bar(10)}\n"
+    assert steps_of(text) == [100, 10]

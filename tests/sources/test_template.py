@@ -24,7 +24,8 @@ WORDINGS = {
     " {4:7.4f}  \x1b[38;2;180;60;0mgrad_norm: {5:7.4f}  \x1b[34mtps: {1:,}  \x1b[35mmfu: {8:.2f}%\x1b[39m",
     "dict": "{{'loss': {4:.4f}, 'grad_norm': {5:.4f}, 'learning_rate': {3:.4e}, 'epoch': {9:.4f}}}",
     "json": '{{"step": {0}, "loss": {4:.5f}, "lr": {3:.3e}}}',
-    "units": "step {0:05d}/05000 ({8:.2f}%) | loss: {4:.6f} | lrm: 1.00 | dt: {2:.2f}ms | tok/sec: {1:,} | mfu: {8:.2f}",
+    "units": "step {0:05d}/05000 ({8:.2f}%) | loss: {4:.6f} | lrm: 1.00 | dt: {2:.2f}ms"
+    " | tok/sec: {1:,} | mfu: {8:.2f}",
     "counters": "Epoch: [1/1]({0}/5000) loss:{4:.3f} lr:{3:.9f} epoch_Time:12.0min:",
     "constant loss": "step {0} loss 0.000 grad_norm 0.00{7}",
 }

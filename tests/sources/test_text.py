@@ -4,6 +4,7 @@ import pytest
 from reading import SHARED, events_of, lines_of, read, rows_of
 
 from gradtop.record import End, Event, Restart, Rows, RunFacts
+from gradtop.sources.reader import Line
 from gradtop.sources.text import TextReader, probe
 
 WOBBLE = """\
@@ -328,3 +329,17 @@ def test_negative_samples_of_real_logs_hold_no_rows() -> None:
         if not path.exists():
             pytest.skip(f"no real logs at {path.parent}")
         assert rows_of(read(TextReader(), path.read_bytes())) == []
+
+
+def test_rows_behind_bars_have_the_same_steps_live_as_at_once() -> None:
+    def bar(n: int) -> str:
+        return f" 28%|##8       | {n}/1677 [13:09<33:35,  1.67s/it]"
+
+    states = [state for n in range(1, 41) for state in ((bar(n), 50 * " ", "", bar(n)) if n % 10 == 0 else (bar(n),))]
+    rows = [f"{{'loss': '{3 - i / 10}', 'grad_norm': '0.9', 'epoch': '0.{i}'}}" for i in range(4)]
+    at_once = ["\r".join([*states, 50 * " ", rows[0]]), *rows[1:], bar(41)]
+    live = [*states, 50 * " ", *rows, bar(41)]
+    for lines in (at_once, live):
+        reader = TextReader()
+        records = reader.feed([Line(i, line.encode()) for i, line in enumerate(lines, 1)]) + reader.finish()
+        assert [step for record in records if isinstance(record, Rows) for step in record.steps] == [10, 20, 30, 40]

@@ -108,7 +108,6 @@ class BarRows:
         planned = bar.total if self._passed == 0 and _PLANS.search(bar.label) else None
         return _numbers(step=self._passed + bar.n, total_steps=planned)
 
-
     def _begin_again(self, bar: Bar) -> None:
         """Note that the bar is drawn for another epoch, where it reached its end before."""
         if bar.n < self._n and self._total and self._n >= self._total:

@@ -191,7 +191,10 @@ MAX_NAME = 120
 _TIMES = frozenset(("step_time_s", "data_time_s"))
 _COUNTS = frozenset(("tokens_per_s", "samples_per_s", "tokens", "samples", "loss_scale", "step", "total_steps", "ppl"))
 _RATIOS = frozenset(("mfu", "accuracy", "val_accuracy", "zero_fraction"))
-_PER_SECOND = re.compile(r"(?:tok(?:en)?s?|samples?)/s(?:ec)?\Z", re.IGNORECASE)
+_PER_SECOND = {
+    "tokens_per_s": re.compile(r"tok(?:en)?s?/s(?:ec)?\Z|tps\Z|tgs\Z", re.IGNORECASE),
+    "samples_per_s": re.compile(r"samples?/s(?:ec)?\Z", re.IGNORECASE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +303,4 @@ def scale_for(name: str, unit: str) -> tuple[float, str] | None:
         return MULTIPLES[unit], f"{unit} → {MULTIPLES[unit]:g}"
     if kind == "tflops":
         return (1.0, "") if unit.lower().startswith("tflop") else None
-    if kind in ("tokens_per_s", "samples_per_s") and (_PER_SECOND.match(unit) or unit in ("tps", "tgs")):
-        return 1.0, ""
-    return None
+    return (1.0, "") if kind in _PER_SECOND and _PER_SECOND[kind].match(unit) else None

@@ -100,7 +100,9 @@ def has_wall_clock(fields: Iterable[tuple[str, Number]]) -> bool:
 def plan_for(raws: tuple[str, ...], units: tuple[str, ...], structured: bool, wall_clock: bool) -> Plan:
     """The plan for rows with these names and units; `wall_clock` says that `time` is Unix seconds."""
     lowered = frozenset(normalised(raw) for raw in raws)
-    meanings = [_CLOCK if wall_clock and normalised(raw) == "time" else _meaning(raw, lowered) for raw in raws]
+    meanings = [
+        _CLOCK if wall_clock and normalised(raw) == "time" else _meaning(raw, lowered, structured) for raw in raws
+    ]
     summary = lowered >= _SUMMARY and "loss" not in lowered
     best = _preferred(meanings)
     takes: list[Take] = []
@@ -149,13 +151,16 @@ def _renamed_times(columns: list[Take], stepless: bool) -> list[Take]:
     ]
 
 
-def _meaning(raw: str, lowered: frozenset[str]) -> Meaning | None:
+def _meaning(raw: str, lowered: frozenset[str], structured: bool) -> Meaning | None:
     """What a name stands for beside the other names of its row; None where it is left out."""
     if is_twin(raw):
         return None
     meaning = meaning_of(raw)
     name = normalised(raw)
     if name in _NEEDS_COMPANY and not any(_is_company(other) for other in lowered if other != name):
+        return Meaning(name, False)
+    if name == "cost" and structured:
+        # In data it may be money as well; in a line about an iteration it is the loss.
         return Meaning(name, False)
     if name == "throughput" and not lowered.isdisjoint(("iteration-time", "iteration_time")):
         return Meaning("tflops", True)

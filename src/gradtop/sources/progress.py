@@ -54,7 +54,8 @@ class BarSteps:
         if self._other:
             return []
         n = self._counted(bar.n)
-        steps = list(self._settled(n)) if self._held else []
+        # A bar that begins again is another launch's: what was printed before it belongs to the old one.
+        steps = list(self._settled(n if n >= self._n else None)) if self._held else []
         # A bar within the training bar is wiped as well when it closes; only a print leaves the count as it was.
         if not steps and self._open and not (self._after_other and n != self._n):
             self._slots.append(n)

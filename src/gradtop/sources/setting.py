@@ -67,6 +67,7 @@ _TABLE = {
         trainable_params trainable_parameters number_of_trainable_parameters num_trainable_params
         num_trainable_parameters
     """,
+    "decay_steps": "lr_decay_iters",
     "layers": "num_layers n_layer n_layers num_hidden_layers num_layers_l",
     "world_size": "world_size",
 }

@@ -195,6 +195,9 @@ class TextReader:
         lowered = text.lower()
         inside = self._crashes.inside or self._facts.inside or bool(self._profiles)
         if not (inside or self._layouts.open or _may_say(lowered) or self._layouts.may_begin(lowered)):
+            if len(text) > 2 and text.isspace():
+                # Read live, the blanks that wipe a bar may come as a line of their own.
+                self._bars.cleared()
             self.account.skip(line)
             return
         text = strip_sequences(text)

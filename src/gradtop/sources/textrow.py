@@ -125,9 +125,14 @@ class RowKeeper:
             return "row"
         placed = self._place(found, plan, line)
         # Once lines give the loss of the steps, the bar's copy of it, which is shorter, is not taken as well.
-        if placed == "row" and "loss" in plan.names and not self._rows.n:
+        if placed == "row" and "loss" in plan.names and not self._rows.n and self._is_of_a_step(found, plan):
             self._prints_losses = True
         return placed
+
+    def _is_of_a_step(self, found: Found, plan: Plan) -> bool:
+        """The row that was placed has the loss of a step, and not the average of an epoch that bars were drawn for."""
+        stepped = (plan.step is not None and plan.x_kind == "step") or plan.epoch_step is not None
+        return stepped or found.structured or self._bars.holding > 0
 
     def keep_run(self, run: "Run", numbers: Sequence[int]) -> bool:
         """Take in many rows of one wording, from the lines of these numbers.

@@ -100,11 +100,10 @@ _KNOWN = (
     _Kind("param_norm", "parameter norm"),
     _Kind("mfu", "MFU"),
 )
-_NOT_DRAWN = frozenset(
-    """time epoch step tokens samples skipped nan_iters num_zeros total_steps time_s elapsed_time remaining_time percentage
-    eta""".split()
-)
-"""Counters and clocks: they rise with the step and say nothing about the training."""
+_COUNTERS = ("epoch", "step", "tokens", "samples", "skipped", "nan_iters", "num_zeros", "total_steps", "percentage")
+_CLOCKS = ("time", "time_s", "elapsed_time", "remaining_time", "eta")
+_NOT_DRAWN = frozenset((*_COUNTERS, *_CLOCKS))
+"""They rise with the step and say nothing about the training."""
 _LAYER = re.compile(r"/.*\b[a-z]\w*[./]\d+(?:[./]|$)|/.*\b(?:weight|bias)$", re.IGNORECASE)
 """Names of single layers (`gradients/layers.0.weight`); there may be thousands."""
 _QUALITY = re.compile(r"acc|\bm?ap|\bf1|iou|auc|score|reward|bleu|rouge|psnr|ssim|fid\b|[wc]er\b|ppl", re.IGNORECASE)

@@ -68,6 +68,9 @@ def _progress(run: RunSnapshot) -> list[Part]:
     step, total = run.view.last_step, run.view.total
     if step is None:
         return []
+    if total is not None and step > total:
+        # What was taken for the run's end was that of a part of it.
+        total = None
     parts = [Part(f"{run.view.x_kind} {units.count(step)}" + (f"/{units.count(total)}" if total else ""), 1)]
     if total and run.state is not RunState.FINISHED:
         parts.append(Part(units.percent(max(0.0, min(1.0, step / total))), 3, "quiet"))
