@@ -28,7 +28,7 @@ import msgspec
 from gradtop.config import Settings
 from gradtop.monitor import Monitor
 from gradtop.run import Run
-from gradtop.sources.file import open_source
+from gradtop.sources.follow.file import open_source
 
 CHUNK_BYTES = 256 * 1024
 

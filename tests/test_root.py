@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from gradtop.config import Limits
-from gradtop.sources.watch import Watch
+from gradtop.sources.follow.watch import Watch
 from gradtop.wiring import Watching, watch_paths
 
 pytestmark = [
@@ -33,7 +33,7 @@ READER = """
 import os, sys
 from pathlib import Path
 import numpy  # before the interpreter's own files are out of reach
-from gradtop.sources.file import FileSource
+from gradtop.sources.follow.file import FileSource
 os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})
 clock = [0.0]
 source = FileSource(Path(sys.argv[1]), lambda: clock[0])
@@ -176,7 +176,7 @@ def test_t24_an_overflow_of_events_loses_no_row(tmp_path: Path) -> None:
 def test_a_directory_of_unreadable_files_says_so(open_path: Path) -> None:
     open_path.write_text(lines(0, 10))
     open_path.chmod(0o000)
-    code = f"import os; import gradtop.sources.discover as d; from pathlib import Path; os.setuid({NOBODY});"
+    code = f"import os; import gradtop.sources.search.discover as d; from pathlib import Path; os.setuid({NOBODY});"
     code += f"print(*d.discover([Path({str(open_path.parent)!r})]).notes, sep='\\n')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=9)
     assert f"cannot be read: {open_path}: permission denied" in done.stdout

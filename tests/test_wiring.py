@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from gradtop.monitor import Monitor
-from gradtop.sources.watch import Watch
+from gradtop.sources.follow.watch import Watch
 from gradtop.wiring import POLL_S, Watching
 
 

@@ -210,7 +210,7 @@ def _settings(paths: Sequence[Path], grad_floor: float | None) -> Settings:
     if isinstance(settings, GradtopError):
         raise settings
     if settings.profiles:
-        from gradtop.sources.profile import rules_of
+        from gradtop.sources.text.profile import rules_of
 
         rules_of(settings.profiles)
     return settings
@@ -218,7 +218,7 @@ def _settings(paths: Sequence[Path], grad_floor: float | None) -> Settings:
 
 def _warn_of_shadowed(profiles: Sequence[Profile]) -> None:
     if profiles:
-        from gradtop.sources.profile import shadowed
+        from gradtop.sources.text.profile import shadowed
 
         for note in filter(None, map(shadowed, profiles)):
             _say(f"note: {note}")
@@ -226,7 +226,7 @@ def _warn_of_shadowed(profiles: Sequence[Profile]) -> None:
 
 def _no_file(path: Path) -> str:
     """Why there is nothing to explain; empty where there is, and where its disk does not answer."""
-    from gradtop.sources.lane import Lane, Threads, answered
+    from gradtop.sources.follow.lane import Lane, Threads, answered
 
     def look() -> str:
         return "" if path.is_dir() or path.is_file() else "not a file"

@@ -10,7 +10,7 @@ from gradtop.merge import ANEW_SHARE, Joined, Merger
 from gradtop.record import Record, Rows
 from gradtop.run import Observation, Run, RunView
 from gradtop.sources import SourceStatus
-from gradtop.sources.group import Part
+from gradtop.sources.search.group import Part
 
 KEPT_VALUES = 250_000
 """Numbers of a lone source that are kept in case that another joins it; with more, its run is then read again."""

@@ -11,12 +11,13 @@ from typing import Any
 from gradtop.config import Settings
 from gradtop.errors import SourceError
 from gradtop.snapshot import RunSnapshot, Snapshot
-from gradtop.sources import Source, open_source
-from gradtop.sources.discover import Found
-from gradtop.sources.guarded import Guarded
-from gradtop.sources.lane import Threads
-from gradtop.sources.lookout import Lookout
-from gradtop.sources.text import Rule
+from gradtop.sources import Source
+from gradtop.sources.follow.file import open_source
+from gradtop.sources.follow.guarded import Guarded
+from gradtop.sources.follow.lane import Threads
+from gradtop.sources.search.discover import Found
+from gradtop.sources.search.lookout import Lookout
+from gradtop.sources.text.reader import Rule
 from gradtop.workspace import Candidate, Watched
 
 POLL_S = 0.05

@@ -10,10 +10,10 @@ from pathlib import Path
 from gradtop.config import Limits, Profile, Settings
 from gradtop.monitor import OPEN_RUNS, Monitor
 from gradtop.snapshot import Snapshot
-from gradtop.sources.profile import rules_of
+from gradtop.sources.follow.stream import StreamSource
+from gradtop.sources.follow.watch import Watch
 from gradtop.sources.replay import Replay, recorded_run
-from gradtop.sources.stream import StreamSource
-from gradtop.sources.watch import Watch
+from gradtop.sources.text.profile import rules_of
 from gradtop.workspace import Named
 
 STANDARD_INPUT = Path("-")

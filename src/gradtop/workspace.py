@@ -15,7 +15,7 @@ from gradtop.run import RunView
 from gradtop.series import SeriesView
 from gradtop.snapshot import RunSnapshot, RunState
 from gradtop.sources import Source, SourceStatus
-from gradtop.sources.group import STATE, Part
+from gradtop.sources.search.group import STATE, Part
 from gradtop.verdict import judge
 
 LIVE_S = 60.0

@@ -12,7 +12,7 @@ from gradtop.config import Limits
 from gradtop.history import History
 from gradtop.record import End, Event, Record, Restart, Rows, RunFacts, Train
 from gradtop.sources import SourceStatus
-from gradtop.sources.group import Part
+from gradtop.sources.search.group import Part
 
 
 def test_every_metric_of_a_step_comes_once_from_the_most_precise_source() -> None:

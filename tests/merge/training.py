@@ -12,7 +12,7 @@ from gradtop.history import Store
 from gradtop.merge import Merger
 from gradtop.record import Record, Rows
 from gradtop.run import RunView
-from gradtop.sources.group import Part
+from gradtop.sources.search.group import Part
 
 Row = dict[str, float]
 

@@ -11,9 +11,9 @@ from gradtop.config import Settings
 from gradtop.monitor import OPEN_RUNS, Monitor
 from gradtop.record import Record, Restart
 from gradtop.snapshot import RunSnapshot, Snapshot
-from gradtop.sources.file import FileSource
+from gradtop.sources.follow.file import FileSource
+from gradtop.sources.follow.tail import CHUNK_BYTES, RECHECK_S, LineDecoder, Portion, Tail
 from gradtop.sources.reader import Line
-from gradtop.sources.tail import CHUNK_BYTES, RECHECK_S, LineDecoder, Portion, Tail
 
 
 @dataclass

@@ -12,8 +12,8 @@ from unittest.mock import patch
 
 from follower import Follower, Watcher, append
 
-from gradtop.sources import tail
-from gradtop.sources.tail import CHUNK_BYTES, RECHECK_S
+from gradtop.sources.follow import tail
+from gradtop.sources.follow.tail import CHUNK_BYTES, RECHECK_S
 
 open_regular = tail._open_regular
 

@@ -12,10 +12,10 @@ import pytest
 from reading import rows_of
 
 from gradtop.record import Record
-from gradtop.sources import compressed
-from gradtop.sources.compressed import PORTION_BYTES, bare_name, unpacker
-from gradtop.sources.file import FileSource
-from gradtop.sources.tail import CHUNK_BYTES
+from gradtop.sources.follow import compressed
+from gradtop.sources.follow.compressed import PORTION_BYTES, bare_name, unpacker
+from gradtop.sources.follow.file import FileSource
+from gradtop.sources.follow.tail import CHUNK_BYTES
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
 SUFFIXES = {"gzip": ".gz", "bzip2": ".bz2", "xz": ".xz"}

@@ -10,9 +10,9 @@ from reading import SHARED, events_of, read
 
 from gradtop.record import Record, Rows
 from gradtop.sources.reader import Reader
-from gradtop.sources.rows import RowReader
-from gradtop.sources.table import CsvReader
-from gradtop.sources.text import TextReader
+from gradtop.sources.rows.jsonl import RowReader
+from gradtop.sources.rows.table import CsvReader
+from gradtop.sources.text.reader import TextReader
 
 CORPUS = SHARED / "corpus"
 READERS: dict[str, Callable[[], Reader]] = {

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gradtop.sources import walk
-from gradtop.sources.discover import Found, Search, discover
+from gradtop.sources.search import walk
+from gradtop.sources.search.discover import Found, Search, discover
 
 TEXT = "".join(f"step {i}: loss {3 - i / 100:.3f}, lr 1e-3\n" for i in range(50))
 ROWS = "".join(json.dumps({"step": i, "loss": 3 - i / 100}) + "\n" for i in range(50))

@@ -12,8 +12,8 @@ from follower import Reading, reasons
 from reading import SHARED, events_of, rows_of
 
 from gradtop.record import End, Record, Restart, Rows, RunFacts
-from gradtop.sources.document import MAX_BYTES, Document
-from gradtop.sources.tail import CHUNK_BYTES
+from gradtop.sources.follow.tail import CHUNK_BYTES
+from gradtop.sources.rows.document import MAX_BYTES, Document
 
 
 def state(rows: Iterable[dict[str, Any]], indent: int | None = 2, **more: Any) -> str:
@@ -159,7 +159,7 @@ def test_hostile_documents_give_nothing(tmp_path: Path, text: str) -> None:
 
 def test_a_document_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_BYTES == 256 * 1024 * 1024
-    monkeypatch.setattr("gradtop.sources.document.MAX_BYTES", 1000)
+    monkeypatch.setattr("gradtop.sources.rows.document.MAX_BYTES", 1000)
     document = Document("trainer_state.json")
     assert document.take(b"{" + b" " * 2000) == []
     assert "it is not read" in document.problem

@@ -2,8 +2,8 @@ import pytest
 from reading import read, rows_of
 
 from gradtop.record import RunFacts
-from gradtop.sources.epoch import EpochSteps
-from gradtop.sources.text import TextReader
+from gradtop.sources.fields.epoch import EpochSteps
+from gradtop.sources.text.reader import TextReader
 
 
 def steps_of(text: str) -> list[float]:

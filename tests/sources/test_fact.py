@@ -9,9 +9,9 @@ import pytest
 from reading import read
 
 from gradtop.record import Record, Rows, RunFacts, merged
-from gradtop.sources.fact import FactReader
-from gradtop.sources.signs import Place
-from gradtop.sources.text import TextReader
+from gradtop.sources.text.fact import FactReader
+from gradtop.sources.text.reader import TextReader
+from gradtop.sources.text.signs import Place
 
 MEGATRON = """\
 ------------------------ arguments ------------------------

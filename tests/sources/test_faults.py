@@ -20,8 +20,8 @@ from reading import rows_of
 
 from gradtop.config import Limits
 from gradtop.snapshot import RunState
-from gradtop.sources.lane import STALLED_S
-from gradtop.sources.tail import RECHECK_S, Portion, Tail
+from gradtop.sources.follow.lane import STALLED_S
+from gradtop.sources.follow.tail import RECHECK_S, Portion, Tail
 from gradtop.wiring import Watching, watch_paths
 
 

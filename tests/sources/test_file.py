@@ -7,8 +7,8 @@ import pytest
 from follower import Reading, jsonl, losses, reasons
 
 from gradtop.record import Restart
-from gradtop.sources import open_source
-from gradtop.sources.tail import CHUNK_BYTES
+from gradtop.sources.follow.file import open_source
+from gradtop.sources.follow.tail import CHUNK_BYTES
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gradtop.sources.discover import Candidate, Search, discover
-from gradtop.sources.group import Part, place_of
-from gradtop.sources.ties import Ties
+from gradtop.sources.search.discover import Candidate, Search, discover
+from gradtop.sources.search.group import Part, place_of
+from gradtop.sources.search.ties import Ties
 
 
 def loss(step: int, seed: float) -> float:

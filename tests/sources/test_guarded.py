@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gradtop.record import Event
 from gradtop.sources import Batch, SourceStatus
-from gradtop.sources.guarded import Guarded
-from gradtop.sources.lane import STALLED_S, Threads
+from gradtop.sources.follow.guarded import Guarded
+from gradtop.sources.follow.lane import STALLED_S, Threads
 from gradtop.sources.reader import Account
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from gradtop.sources.keyvalue import key_values
-from gradtop.sources.plan import plan_row
+from gradtop.sources.fields.plan import plan_row
+from gradtop.sources.text.keyvalue import key_values
 
 
 def row_of(line: str) -> dict[str, float]:

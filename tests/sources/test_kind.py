@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from reading import SHARED
 
-from gradtop.sources.kind import HEAD_BYTES, recognise
+from gradtop.sources.follow.kind import HEAD_BYTES, recognise
 
 ROW = b'{"step": 1, "loss": 2.5}\n'
 PRETTY = b'{\n  "epoch": 1.0,\n  "log_history": [\n    {"loss": 2.0}\n  ]\n}\n'

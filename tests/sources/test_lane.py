@@ -6,8 +6,8 @@ from concurrent.futures import Future, wait
 
 import pytest
 
-from gradtop.sources import lane as module
-from gradtop.sources.lane import Lane, Threads, answered
+from gradtop.sources.follow import lane as module
+from gradtop.sources.follow.lane import Lane, Threads, answered
 
 
 def named_threads() -> int:

@@ -12,7 +12,7 @@ from test_layouts import COMPOSER, COMPOSER_BATCHES, COMPOSER_FILE, COQUI, EPOCH
 
 from gradtop.record import Record, Rows
 from gradtop.sources.reader import Line
-from gradtop.sources.text import TextReader
+from gradtop.sources.text.reader import TextReader
 
 BLOCKS = (OLMO, OLMO_CORE, COMPOSER, COMPOSER_BATCHES, COMPOSER_FILE, COQUI, HOME_MADE, EPOCHS, OBJECTS)
 TABLES = (BOXES, COLUMNS, FASTAI, MARKDOWN, SPACY, STABLE_BASELINES, ULTRALYTICS)

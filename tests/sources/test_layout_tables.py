@@ -4,7 +4,7 @@ import pytest
 from reading import read, rows_of
 
 from gradtop.record import Rows
-from gradtop.sources.text import TextReader
+from gradtop.sources.text.reader import TextReader
 
 STABLE_BASELINES = """\
 ----------------------------------------

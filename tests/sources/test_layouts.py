@@ -3,7 +3,7 @@
 import pytest
 from reading import read, rows_of
 
-from gradtop.sources.text import TextReader
+from gradtop.sources.text.reader import TextReader
 
 OLMO = """\
 2026-11-23 14:36:09.123\thost1:0\tolmo.train:967\tINFO\t[step=10/739328,epoch=0]

@@ -5,8 +5,8 @@ import tracemalloc
 
 import pytest
 
+from gradtop.sources.follow.tail import CHUNK_BYTES, MAX_LINE_BYTES, LineDecoder
 from gradtop.sources.reader import Line
-from gradtop.sources.tail import CHUNK_BYTES, MAX_LINE_BYTES, LineDecoder
 
 
 def lines_of(data: bytes, size: int, soft_cr: bool = False) -> list[Line]:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from follower import Clock, jsonl
 
-from gradtop.sources import discover
-from gradtop.sources.discover import Found
-from gradtop.sources.lane import STALLED_S, Threads
-from gradtop.sources.lookout import STUCK_S, Lookout
+from gradtop.sources.follow.lane import STALLED_S, Threads
+from gradtop.sources.search import discover
+from gradtop.sources.search.discover import Found
+from gradtop.sources.search.lookout import STUCK_S, Lookout
 
 
 class Place:

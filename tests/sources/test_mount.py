@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gradtop.sources import mount
-from gradtop.sources.mount import Mount, mounts, remote, served
+from gradtop.sources.follow import mount
+from gradtop.sources.follow.mount import Mount, mounts, remote, served
 
 TABLE = """\
 22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw

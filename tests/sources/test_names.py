@@ -3,7 +3,7 @@ import json
 import pytest
 from reading import SHARED
 
-from gradtop.sources.names import MAX_NAME, canonical, is_twin, meaning_of, scale_for
+from gradtop.sources.fields.names import MAX_NAME, canonical, is_twin, meaning_of, scale_for
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from gradtop.sources.number import NUMBER, is_missing, parse
+from gradtop.sources.fields.number import NUMBER, is_missing, parse
 
 
 @pytest.mark.parametrize(

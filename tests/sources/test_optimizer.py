@@ -1,7 +1,7 @@
 import pytest
 from reading import read, rows_of
 
-from gradtop.sources.text import TextReader
+from gradtop.sources.text.reader import TextReader
 
 REPORT = "[Rank 0] step={}, skipped={}, lr=[1e-05, 1e-05], mom=[(0.9, 0.999)]\n"
 ROW = " iteration {} | learning rate: 1.0E-05 | {}number of skipped iterations: {} |\n"

@@ -1,5 +1,5 @@
 from gradtop.record import Restart
-from gradtop.sources.past import Past
+from gradtop.sources.rows.past import Past
 
 
 def given(past: Past, rows: str) -> list[str]:

@@ -1,7 +1,7 @@
 import pytest
 
-from gradtop.sources.number import Number
-from gradtop.sources.plan import plan_row
+from gradtop.sources.fields.number import Number
+from gradtop.sources.fields.plan import plan_row
 
 
 def planned(structured: bool = True, **fields: float) -> dict[str, float]:

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from gradtop.sources.prefix import Prefix, seconds, strip_prefix
+from gradtop.sources.fields.prefix import Prefix, seconds, strip_prefix
 
 NOON = 1795435200.0  # 2026-11-23 12:00:00 UTC
 

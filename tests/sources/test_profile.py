@@ -9,8 +9,8 @@ from reading import read
 from gradtop.config import Profile
 from gradtop.errors import ConfigError
 from gradtop.record import Rows
-from gradtop.sources.profile import MAX_CHARS, rule_of, rules_of, shadowed
-from gradtop.sources.text import TextReader
+from gradtop.sources.text.profile import MAX_CHARS, rule_of, rules_of, shadowed
+from gradtop.sources.text.reader import TextReader
 
 OWN = Profile(
     "my loop",

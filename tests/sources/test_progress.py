@@ -1,9 +1,9 @@
 import pytest
 from reading import SHARED, lines_of, read, rows_of
 
-from gradtop.sources.bar import Bar, split_bar
-from gradtop.sources.progress import BarSteps
-from gradtop.sources.text import TextReader
+from gradtop.sources.text.bar import Bar, split_bar
+from gradtop.sources.text.progress import BarSteps
+from gradtop.sources.text.reader import TextReader
 
 
 def bar(n: int, total: int = 1000) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reading import read, rows_of
 
 from gradtop.record import Rows
-from gradtop.sources.text import TextReader
+from gradtop.sources.text.reader import TextReader
 
 SAMPLES = Path(__file__).parents[1] / "data" / "projects.txt"
 ESCAPES = {"\\r": "\r", "\\x1b": "\x1b"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradtop.sources.quality import is_goal, is_quality
+from gradtop.sources.fields.quality import is_goal, is_quality
 
 
 @pytest.mark.parametrize("name", ["D loss", "loss_bbox", "episodic_return", "critic/rewards/mean", "Loss1", "losses"])

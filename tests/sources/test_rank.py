@@ -1,8 +1,8 @@
 import pytest
 from reading import read, rows_of
 
-from gradtop.sources.rank import PATIENCE
-from gradtop.sources.text import TextReader
+from gradtop.sources.text.rank import PATIENCE
+from gradtop.sources.text.reader import TextReader
 
 LABELS = ("[rank{}]: ", "[default{}]:", "[Rank {}] ", "{}: ", "[1,{}]<stdout>:", "(w, rank={}, pid=7) ")
 

@@ -8,7 +8,7 @@ import pytest
 from reading import events_of, read, rows_of
 
 from gradtop.record import End, Record, Rows, RunFacts
-from gradtop.sources.rows import RowReader
+from gradtop.sources.rows.jsonl import RowReader
 
 
 def dumped(*rows: Any) -> str:

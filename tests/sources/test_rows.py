@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from reading import lines_of, read, rows_of
 
 from gradtop.record import End, Event, Rows, RunFacts, encode_metrics
-from gradtop.sources.rows import RowReader
+from gradtop.sources.rows.jsonl import RowReader
 
 STREAM = """\
 {"type":"run","schema":"gradtop/1","run":"r","train":{"total_steps":5}}

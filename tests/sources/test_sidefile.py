@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gradtop.sources.sidefile import AFTER_S, BEFORE_S, MAX_BYTES, SIDE_FILES, facts_beside
+from gradtop.sources.fields.sidefile import AFTER_S, BEFORE_S, MAX_BYTES, SIDE_FILES, facts_beside
 
 ULTRALYTICS = """\
 task: detect

@@ -4,7 +4,7 @@ import pytest
 from reading import read
 
 from gradtop.record import End, Event, Record, Restart, Rows, RunFacts
-from gradtop.sources.text import TextReader
+from gradtop.sources.text.reader import TextReader
 
 
 def said(line: str) -> list[Record]:

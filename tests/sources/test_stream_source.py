@@ -9,7 +9,7 @@ import pytest
 from reading import rows_of
 
 from gradtop.record import Record
-from gradtop.sources.stream import StreamSource
+from gradtop.sources.follow.stream import StreamSource
 
 
 class Pipe:

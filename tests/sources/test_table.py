@@ -2,7 +2,7 @@ import math
 
 from reading import read, rows_of
 
-from gradtop.sources.table import CsvReader, delimiter_of
+from gradtop.sources.rows.table import CsvReader, delimiter_of
 
 
 def test_cells_become_metrics_and_empty_cells_are_missing() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from reading import lines_of, read, rows_of
 
 from gradtop.record import Record, Rows
-from gradtop.sources.table import CsvReader
+from gradtop.sources.rows.table import CsvReader
 
 LIGHTNING = """\
 epoch,grad_2.0_norm/l1.weight,grad_2.0_norm_total,lr-AdamW,step,train_loss_step

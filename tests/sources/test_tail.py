@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from follower import Follower, append
 
-from gradtop.sources.tail import CHUNK_BYTES, RECHECK_S, Portion, Tail
+from gradtop.sources.follow.tail import CHUNK_BYTES, RECHECK_S, Portion, Tail
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from reading import SHARED, lines_of
 
 from gradtop.record import Record, Rows
 from gradtop.sources.reader import Account, Block, Line
-from gradtop.sources.text import TextReader
+from gradtop.sources.text.reader import TextReader
 
 CORPUS = SHARED / "corpus"
 PROJECTS = Path(__file__).parents[1] / "data" / "projects.txt"

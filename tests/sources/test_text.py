@@ -5,7 +5,7 @@ from reading import SHARED, events_of, lines_of, read, rows_of
 
 from gradtop.record import End, Event, Restart, Rows, RunFacts
 from gradtop.sources.reader import Line
-from gradtop.sources.text import TextReader, probe
+from gradtop.sources.text.reader import TextReader, probe
 
 WOBBLE = """\
 Step 10: Loss: 8.2345

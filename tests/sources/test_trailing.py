@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradtop.sources.trailing import trailing
+from gradtop.sources.text.trailing import trailing
 
 
 def read(text: str) -> dict[str, float] | None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from reading import lines_of, read, rows_of
 
 from gradtop.record import End, Event, Record, Restart
-from gradtop.sources.tail import LineDecoder
-from gradtop.sources.text import TextReader
+from gradtop.sources.follow.tail import LineDecoder
+from gradtop.sources.text.reader import TextReader
 
 ROW = {"step": 5.0, "loss": 2.5}
 

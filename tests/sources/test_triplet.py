@@ -1,8 +1,8 @@
 import pytest
 from reading import read, rows_of
 
-from gradtop.sources.text import TextReader
-from gradtop.sources.triplet import SURE
+from gradtop.sources.text.reader import TextReader
+from gradtop.sources.text.triplet import SURE
 
 LOG = "".join(
     f"{s} train {10 - s / 10}\n" + (f"{s} val 11.5\n{s} hella 0.25\n" if s % 5 == 0 else "") for s in range(12)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from reading import read, rows_of
 
 from gradtop.record import Rows
+from gradtop.sources.follow.tail import LineDecoder
 from gradtop.sources.reader import Block, Line
-from gradtop.sources.rows import SMALL, RowReader
-from gradtop.sources.tail import LineDecoder
+from gradtop.sources.rows.jsonl import SMALL, RowReader
 
 
 class Slow(RowReader):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gradtop.sources import watch as module
-from gradtop.sources.watch import MIN_GAP_S, Watch
+from gradtop.sources.follow import watch as module
+from gradtop.sources.follow.watch import MIN_GAP_S, Watch
 
 
 @pytest.fixture
@@ -155,5 +155,5 @@ def test_warnings_of_the_watcher_stay_off_the_screen(watch: Watch, capfd: pytest
 
 
 def test_importing_it_does_not_import_the_watcher() -> None:
-    code = "import sys, gradtop.sources.watch; sys.exit('watchdog' in sys.modules)"
+    code = "import sys, gradtop.sources.follow.watch; sys.exit('watchdog' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 from gradtop.merge.track import Lane, Track, compact_steps
 from gradtop.record import Rows
-from gradtop.sources.agreement import AGREEING, LEAST, Agreement, agree
-from gradtop.sources.plan import MEASURED
+from gradtop.sources.fields.plan import MEASURED
+from gradtop.sources.search.agreement import AGREEING, LEAST, Agreement, agree
 
 SAMPLED = 300
 """Rows of a source that are compared with another."""

@@ -9,7 +9,7 @@ from gradtop.merge.join import Join
 from gradtop.merge.plan import Fit, Plan, planned
 from gradtop.merge.track import Track
 from gradtop.record import Record, Rows
-from gradtop.sources.group import Part
+from gradtop.sources.search.group import Part
 
 HOLD_S = 0.25
 """Seconds for which the newest step waits for what other sources have to say of it."""

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import cast
 
 from gradtop.record import Record, Restart, Rows
-from gradtop.sources.group import Part
+from gradtop.sources.search.group import Part
 
 START = "start"
 BLOCK_ROWS = 4096

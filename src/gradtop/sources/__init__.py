@@ -1,15 +1,19 @@
-"""Bytes to records: a source is one file (or stream) of a run, read in bounded portions and followed."""
+"""Bytes to records: a source is one file (or stream) of a run, read in bounded portions and followed.
 
-from collections.abc import Sequence
+    search/    directories to runs: which files there are, and which of them belong to one training
+    follow/    the bytes of one file or stream, followed: told apart, unpacked, split into whole lines
+    text/      lines for people to rows: single lines, bars, blocks of lines, events, facts
+    rows/      rows for programs: JSON lines, tables, documents
+    fields/    what names, numbers and units mean, and what a row of fields is
+    reader.py  the seam between them: lines in, records out, everything accounted for
+"""
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from gradtop.record import Record
 from gradtop.sources.reader import Account
-
-if TYPE_CHECKING:
-    from gradtop.sources.text import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +76,3 @@ class Source(Protocol):
     def close(self) -> None:
         """Let go of the file; the next read goes on where this one stopped."""
         ...
-
-
-def open_source(path: Path, profiles: "Sequence[Rule]" = (), beside: bool = False) -> Source:
-    """A source that follows the file at `path`, which need not exist yet, and tells by its content how to read it.
-
-    Args:
-        path: the file.
-        profiles: the user's own rules for text lines, tried first.
-        beside: the side files in its directory state facts of its run.
-    """
-    from gradtop.sources.file import FileSource
-
-    return FileSource(path, profiles=profiles, beside=beside)

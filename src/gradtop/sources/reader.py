@@ -10,6 +10,8 @@ MAX_SAMPLES = 5
 """Lines kept as samples for each rule or reason."""
 SAMPLE_CHARS = 400
 """Characters kept of a sample."""
+MAX_MESSAGE = 400
+"""Characters kept of a line as the message of an event."""
 MAX_NAMES = 2000
 """Names kept in an account; a file with more is a sign of names that hold data."""
 

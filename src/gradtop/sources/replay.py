@@ -6,7 +6,7 @@ from pathlib import Path
 from gradtop.record import Record, decode_object, number
 from gradtop.sources import Batch, SourceStatus
 from gradtop.sources.reader import Account, Line
-from gradtop.sources.rows import RowReader
+from gradtop.sources.rows.jsonl import RowReader
 
 HEAD_LINES = 64
 """Lines that are there at once, so that the first screen has something to say."""

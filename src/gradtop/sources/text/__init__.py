@@ -1,0 +1,1 @@
+"""Lines for people to rows: rules for single lines, bars, blocks of lines, events and facts."""
