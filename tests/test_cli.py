@@ -101,6 +101,7 @@ def test_explain_takes_the_newest_run_of_a_directory_or_says_what_to_name(tmp_pa
     done = gradtop("explain", str(tmp_path))
     assert done.returncode == 3
     assert "name a log file, or a directory that holds one" in done.stderr
+    assert f"looked in {tmp_path}, 6 levels deep, 0 entries" in done.stderr
     for name, age in (("old", 100), ("new", 0)):
         (tmp_path / name).mkdir()
         for file in ("train.log", "stdout.log"):

@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from gradtop.config import Limits
+from gradtop.config import Limits, Profile
 from gradtop.explain import explain, explain_run
+from gradtop.record import RunFacts, Train
+from gradtop.run import Run
+from gradtop.sources import SourceStatus
+from gradtop.sources.reader import Line
+from gradtop.sources.text.profile import rules_of
+from gradtop.sources.text.reader import TextReader
 from gradtop.wiring import read_paths
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -47,11 +53,11 @@ def test_names_units_and_samples_are_shown_in_columns(tmp_path: Path) -> None:
 
 def test_names_that_are_not_known_come_last_and_are_kept(tmp_path: Path) -> None:
     told = written(tmp_path, '{"my_own_number": 4, "step": 1, "loss": 2.0}\n', "run.jsonl")
-    start = told.index("names")
+    start = told.index("names (as it is: no name that gradtop knows)")
     assert told[start + 1 : start + 4] == [
         "  step          → step           ×1",
         "  loss          → loss           ×1",
-        "  my_own_number → my_own_number  ×1         as it is: no known name",
+        "  my_own_number → my_own_number  ×1         as it is",
     ]
 
 
@@ -104,7 +110,7 @@ def test_of_several_files_it_says_which_metric_comes_from_which(tmp_path: Path) 
     told = explained(tmp_path)
     assert told[:4] == [
         str(tmp_path),
-        "  files     2, joined by step: a metric comes from the most precise one that has it",
+        "  files     2, joined by step; the most precise one with a metric gives it",
         "  steps     1 to 40, counted in steps; 40 rows",
         "  session   1: from 1 (start)",
     ]
@@ -133,3 +139,35 @@ def test_recorded_logs_are_explained(id: str) -> None:
     assert told[0].endswith(found[0].name)
     assert any(line.startswith("  lines") for line in told)
     assert len(told) < 120
+
+
+def test_a_name_without_a_letter_is_shown_in_quotes(tmp_path: Path) -> None:
+    told = written(tmp_path, '{"": 4, "step": 1, "loss": 2.0}\n', "run.jsonl")
+    assert any(line.startswith('  ""   →') for line in told)
+
+
+def test_long_names_keep_the_columns_and_both_ends(tmp_path: Path) -> None:
+    name = "train/" + "a_very_long_name_" * 4 + "loss_7"
+    told = written(tmp_path, json.dumps({"step": 1, "loss": 2.0, name: 1.0}) + "\n", "run.jsonl")
+    rows = [line for line in told if " → " in line]
+    assert len({line.index("→") for line in rows}) == 1
+    assert len({line.index("×") for line in rows}) == 1
+    assert any("train/" in line and "loss_7 →" in line for line in rows)
+    assert max(map(len, rows)) <= 80
+
+
+def test_a_profile_is_explained_by_the_users_own_groups() -> None:
+    profile = Profile("mine", r"^it (?P<step>\d+) gn (?P<gn>\S+)", "it 7 gn 3.5", (("gn", "grad_norm"),), "x")
+    reader = TextReader(rules_of([profile]))
+    reader.feed([Line(1, b"it 7 gn 3.5")])
+    reader.finish()
+    reader.idle()
+    told = list(explain(SourceStatus(Path("x"), "text"), reader.account, Run().view()))
+    assert "  gn   → grad_norm  ×1" in told
+
+
+def test_a_warm_up_in_epochs_is_a_fact() -> None:
+    run = Run()
+    list(run.apply(RunFacts(train=Train(epochs=50, warmup_epochs=3), origin={"warmup_epochs": "args.yaml"})))
+    told = list(explain(SourceStatus(Path("x"), "text"), None, run.view()))
+    assert "            warm-up epochs 3 (args.yaml)" in told

@@ -99,7 +99,8 @@ def test_files_of_one_training_are_one_run_with_the_most_precise_values(training
     training.run(60)
     training.save()
     [run] = settled(monitor(clock, training.folder.parent), clock).runs
-    assert (run.name, run.path, len(run.sources)) == ("out", training.folder, 3)
+    shown = f"{training.folder.parent.name}/out"
+    assert (run.name, run.path, len(run.sources)) == (shown, training.folder, 3)
     assert run.view.rows == 60
     assert values(run, "loss") == expected(training, "loss")
     assert values(run, "grad_norm") == expected(training, "grad_norm")

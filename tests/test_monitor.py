@@ -10,6 +10,7 @@ from gradtop.config import Settings
 from gradtop.monitor import Monitor
 from gradtop.snapshot import RunState, Snapshot
 from gradtop.verdict import Verdict
+from gradtop.workspace import called
 
 
 class Clock:
@@ -58,12 +59,24 @@ def test_a_directory_shows_its_newest_run_first(tmp_path: Path, clock: Clock) ->
     assert {run.judgement.verdict for run in snapshot.runs} == {Verdict.KEEP_TRAINING}
 
 
+def test_a_run_is_waited_for_until_the_last_look(tmp_path: Path, clock: Clock) -> None:
+    watching = monitor(clock, tmp_path, tmp_path / "later.log")
+    snapshot = settled(watching)
+    assert any(note.endswith("there is no run") for note in snapshot.notes)
+    assert snapshot.runs[0].sources[0].problem == "there is no such file: waiting for it"
+    ended = watching.finish()
+    assert ended.runs[0].sources[0].problem == "there is no such file"
+    empty = monitor(clock, tmp_path)
+    assert "waiting for a run to appear" in settled(empty).notes
+    assert not any("waiting" in note for note in empty.finish().notes)
+
+
 def test_a_run_that_appears_later_is_found(tmp_path: Path, clock: Clock) -> None:
     watching = monitor(clock, tmp_path)
     assert settled(watching).runs == ()
     write_run(tmp_path, "run", rows(0, 30), clock.at)
     clock.at += 3
-    assert [run.name for run in settled(watching).runs] == ["run"]
+    assert [run.name for run in settled(watching).runs] == [f"{tmp_path.name}/run"]
 
 
 def test_new_rows_reach_the_next_snapshot(tmp_path: Path, clock: Clock) -> None:
@@ -113,6 +126,47 @@ def test_speed_and_eta_come_from_the_rows(tmp_path: Path, clock: Clock) -> None:
     run = settled(monitor(clock, tmp_path)).runs[0]
     assert run.rate == 0.5
     assert run.eta_s == 102
+
+
+def test_a_log_without_times_has_the_speed_at_which_its_rows_come_in(tmp_path: Path, clock: Clock) -> None:
+    path = write_run(tmp_path, "run", '{"total_steps": 1000, "step": 0, "loss": 5.0}\n', clock.at)
+    watching = monitor(clock, tmp_path)
+    assert settled(watching).runs[0].rate is None
+    for step in (10, 20, 30):
+        clock.at += 5
+        with path.open("a") as file:
+            file.write(json.dumps({"step": step, "loss": 5.0}) + "\n")
+        run = settled(watching).runs[0]
+    assert (run.rate, run.rate_seen) == (2.0, True)
+
+
+def test_a_copied_log_has_no_time_left(tmp_path: Path, clock: Clock) -> None:
+    text = '{"type":"run","schema":"gradtop/1","train":{"total_steps":100}}\n'
+    text += "".join(json.dumps({"step": i, "time": 1.7e9 + 2 * i, "loss": 5.0}) + "\n" for i in range(50))
+    clock.at = 1.8e9
+    write_run(tmp_path, "run", text, clock.at)
+    run = settled(monitor(clock, tmp_path)).runs[0]
+    assert (run.state, run.rate, run.eta_s) == (RunState.LIVE, 0.5, None)
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "shown"),
+    [
+        ("/work/my_experiment/version_0", "version_0", "my_experiment/version_0"),
+        ("/work/big/lightning_logs/version_0/metrics.csv", "version_0", "big/lightning_logs/version_0"),
+        ("/work/yolo/train/results.csv", "train", "yolo/train"),
+        ("/work/sft/2026-11-23_10-00-00", "2026-11-23_10-00-00", "sft/2026-11-23_10-00-00"),
+        ("/work/sft/exp12/log.txt", "exp12", "sft/exp12"),
+        ("/work/sft/train.log", "train.log", "train.log"),
+        ("/work/sft/a/train.log", "a/train.log", "a/train.log"),
+        ("/work/sft/logs/a.log", "logs/a.log", "sft/logs/a.log"),
+        ("/work/gpt2-small/log.txt", "gpt2-small", "gpt2-small"),
+        ("/runs/output", "output", "runs/output"),
+        ("-", "standard input", "standard input"),
+    ],
+)
+def test_a_name_that_says_nothing_comes_after_that_of_its_folder(place: str, name: str, shown: str) -> None:
+    assert called(name, Path(place)) == shown
 
 
 def test_only_the_newest_runs_stay_open_and_a_selected_one_is_read(tmp_path: Path, clock: Clock) -> None:

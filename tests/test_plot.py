@@ -295,3 +295,18 @@ def test_a_series_of_zeros_has_no_negative_axis() -> None:
 def test_both_ends_of_a_linear_axis_are_named() -> None:
     scale = Scale.around([0.0], [1e-3])
     assert {label for _, label in scale.ticks(12, 7, 4)} >= {"0", "1e-3"}
+
+
+def test_a_ratio_below_zero_is_marked_and_leaves_the_scale_alone() -> None:
+    values = [-1.0, -1.0, *[0.4 + 0.01 * i for i in range(22)]]
+    known = art(values, 20, 6, Frame(ratio=True))
+    assert known.count("▾") == 1
+    assert "-" not in known
+    assert "0.60┤" in known
+    assert "-1.0┤" in art(values, 20, 6)
+    assert "┤" not in art([-1.0] * 24, 20, 6, Frame(ratio=True))
+
+
+def test_the_x_axis_names_what_it_counts() -> None:
+    assert art(range(24), 20, 6, Frame(counts="samples")).splitlines()[-1] == "samples─0─────────23"
+    assert art(range(24), 20, 6, Frame(counts="epoch"), ascii_only=True).splitlines()[-1].startswith("epoch---0")

@@ -88,7 +88,7 @@ def test_what_trainers_write_for_non_finite_is_read(line: bytes, expected: float
     ],
 )
 def test_what_is_no_record_is_refused_with_a_reason(line: bytes) -> None:
-    with pytest.raises(RecordError, match="JSON"):
+    with pytest.raises(RecordError, match=r"not JSON|not an object: a"):
         decode_object(line)
 
 

@@ -55,6 +55,7 @@ def test_too_few_rows_say_nothing() -> None:
     assert judged(rows=4).verdict is Verdict.UNKNOWN
     assert judged(rows=0).summary == "No row with a loss or a grad norm yet: nothing to judge."
     assert judged(rows=1).summary == "1 row so far: too few to judge."
+    assert judge((), rows=1, ended=None, loading=None, growing=False).summary == "1 row: too few to judge."
     assert judged(rows=5).verdict is Verdict.KEEP_TRAINING
     assert judged(finding("loss_spike", Severity.WATCH), rows=4).verdict is Verdict.UNKNOWN
 

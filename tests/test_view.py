@@ -11,7 +11,18 @@ from gradtop.run import Run, RunView
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement, Verdict
-from gradtop.view import RunsView, Tone, banner, charts, checklist, header, marked_values, reading, waiting_for
+from gradtop.view import (
+    RunsView,
+    Tone,
+    banner,
+    charts,
+    checklist,
+    header,
+    marked_values,
+    reading,
+    standing,
+    waiting_for,
+)
 
 EVIL = "[/bold][@click=app.quit]x[/]\x1b]52;c;cm0gLXJm\x07\x1b[2J\u202e"
 NOW = 1_700_000_000.0
@@ -315,3 +326,84 @@ def test_a_hostile_line_is_looked_through_quickly() -> None:
 
 def test_a_run_view_is_read_only() -> None:
     assert isinstance(view_of().series, MappingProxyType)
+
+
+def test_a_redrawn_line_is_shown_as_it_ended() -> None:
+    bars = "\r  0%| | 0/9 [00:00<?]\r 11%|#| 1/9 [00:02<00:16]\r" + " " * 40
+    assert standing(bars + "\r{'loss': 2.5}") == "{'loss': 2.5}"
+    assert standing(bars) == " 11%|#| 1/9 [00:02<00:16]"
+    assert standing("1/9 loss: 3\x08\x08\x08\x08\x08\x082/9 loss: 2") == "2/9 loss: 2"
+    assert standing("  step 1  ") == "  step 1  "
+    assert standing(bars, "0/9") == "  0%| | 0/9 [00:00<?]"
+    assert standing(bars, "nowhere") == " 11%|#| 1/9 [00:02<00:16]"
+    assert standing("\r   \r") == ""
+
+
+def by_epoch(facts: Train, epochs: int = 2) -> RunView:
+    run = Run()
+    list(run.apply(RunFacts(train=facts)))
+    list(run.apply(Rows(steps=range(1, epochs + 1), columns={"loss": [1.0] * epochs}, x_kind="epoch")))
+    return run.view()
+
+
+def test_a_run_that_counts_epochs_says_so_everywhere() -> None:
+    run = run_of(by_epoch(Train(epochs=50, warmup_epochs=3)))
+    texts = [part.text for part in header(Snapshot(NOW, (run,)), run, 120.0, paused=False)]
+    assert {"epoch 2/50", "3.10 epoch/s", "warm-up 66%"} <= set(texts)
+    assert charts(run, 9)[0].counts == "epoch"
+    assert RunsView(Snapshot(NOW, (run,))).row(0).step == "epoch 2"
+
+
+def test_a_speed_that_was_only_seen_is_said_to_be() -> None:
+    run = replace(run_of(view_of({"loss": [1.0] * 40})), rate_seen=True)
+    assert "3.10 it/s seen" in [part.text for part in header(Snapshot(NOW, (run,)), run, 1.0, paused=False)]
+
+
+def test_several_files_are_counted_in_the_header() -> None:
+    sources = (SourceStatus(Path("a.log"), "text"), SourceStatus(Path("b.jsonl"), "jsonl"))
+    run = run_of(view_of({"loss": [1.0] * 40}), sources=sources)
+    assert "2 files" in [part.text for part in header(Snapshot(NOW, (run,)), run, 1.0, paused=False)]
+
+
+def test_charts_name_what_they_count_where_it_is_not_steps_alone() -> None:
+    run = Run()
+    list(run.apply(Rows(steps=range(100), columns={"loss": [1.0] * 100})))
+    assert {chart.counts for chart in charts(run_of(run.view()), 9)} == {""}
+    list(run.apply(Rows(steps=range(3), columns={"loss": [1.0] * 3, "accuracy": [0.5] * 3}, x_kind="epoch")))
+    drawn = charts(run_of(run.view()), 9)
+    assert [(c.label, c.counts) for c in drawn] == [
+        ("loss", "step"),
+        ("accuracy by epoch", "epoch"),
+        ("loss by epoch", "epoch"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "ratio"),
+    [
+        ("mfu", True),
+        ("accuracy", True),
+        ("eval/acc", True),
+        ("coco/bbox_mAP_50", True),
+        ("metrics/map50-95(b)", True),
+        ("reward", False),
+        ("gnorm_accumulated", False),
+        ("loss", False),
+    ],
+)
+def test_a_ratio_below_zero_is_not_known_yet(name: str, ratio: bool) -> None:
+    (chart,) = charts(run_of(view_of({name: [0.5, -1.0]})), 9)
+    assert (chart.ratio, chart.value == "not known") == (ratio, ratio)
+
+
+def test_few_values_make_a_sparkline_without_gaps() -> None:
+    assert RunsView(Snapshot(NOW, (run_of(view_of({"loss": [1.0, 2.0, 3.0]})),))).row(0).loss_spark == "▁▅█"
+    run = Run()
+    list(run.apply(Rows(steps=[0, 1, 2, 50, 100], columns={"loss": [5.0, 4.0, 3.0, 2.0, 1.0]})))
+    assert " " not in RunsView(Snapshot(NOW, (run_of(run.view()),))).row(0).loss_spark
+
+
+def test_a_module_beside_the_layers_is_one_of_them() -> None:
+    names = ("grad_norm/embed", "grad_norm/layers.0.attn", "train/layers.0.weight", "train/kl", "reward/a")
+    drawn = charts(run_of(view_of({name: [1.0, 2.0] for name in names})), 9)
+    assert [chart.name for chart in drawn] == ["reward/a", "train/kl"]

@@ -153,7 +153,9 @@ def explain(path: Path) -> None:
     settings = _settings((path,), None)
     _warn_of_shadowed(settings.profiles)
     watching = read_newest((path,), settings.limits, settings.profiles)
-    watching.to_end()
+    seen = watching.to_end()
+    for note in seen.notes if not seen.runs else ():
+        _say(note)
     run = watching.monitor.newest()
     if len(run.sources) > 1:
         told = explain_run(run.place, run.sources, run.joined(), run.view())
@@ -229,7 +231,7 @@ def _no_file(path: Path) -> str:
     from gradtop.sources.follow.lane import Lane, Threads, answered
 
     def look() -> str:
-        return "" if path.is_dir() or path.is_file() else "not a file"
+        return "" if path.is_dir() or path.is_file() else "not a file" if path.exists() else "there is no such file"
 
     kind = Lane(Threads()).do(look)
     return kind.result() if answered(kind, LOOK_S) else ""

@@ -1,9 +1,10 @@
 """How the files of a run were understood: format, rules, names, the lines that were not read, and how they join."""
 
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from gradtop.clean import clean
+from gradtop.clean import clean, shorten
 from gradtop.merge import Joined
 from gradtop.record import Event
 from gradtop.run import RunView
@@ -11,11 +12,13 @@ from gradtop.sources import Source, SourceStatus
 from gradtop.sources.reader import Account, NameUse, Tally
 from gradtop.units import count, number
 
+WIDTH = 80
+"""Characters of a line that lists things; a sample may be longer."""
 SAMPLE_WIDTH = 160
 """Characters of a sample line that are shown."""
 SESSIONS_SHOWN = 8
 """Sessions that are listed; more are counted."""
-_NAME_WIDTH = 40
+_NAME_WIDTH = 26
 _SAMPLES = 3
 _SAMPLES_UNREAD = 5
 _JUDGED = ("loss", "grad_norm")
@@ -33,7 +36,7 @@ def explain(status: SourceStatus, account: Account | None, view: RunView) -> Ite
 def explain_run(path: Path, sources: Sequence[Source], joined: Sequence[Joined], view: RunView) -> Iterator[str]:
     """The explanation of a run that several files make: how they were joined, and then each of them."""
     yield f"{clean(str(path))}"
-    yield _labelled("files", f"{len(sources)}, joined by step: a metric comes from the most precise one that has it")
+    yield _labelled("files", f"{len(sources)}, joined by step; the most precise one with a metric gives it")
     yield from _run(view)
     accounts = {source.status.path: source for source in sources}
     for one in joined:
@@ -57,7 +60,7 @@ def _part(one: Joined) -> Iterator[str]:
         given = sorted(one.metrics.items(), key=lambda item: -item[1])
         told = [f"{clean(name)} ×{n:,}" for name, n in given[:_METRICS_SHOWN]]
         more = [f"{len(given) - _METRICS_SHOWN:,} more"] if len(given) > _METRICS_SHOWN else []
-        yield _labelled("gives", ", ".join([*told, *more]))
+        yield from _wrapped("gives", ", ".join([*told, *more]))
     elif one.rows and not one.left_out:
         yield _labelled("gives", "no metric that a more precise file does not have")
 
@@ -90,6 +93,13 @@ def _labelled(label: str, text: str) -> str:
     return f"  {label:<8}  {text}"
 
 
+def _wrapped(label: str, text: str) -> Iterator[str]:
+    """A list in as many lines as it takes."""
+    for line in textwrap.wrap(text, WIDTH - len(_labelled("", "")), break_long_words=False, break_on_hyphens=False):
+        yield _labelled(label, line)
+        label = ""
+
+
 def _run(view: RunView) -> Iterator[str]:
     if view.last_step is None or view.first_step is None:
         yield _labelled("steps", "none: no line gave a metric")
@@ -114,7 +124,7 @@ def _other_kinds(view: RunView) -> Iterator[str]:
     for kind in sorted({series.x_kind for series in view.series.values()} - {view.x_kind}):
         names = [clean(name) for name, series in view.series.items() if series.x_kind == kind]
         more = f" and {len(names) - _METRICS_SHOWN:,} more" if len(names) > _METRICS_SHOWN else ""
-        yield _labelled("", f"by {kind.removesuffix('s')}: {', '.join(names[:_METRICS_SHOWN])}{more}")
+        yield from _wrapped("", f"by {kind.removesuffix('s')}: {', '.join(names[:_METRICS_SHOWN])}{more}")
 
 
 def _sessions(view: RunView) -> Iterator[str]:
@@ -131,6 +141,7 @@ def _facts(view: RunView) -> Iterator[str]:
         "total steps": ("total_steps", train.total_steps),
         "epochs": ("epochs", train.epochs),
         "warm-up steps": ("warmup_steps", train.warmup if train.warmup else None),
+        "warm-up epochs": ("warmup_epochs", train.warmup_epochs or None if not train.warmup else None),
         "peak lr": ("lr_max", train.lr_max),
         "clip": ("clip_norm", train.clip_norm),
         "accumulation": ("accumulation", train.accumulation),
@@ -177,16 +188,21 @@ def _names(account: Account) -> Iterator[str]:
     """Names in the file and what became of them, those of the synonym table first."""
     if not account.names:
         return
-    yield "names"
+    yield "names" + " (as it is: no name that gradtop knows)" * any(not use.known for use in account.names.values())
     uses = sorted(account.names.items(), key=lambda item: not item[1].known)
-    width = min(_NAME_WIDTH, max(len(clean(raw)) for raw, _ in uses))
-    into = min(_NAME_WIDTH, max(len(clean(use.canonical)) for _, use in uses))
-    for raw, use in uses:
-        yield f"  {clean(raw):<{width}} → {clean(use.canonical):<{into}}  ×{use.count:<9,} {_note(use)}".rstrip()
+    told = [(_name(account.groups.get(raw, raw)), _name(use.canonical), use) for raw, use in uses]
+    width, into = max(len(raw) for raw, _, _ in told), max(len(canonical) for _, canonical, _ in told)
+    for raw, canonical, use in told:
+        yield f"  {raw:<{width}} → {canonical:<{into}}  ×{use.count:<9,} {_note(use)}".rstrip()
+
+
+def _name(raw: str) -> str:
+    """A name as it is shown, long ones cut in the middle; one without a letter in quotes."""
+    return shorten(clean(raw), _NAME_WIDTH) if raw.strip() else f'"{clean(raw)}"'
 
 
 def _note(use: NameUse) -> str:
-    return use.unit if use.known else f"{use.unit} as it is: no known name".strip()
+    return use.unit if use.known else f"{use.unit} as it is".strip()
 
 
 def _tallies(title: str, tallies: dict[str, Tally], samples: int) -> Iterator[str]:

@@ -57,6 +57,7 @@ class Monitor:
         self._selected: str | None = None
         self._backlog = True
         self._parted: dict[str, None] = {}
+        self._over = False
         self.following = ""
         """How whoever polls learns of new data, for the snapshot."""
         for candidate, source in sources:
@@ -194,14 +195,18 @@ class Monitor:
 
     def _notes(self) -> tuple[str, ...]:
         stalled = self._lookout.notes if self._lookout is not None else ()
-        return (*stalled, *self._parted, *(self._found.notes if self._found is not None else ()))
+        found = self._found.notes if self._found is not None else ()
+        # What is not there yet is waited for, unless this was the last look.
+        waiting = ("waiting for a run to appear",) if found and not self._runs and not self._over else ()
+        return (*stalled, *self._parted, *found, *waiting)
 
     @property
     def _searching(self) -> bool:
         return self._lookout is not None and self._lookout.awaited is not None
 
     def finish(self) -> Snapshot:
-        """Take in last lines without an end, where nobody writes any more, and say how things stand."""
+        """Take in last lines without an end, where nobody writes any more, and say how things stood at the end."""
+        self._over = True
         for run in self._runs.values():
             run.finish(self._now())
         return self._snapshot(self._in_order())

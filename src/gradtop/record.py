@@ -37,7 +37,7 @@ class Rows:
     below: Mapping[str, float] = field(default_factory=dict)
     """Metrics printed as zero in this block: the true absolute value is at most this (half the last digit)."""
     x_kind: str = "step"
-    """What a step counts: `step`, `epoch`, `samples`, `tokens` or `row` (no step was written)."""
+    """What a step counts: `step`, `epoch`, `samples`, `tokens`, `episode` or `row` (no step was written)."""
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -194,6 +194,7 @@ _TYPED: dict[str, type[WireRecord]] = {
     "restart": Restart,
     "layer_names": LayerNames,
 }
+_NOT_OBJECTS = {type(None): "null", list: "a list", str: "a string", bool: "true or false"}
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -208,7 +209,7 @@ def decode_object(line: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = _decode_lenient(line)
     if not isinstance(found, dict):
-        raise RecordError(f"a JSON {type(found).__name__} is not a record; a record is an object")
+        raise RecordError(f"not an object: {_NOT_OBJECTS.get(type(found), 'a number')}")
     return found
 
 

@@ -47,11 +47,13 @@ class RunSnapshot:
     changed_at: float | None
     """Unix seconds of the newest change of its files."""
     rate: float | None
-    """Steps per second over the newest rows; None where times are unknown."""
+    """What the run counts by, per second over the newest rows; None where times are unknown."""
     eta_s: float | None
     """Seconds to the planned end at that rate."""
     joined: "tuple[Joined, ...]" = ()
     """How several sources were joined; empty for one."""
+    rate_seen: bool = False
+    """The rate is that of rows coming in while they were watched: the log tells no times."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,11 @@ def percent(fraction: float) -> str:
     return f"{text}%"
 
 
-def rate(per_second: float) -> str:
-    """Steps per second, turned into seconds per step where that is the larger number: `3.1 it/s`, `12.5 s/it`."""
+def rate(per_second: float, word: str = "it") -> str:
+    """Steps per second, turned into seconds per step where that is the larger number: `3.1 it/s`, `12.5 s/it`.
+
+    `word` is what is counted: `epoch`, `sample`.
+    """
     if per_second <= 0 or not math.isfinite(per_second):
-        return "? it/s"
-    return f"{number(per_second, 3)} it/s" if per_second >= 1 else f"{number(1 / per_second, 3)} s/it"
+        return f"? {word}/s"
+    return f"{number(per_second, 3)} {word}/s" if per_second >= 1 else f"{number(1 / per_second, 3)} s/{word}"

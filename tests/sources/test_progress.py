@@ -15,15 +15,25 @@ def steps_of(text: str) -> list[float]:
 
 
 def test_a_bar_and_what_is_glued_to_it() -> None:
-    assert split_bar("Epoch 1: " + bar(2, 16) + "Traceback") == (Bar("Epoch 1", 2, 16, epoch=1), "Traceback")
+    assert split_bar("Epoch 1: " + bar(2, 16) + "Traceback") == (
+        Bar("Epoch 1", 2, 16, epoch=1, elapsed_s=1),
+        "Traceback",
+    )
     files = "Map:  50%|#####     | 5/10 [00:01<00:01, 4.00 examples/s]"
-    assert split_bar(files) == (Bar("Map", 5, 10, "samples"), "")
+    assert split_bar(files) == (Bar("Map", 5, 10, "samples", elapsed_s=1), "")
     assert split_bar("loss 5%| done") is None
 
 
 def test_a_row_takes_the_count_of_the_bar_that_follows_it() -> None:
     text = "".join(f"\r{bar(n)}\r          \r{{'loss': 1.0}}\n" for n in (0, 10, 20)) + f"\r{bar(30)}\n"
     assert steps_of(text) == [10, 20, 30]
+
+
+def test_a_row_takes_the_time_of_the_bar_that_gives_it_its_step() -> None:
+    shown = [(0, "00:00"), (10, "00:59"), (20, "1:01:00")]
+    bars = [f"\r {n}%|##   | {n}/100 [{at}<?,  1.57s/it]" for n, at in shown]
+    text = "".join(f"\r{b}\r          \r{{'loss': 1.0}}\n" for b in bars) + f"{bars[-1]}\n"
+    assert [row["bar_elapsed_s"] for row in rows_of(read(TextReader(), text))] == [59, 3660, 3660]
 
 
 def test_rows_of_a_buffered_stream_take_the_counts_at_which_they_were_printed() -> None:

@@ -167,7 +167,7 @@ def test_clearml_writes_lists_of_values() -> None:
         {"step": 0, "loss": 2.0, "lr": 0.1, "val_loss": 2.5, "time": 1795444945.896},
         {"step": 1, "loss": 1.9, "time": 1795444945.896},
     ]
-    assert list(reader.account.rejected) == ["a JSON list is not a record; a record is an object"]
+    assert list(reader.account.rejected) == ["not an object: a list"]
 
 
 def test_wandb_history_counts_rows_only_where_there_is_no_step() -> None:

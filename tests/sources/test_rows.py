@@ -140,6 +140,29 @@ def test_odd_lines_that_can_be_read_are_read(line: bytes, loss: float) -> None:
     assert row["loss"] == loss
 
 
+def test_a_negative_step_is_none_among_others() -> None:
+    reader = RowReader()
+    rows = rows_of(read(reader, "".join(f'{{"step": {s}, "loss": 2.0}}\n' for s in (-1, 0, 1, *range(2, 90), -1, 90))))
+    assert [row["step"] for row in rows] == list(range(91))
+    tally = reader.account.rejected["the step is negative"]
+    assert sorted(line for line, _ in tally.samples) == [1, 92]
+
+
+@pytest.mark.parametrize("rows", [3, 2000])
+def test_steps_that_are_all_negative_are_steps(rows: int) -> None:
+    reader = RowReader()
+    found = read(reader, "".join(f'{{"step": {s}, "loss": 2.0}}\n' for s in range(-rows, 0)))
+    assert [row["step"] for row in rows_of(found)] == list(range(-rows, 0))
+    assert reader.account.rejected == {}
+
+
+def test_what_is_no_object_is_said_in_words() -> None:
+    reader = RowReader()
+    read(reader, 'null\n3\n"a"\ntrue\n{"step": 1, "loss": 2.0}\n')
+    words = ("null", "a number", "a string", "true or false")
+    assert list(reader.account.rejected) == [f"not an object: {word}" for word in words]
+
+
 def test_a_bare_nan_costs_no_row_of_its_batch() -> None:
     lines = [json.dumps({"step": i, "loss": math.nan if i == 300 else i}) for i in range(1, 1001)]
     rows = rows_of(read(RowReader(), "\n".join(lines)))

@@ -98,6 +98,10 @@ def test_checkpoints(line: str, step: int | None) -> None:
         ("Resuming training from out", None),
         ("Resuming training from out/step-00002000/lit_model.pth", None),
         ("Resuming from step 4000", 4000),
+        ("=> resuming from checkpoint-4000", 4000),
+        ("Successfully resumed from step 4000", 4000),
+        ("Training resumed at step 4000", 4000),
+        ("INFO: auto-resuming from out", None),
         ("Training starts at step 101", 101),
         (
             "Training starts at step 101, with local batch size 8, global batch size 64, "
@@ -167,6 +171,11 @@ def test_ends(line: str, status: str) -> None:
         ("Bus error (core dumped)", "signal"),
         ("terminate called after throwing an instance of 'c10::Error'", "signal"),
         ("Segmentation fault (core dumped)", "signal"),
+        ("./run.sh: line 3:  1234 Segmentation fault      python train.py", "signal"),
+        ("Fatal Python error: Segmentation fault", "signal"),
+        ("[n1:4242] Signal: Segmentation fault (11)", "signal"),
+        ("ERROR: Unexpected segmentation fault encountered in worker.", "signal"),
+        ("RuntimeError: DataLoader worker (pid 1) is killed by signal: Segmentation fault. ", "signal"),
     ],
 )
 def test_deaths(line: str, reason: str) -> None:
@@ -204,6 +213,16 @@ memory allocated: 10.2 GiB
 killed processes: 0
 The number of nan iterations is 0
 overflow events so far: 0
+your program will then likely die with a segmentation fault.
+with a segmentation fault, a bus error or an internal assertion
+# segmentation fault when the queue is full
+the update is skipped if no inf/NaN gradients occur
+consecutive iterations without inf/NaN gradients
+the scale is lowered if inf/NaN gradients occur in an iteration.
+a value that is used when restoring from the checkpoint
+the training needs to be resumed from a particular batch
+coroutines can be suspended and resumed at a later point
+it begins after resuming from another
 """
 
 

@@ -310,7 +310,7 @@ def test_an_unreadable_file_loses_nothing(path: Path, monkeypatch: pytest.Monkey
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", refuse)
         assert follower.poll() == []
-        assert follower.tail.problem == "cannot be read: Permission denied; trying again"
+        assert follower.tail.problem + follower.tail.remedy == "cannot be read: Permission denied; trying again"
     assert follower.poll() == ["two"]
 
 

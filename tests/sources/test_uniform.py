@@ -107,3 +107,39 @@ def test_lines_are_the_same_in_blocks(pieces: list[bytes], data: st.DataObject) 
         block = blocked.block(portion)
         found += block.lines() if block is not None else blocked.feed(portion)
     assert found + blocked.finish() == expected
+
+
+def wrapped(first: int, last: int) -> list[str]:
+    return [json.dumps({"step": i, "data": {"actor/pg_loss": 1 / i, "actor/lr": 0.1}}) for i in range(first, last)]
+
+
+def test_rows_in_a_wrapper_stay_on_the_fast_path() -> None:
+    reader = Slow()
+    found = rows_of(read(reader, "\n".join([*wrapped(1, 4001), ""])))
+    assert [row["step"] for row in found] == list(range(1, 4001))
+    assert [row["loss"] for row in found] == [1 / i for i in range(1, 4001)]
+    assert reader.lines <= SMALL
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '{"step": 2001, "data": {}}',
+        '{"step": 2001, "data": {"data": {"actor/lr": 5}}}',
+        '{"step": 2001, "data": {"actor/pg_loss": null, "actor/lr": 0.1}}',
+        '{"step": 2001, "actor/pg_loss": 7, "actor/lr": 0.1}',
+        '{"step": 2001, "data": {"step": 9, "actor/lr": 0.1}}',
+        '{"step": 2001, "data": {"actor/lr": 0.1}, "actor/pg_loss": 7}',
+        '{"step": 2001, "actor/lr": 0.1}}',
+    ],
+)
+def test_a_wrapped_row_of_another_form_is_read_as_it_is_alone(odd: str) -> None:
+    alone = Slow()
+    lines = [*wrapped(1, 2001), odd, *wrapped(2002, 3000)]
+    expected = [row for line in lines for row in rows_of(read(alone, line + "\n"))]
+    together = Slow()
+    assert str(rows_of(read(together, "\n".join([*lines, ""])))) == str(expected)
+    assert sum(t.count for t in together.account.rejected.values()) == sum(
+        t.count for t in alone.account.rejected.values()
+    )
+    assert together.lines < 10 * SMALL

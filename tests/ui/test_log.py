@@ -158,3 +158,18 @@ async def test_the_newest_text_of_several_files_is_shown_and_stays_when_others_c
         await pilot.press("tab")
         await pilot.pause()
         assert "train.log" in lines(app)[1]
+
+
+async def test_a_redrawn_line_is_shown_as_it_ended_and_searched_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "hf.log"
+    bars = "".join(f"\r {n}%|#  | {n}/100 [00:0{n}<?]" for n in range(9))
+    path.write_text("start\n" + bars + "\r" + " " * 60 + "\r{'loss': 2.5}\nend\n")
+    async with staged(of(path)) as (app, pilot):
+        await pilot.press("6")
+        await pilot.pause()
+        assert "│ {'loss': 2.5}" in text(app)
+        assert "/100" not in text(app)
+        await pilot.press("slash", *"3/100", "enter")
+        await pilot.pause()
+        assert "3/100" in text(app)
+        assert "2/100" not in text(app)

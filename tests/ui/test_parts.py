@@ -7,7 +7,7 @@ from textual.message import Message
 
 from gradtop.snapshot import Snapshot
 from gradtop.ui.app import GradtopApp
-from gradtop.ui.cells import fit, shorten, wrap
+from gradtop.ui.cells import apart, fit, shorten, wrap
 from gradtop.ui.feed import UPDATE_S, Feed, FeedFailed, SnapshotReady
 from gradtop.ui.palette import STYLES, ascii_text
 from gradtop.ui.widgets import box
@@ -187,3 +187,11 @@ async def fails() -> GradtopApp:
             app.post_message(FeedFailed(ValueError("broken")))
             await pilot.pause()
     return app
+
+
+def test_names_that_are_cut_stay_different() -> None:
+    names = ["experiment-a-seed-1-lr-3e-4-final", "experiment-a-seed-2-lr-3e-4-final", "short"]
+    shown = apart(names, 16)
+    assert shown[2] == "short"
+    assert ["seed-1" in shown[0], "seed-2" in shown[1]] == [True, True]
+    assert all(cell_len(text) <= 16 for text in shown)

@@ -131,6 +131,23 @@ class Frame:
     marks: tuple[Mark, ...] = ()
     cursor: float | None = None
     """The step under the cursor."""
+    ratio: bool = False
+    """Values below zero are none: they are marked, and take no part in the scale."""
+    counts: str = ""
+    """What the x axis counts, written before it; empty: not said."""
+
+
+class _Known:
+    """Pixel columns without the values below zero of some of them."""
+
+    def __init__(self, data: Columns, below: Sequence[int]) -> None:
+        self.first_step, self.last_step = data.first_step, data.last_step
+        self.nan, self.inf, self.high = data.nan, data.inf, list(data.high)
+        self.low, self.mean, self.last = list(data.low), list(data.mean), list(data.last)
+        for x in below:
+            # Of a column with both, the highest value is the one that is known to be left.
+            left = self.high[x] if self.high[x] >= 0 else math.nan
+            self.low[x] = self.high[x] = self.mean[x] = self.last[x] = left
 
 
 def pixel_columns(width: int, glyphs: Glyphs = BRAILLE) -> int:
@@ -148,8 +165,10 @@ def draw(data: Columns, width: int, height: int, frame: Frame, glyphs: Glyphs = 
         frame: axis, smoothing, marks and cursor.
         glyphs: BRAILLE or ASCII.
     """
+    below = [x for x, low in enumerate(data.low) if low < 0] if frame.ratio else []
+    data = _Known(data, below) if below else data
     scale = Scale.around(data.low, data.high, frame.log)
-    marks = _marks_row(data, width - GUTTER, frame, scale, glyphs)
+    marks = _marks_row(data, width - GUTTER, frame, scale, below, glyphs)
     rows = max(1, height - (2 if marks else 1))
     cells = _cells(data, scale, rows, width - GUTTER, frame, glyphs)
     known = not all(map(math.isnan, data.low))
@@ -163,7 +182,7 @@ def draw(data: Columns, width: int, height: int, frame: Frame, glyphs: Glyphs = 
     ]
     if marks:
         lines.append(_with_gutter(marks, "", glyphs.axis))
-    return [*lines[: height - 1], x_axis(data.first_step, data.last_step, width, glyphs)]
+    return [*lines[: height - 1], x_axis(data.first_step, data.last_step, width, glyphs, frame.counts)]
 
 
 def _with_gutter(line: Line, label: str, axis: str) -> Line:
@@ -295,15 +314,16 @@ def _cell_of(step: float | None, data: Columns, width: int) -> int | None:
     return min(width - 1, int((step - data.first_step) / span * width)) if span > 0 else 0
 
 
-def _marks_row(data: Columns, width: int, frame: Frame, scale: Scale, glyphs: Glyphs) -> Line | None:
+def _marks_row(
+    data: Columns, width: int, frame: Frame, scale: Scale, below: Sequence[int], glyphs: Glyphs
+) -> Line | None:
     """What happened where, lesser things first so that the worst stays visible; None where nothing did."""
     cells: dict[int, tuple[str, str]] = {}
     for mark in sorted(frame.marks, key=lambda m: (RESUME + NOTICE + WATCH + ACT).index(m.ink)):
         if (at := _cell_of(mark.step, data, width)) is not None:
             cells[at] = (glyphs.resume if mark.ink == RESUME else glyphs.finding, mark.ink)
-    for x, low in enumerate(data.low):
-        if scale.log and low <= 0:
-            cells[x // glyphs.dots_x] = (glyphs.below, WATCH)
+    for x in [x for x, low in enumerate(data.low) if low <= 0] if scale.log else below:
+        cells[x // glyphs.dots_x] = (glyphs.below, WATCH)
     for x, (nan, inf) in enumerate(zip(data.nan, data.inf, strict=True)):
         if nan or inf:
             cells[x // glyphs.dots_x] = (glyphs.nonfinite, ALARM)
@@ -313,10 +333,16 @@ def _marks_row(data: Columns, width: int, frame: Frame, scale: Scale, glyphs: Gl
     return Line("".join(text for text, _ in row), "".join(ink for _, ink in row))
 
 
-def x_axis(first: float, last: float, width: int, glyphs: Glyphs = BRAILLE) -> Line:
-    """The x axis: step numbers at round steps, each centred under its own column, the right edge always named."""
+def x_axis(first: float, last: float, width: int, glyphs: Glyphs = BRAILLE, counts: str = "") -> Line:
+    """The x axis: step numbers at round steps, each centred under its own column, the right edge always named.
+
+    What it `counts` stands in the gutter.
+    """
     text = [glyphs.line] * width
     inks = [AXIS] * width
+    word = counts[: GUTTER - 1]
+    text[: len(word)] = word
+    inks[: len(word)] = LABEL * len(word)
     for at, label in step_labels(first, last, width - GUTTER):
         start = GUTTER + at
         text[start : start + len(label)] = label

@@ -1,11 +1,11 @@
 """Bytes to records: a source is one file (or stream) of a run, read in bounded portions and followed.
 
-    search/    directories to runs: which files there are, and which of them belong to one training
-    follow/    the bytes of one file or stream, followed: told apart, unpacked, split into whole lines
-    text/      lines for people to rows: single lines, bars, blocks of lines, events, facts
-    rows/      rows for programs: JSON lines, tables, documents
-    fields/    what names, numbers and units mean, and what a row of fields is
-    reader.py  the seam between them: lines in, records out, everything accounted for
+search/    directories to runs: which files there are, and which of them belong to one training
+follow/    the bytes of one file or stream, followed: told apart, unpacked, split into whole lines
+text/      lines for people to rows: single lines, bars, blocks of lines, events, facts
+rows/      rows for programs: JSON lines, tables, documents
+fields/    what names, numbers and units mean, and what a row of fields is
+reader.py  the seam between them: lines in, records out, everything accounted for
 """
 
 from dataclasses import dataclass

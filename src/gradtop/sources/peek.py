@@ -11,7 +11,7 @@ WINDOW_BYTES = 256 * 1024
 SEARCH_BYTES = 64 * 1024 * 1024
 """Bytes looked through at most by one search."""
 LINE_BYTES = 16 * 1024
-"""Bytes of one line that are kept; the rest of it is not shown."""
+"""Bytes of one line that are kept, the last ones of a line that was redrawn; the rest of it is not shown."""
 _GZIP = b"\x1f\x8b"
 
 
@@ -140,7 +140,9 @@ def _as_page(pieces: list[bytes], start: int, size: int, end: int) -> LogPage:
     lines: list[LogLine] = []
     offset = start
     for piece in pieces:
-        lines.append(LogLine(offset, piece[:LINE_BYTES].decode("utf-8", errors="replace").removesuffix("\r")))
+        whole = piece.removesuffix(b"\r")
+        kept = whole[-LINE_BYTES:] if b"\r" in whole else whole[:LINE_BYTES]
+        lines.append(LogLine(offset, kept.decode("utf-8", errors="replace")))
         offset += len(piece) + 1
     return LogPage(tuple(lines), start, min(offset, end), size)
 

@@ -85,6 +85,8 @@ class Account:
     """Rule that read a line → its lines."""
     names: dict[str, NameUse] = field(default_factory=dict)
     """Name in the file → what became of it."""
+    groups: dict[str, str] = field(default_factory=dict)
+    """Name that a user's profile gives → the group of its regular expression."""
     skipped: Tally = field(default_factory=Tally)
     """Lines without anything to read in them: no fault."""
     rejected: dict[str, Tally] = field(default_factory=dict)

@@ -1,5 +1,8 @@
 """Text measured in terminal cells, where a CJK character takes two."""
 
+from collections.abc import Sequence
+from itertools import takewhile
+
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 _ELLIPSIS = "…"
@@ -18,6 +21,30 @@ def shorten(text: str, width: int) -> str:
         return _ELLIPSIS[: max(0, width)]
     head, tail = (width - 1) // 2, width - 1 - (width - 1) // 2
     return _first(text, head) + _ELLIPSIS + _last(text, tail)
+
+
+def apart(texts: Sequence[str], width: int) -> list[str]:
+    """The texts in at most `width` cells each; different ones that would look the same begin where they differ."""
+    shown = [shorten(text, width) for text in texts]
+    alike: dict[str, set[str]] = {}
+    for text, short in zip(texts, shown, strict=True):
+        alike.setdefault(short, set()).add(text)
+    return [
+        _from_difference(text, alike[short], width) if len(alike[short]) > 1 else short
+        for text, short in zip(texts, shown, strict=True)
+    ]
+
+
+def _from_difference(text: str, others: set[str], width: int) -> str:
+    """The text from where it leaves the nearest of the others, a few characters before that kept."""
+    common = max(_shared(text, other) for other in others if other != text)
+    start = max(0, min(common - width // 3, len(text) - width + 1))
+    return _ELLIPSIS + _first(text[start:], width - 1)
+
+
+def _shared(a: str, b: str) -> int:
+    """Characters at the start of both."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
 
 
 def _first(text: str, width: int) -> str:

@@ -7,7 +7,7 @@ from gradtop.view.banner import Banner, Tone, banner
 from gradtop.view.charts import Chart, Reading, charts, reading
 from gradtop.view.checklist import Entry, checklist, waiting_for
 from gradtop.view.header import Part, header
-from gradtop.view.log import first_source, marked_values
+from gradtop.view.log import first_source, marked_values, standing
 from gradtop.view.runs import RunRow, RunsView
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "header",
     "marked_values",
     "reading",
+    "standing",
     "waiting_for",
 ]

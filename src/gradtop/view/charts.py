@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +13,7 @@ from gradtop.finding import Finding, Severity
 from gradtop.plot import Columns, Mark, grown_end
 from gradtop.plot.picture import ACT, NOTICE, RESUME, WATCH
 from gradtop.snapshot import RunSnapshot, RunState
+from gradtop.view.header import warmup_of
 
 if TYPE_CHECKING:
     from gradtop.run import RunView
@@ -76,6 +77,10 @@ class Chart:
     marks: tuple[Mark, ...] = ()
     ended: bool = True
     """The newest value is finite."""
+    ratio: bool = False
+    """Values below zero stand for none: `-1` before the first is known."""
+    counts: str = ""
+    """What the x axis counts; empty where all charts count steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,15 @@ class _Kind:
     log: bool = False
     smooth: bool = True
 
+    @property
+    def ratio(self) -> bool:
+        return _RATIO.search(self.name) is not None
 
+
+_RATIO = re.compile(
+    r"(?:^|[^a-z])(?:[mh]fu|acc|accuracy|m?ap[\d_-]*|f1|m?iou|auc|precision|recall)(?:$|[^a-z])", re.IGNORECASE
+)
+"""Names of ratios, which have no negative values."""
 _KNOWN = (
     _Kind("grad_norm", "grad norm", log=True),
     _Kind("loss", "loss"),
@@ -101,11 +114,16 @@ _KNOWN = (
     _Kind("mfu", "MFU"),
 )
 _COUNTERS = ("epoch", "step", "tokens", "samples", "skipped", "nan_iters", "num_zeros", "total_steps", "percentage")
-_CLOCKS = ("time", "time_s", "elapsed_time", "remaining_time", "eta")
+_CLOCKS = (
+    *("time", "time_s", "elapsed_time", "remaining_time", "eta", "bar_elapsed_s", "elapsed_s", "elapsed"),
+    *("time_elapsed", "time/time_elapsed"),
+)
 _NOT_DRAWN = frozenset((*_COUNTERS, *_CLOCKS))
 """They rise with the step and say nothing about the training."""
 _LAYER = re.compile(r"/.*\b[a-z]\w*[./]\d+(?:[./]|$)|/.*\b(?:weight|bias)$", re.IGNORECASE)
 """Names of single layers (`gradients/layers.0.weight`); there may be thousands."""
+_OF_LAYERS = re.compile(r"^[^/]*(?:norm|grad|param|weight|update)[^/]*/", re.IGNORECASE)
+"""Names that begin with what is measured of every layer."""
 _QUALITY = re.compile(r"acc|\bm?ap|\bf1|iou|auc|score|reward|bleu|rouge|psnr|ssim|fid\b|[wc]er\b|ppl", re.IGNORECASE)
 _COST = re.compile(r"time|mem|_per_s|runtime|throughput|speed", re.IGNORECASE)
 
@@ -116,15 +134,19 @@ def charts(run: RunSnapshot | None, most: int) -> tuple[Chart, ...]:
         return ()
     first, last = _range(run)
     marks = _marks(run.findings, run.view)
-    return tuple(
-        _chart(kind, run.view, *_extent(kind, run.view, first, last), marks) for kind in _kinds(run.view, most)
-    )
+    kinds = _kinds(run.view, most)
+    drawn = tuple(_chart(kind, run.view, *_extent(kind, run.view, first, last), marks) for kind in kinds)
+    return tuple(replace(chart, counts="") for chart in drawn) if {c.counts for c in drawn} == {"step"} else drawn
 
 
 def _kinds(view: "RunView", most: int) -> list[_Kind]:
     known = [kind for kind in _KNOWN if len(view.series.get(kind.name, ()))]
     skip = _NOT_DRAWN | {kind.name for kind in known}
-    others = [name for name, s in view.series.items() if name not in skip and len(s) and not _LAYER.search(name)]
+    layers = {name for name in view.series if _LAYER.search(name)}
+    # `grad_norm/embed` beside `grad_norm/layers.0` is one of them.
+    families = {name.partition("/")[0] for name in layers if _OF_LAYERS.search(name)}
+    layers |= {name for name in view.series if "/" in name and name.partition("/")[0] in families}
+    others = [name for name, s in view.series.items() if name not in skip | layers and len(s)]
     return [*known, *(_Kind(name, clean(name, 200)) for name in sorted(others, key=_place))][:most]
 
 
@@ -154,8 +176,8 @@ def _chart(kind: _Kind, view: "RunView", first: float, last: float, marks: tuple
     newest = series.stats.last
     return Chart(
         name=kind.name,
-        label=kind.label if series.x_kind == view.x_kind else f"{kind.label} by {series.x_kind.removesuffix('s')}",
-        value=units.number(newest) if kind.smooth else units.setting(newest),
+        label=_label(kind, series.x_kind, view.x_kind),
+        value=_value(kind, newest),
         note=_note(kind, series, view),
         rows=len(series),
         data=series,
@@ -165,7 +187,20 @@ def _chart(kind: _Kind, view: "RunView", first: float, last: float, marks: tuple
         smooth=kind.smooth,
         marks=marks if series.x_kind == view.x_kind else (),
         ended=math.isfinite(newest),
+        ratio=kind.ratio,
+        counts=series.x_kind,
     )
+
+
+def _label(kind: _Kind, counts: str, usual: str) -> str:
+    by = f" by {counts.removesuffix('s')}"
+    return kind.label if counts == usual or kind.label.endswith((by, f"{by}s")) else kind.label + by
+
+
+def _value(kind: _Kind, newest: float) -> str:
+    if kind.ratio and newest < 0:
+        return "not known"
+    return units.number(newest) if kind.smooth else units.setting(newest)
 
 
 def _note(kind: _Kind, series: "SeriesView", view: "RunView") -> str:
@@ -173,7 +208,7 @@ def _note(kind: _Kind, series: "SeriesView", view: "RunView") -> str:
     lost = stats.nan + stats.inf
     if lost:
         return f"{lost:,} of {stats.count:,} not finite"
-    warmup = view.facts.train.warmup
+    warmup = warmup_of(view)
     if kind.name == "lr" and warmup and (view.last_step or 0) < warmup:
         return f"warm-up to {units.count(warmup)}"
     # The least training loss is most likely the emptiest batch; a validation loss is a mean over many.

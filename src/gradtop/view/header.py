@@ -1,12 +1,16 @@
 """The one line on top of every screen: which run, how it stands, how far it is."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gradtop import units
 from gradtop.clean import clean
 from gradtop.finding import FindingState
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.verdict import Verdict
+
+if TYPE_CHECKING:
+    from gradtop.run import RunView
 
 STATE_GLYPHS = {
     RunState.LOADING: "◌",
@@ -36,6 +40,8 @@ def header(snapshot: Snapshot, run: RunSnapshot | None, age_s: float | None, pau
     if run is None:
         return (brand, Part("looking for runs" if snapshot.searching else "no run yet", 0, "name"), *pause)
     parts = [brand, Part(clean(run.name, 200), 0, "name"), *pause, _state(run, age_s), *_progress(run)]
+    if len(run.sources) > 1:
+        parts.append(Part(f"{len(run.sources):,} files", 5, "quiet"))
     if len(snapshot.runs) > 1:
         parts.append(Part(f"{len(snapshot.runs):,} runs", 5, "quiet"))
     if snapshot.following.startswith("polling ("):
@@ -75,13 +81,20 @@ def _progress(run: RunSnapshot) -> list[Part]:
     if total and run.state is not RunState.FINISHED:
         parts.append(Part(units.percent(max(0.0, min(1.0, step / total))), 3, "quiet"))
     if run.rate is not None and run.state in (RunState.LIVE, RunState.LOADING, RunState.STALLED):
-        parts.append(Part(units.rate(run.rate), 4, "quiet"))
+        word = "it" if run.view.x_kind == "step" else run.view.x_kind.removesuffix("s")
+        parts.append(Part(units.rate(run.rate, word) + " seen" * run.rate_seen, 4, "quiet"))
     if run.eta_s is not None:
         parts.append(Part(f"eta {units.duration(run.eta_s)}", 2, "quiet"))
-    warmup = run.view.facts.train.warmup
-    if warmup and run.view.x_kind == "step" and step < warmup:
+    warmup = warmup_of(run.view)
+    if warmup and step < warmup:
         parts.append(Part(f"warm-up {units.percent(step / warmup)}", 6, "quiet"))
     return parts
+
+
+def warmup_of(view: "RunView") -> float | None:
+    """Where the warm-up ends, in what the run counts by; None where nothing says."""
+    train = view.facts.train
+    return {"step": train.warmup, "epoch": train.warmup_epochs}.get(view.x_kind)
 
 
 def verdict_word(run: RunSnapshot) -> str:

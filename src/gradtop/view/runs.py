@@ -72,7 +72,7 @@ class RunsView:
             name=clean(run.name, 200),
             state="not read yet" if unread else f"{STATE_GLYPHS[run.state]} {state_word(run)}",
             state_ink="quiet" if unread else state_ink(run.state),
-            step=units.count(run.view.last_step) if run.view.last_step is not None else "",
+            step=_reached(run.view),
             loss=loss,
             loss_spark=loss_spark,
             grad_norm=norm,
@@ -86,7 +86,27 @@ class RunsView:
         series = view.series.get(name)
         if series is None or not len(series):
             return "", ""
-        return units.number(series.stats.last), sparkline(series.envelope(SPARK_CELLS), self._ascii)
+        # With fewer values than cells every value has a cell of its own.
+        columns = series.envelope(min(SPARK_CELLS, len(series)))
+        return units.number(series.stats.last), _held(sparkline(columns, self._ascii))
 
     def _age(self, run: RunSnapshot) -> str:
         return units.age(self._now - run.changed_at) if run.changed_at is not None else ""
+
+
+def _reached(view: "RunView") -> str:
+    """The newest step, after the word for what the run counts where that is something else."""
+    if view.last_step is None:
+        return ""
+    if view.x_kind == "step":
+        return units.count(view.last_step)
+    return f"{view.x_kind} {units.short_count(view.last_step)}"
+
+
+def _held(sparks: str) -> str:
+    """A sparkline without gaps: between two values the first one stands."""
+    bar, out = " ", ""
+    for spark in sparks:
+        bar = spark if spark not in " ✕X" else bar
+        out += bar if spark == " " else spark
+    return out

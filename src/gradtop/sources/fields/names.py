@@ -24,6 +24,7 @@ _TABLE = {
     "epoch_step": "epoch_step epoch_sample",
     "epoch_steps": "epoch_steps epoch_samples",
     "total_epochs": "total_epochs",
+    "episode": "episode",
     "epoch": "epoch epochs train/epoch training/epoch time/epoch epoch_num train/current_epoch current_epoch ep ep.",
     "loss": """
         loss train_loss train/loss training_loss lm_loss train/lm_loss train/ce_loss ce_loss

@@ -109,21 +109,23 @@ def plan_for(raws: tuple[str, ...], units: tuple[str, ...], structured: bool, wa
     for i, (raw, meaning) in enumerate(zip(raws, meanings, strict=True)):
         if (take := _take(i, raw, units[i], meaning, best, structured)) is not None:
             takes.append(take)
-    return _assemble(takes, summary)
+    return _assemble(takes, summary, structured)
 
 
-def _assemble(takes: list[Take], summary: bool) -> Plan:
+def _assemble(takes: list[Take], summary: bool, structured: bool) -> Plan:
     """Tell the counters from the metrics."""
     counters = {t.canonical: t for t in takes if t.known and t.canonical in COUNTERS}
     step, epoch = counters.get("step"), counters.get("epoch")
     by_epoch = step is None and epoch is not None
-    columns = _renamed_times(
-        [t for t in takes if t is not counters.get(t.canonical) or (t is epoch and not by_epoch)],
-        step is None and "epoch_step" not in counters,
-    )
+    columns = [t for t in takes if t is not counters.get(t.canonical) or (t is epoch and not by_epoch)]
     found = {t.canonical for t in columns}
     measured = {n for n in found if n in MEASURED or n.startswith(_LAYER_KINDS)}
-    goals = measured or {t.canonical for t in columns if not t.known and is_goal(t.canonical)}
+    goals = measured or {t.canonical for t in columns if not t.known and _is_result(t.canonical)}
+    validation = bool(goals) and all(n.startswith("val_") for n in goals)
+    columns = _renamed_times(columns, step is None and "epoch_step" not in counters)
+    if validation and not structured:
+        columns = _times_of_validation(columns)
+    found = {t.canonical for t in columns}
     return Plan(
         names=tuple(t.canonical for t in columns),
         takes=tuple(columns),
@@ -136,9 +138,23 @@ def _assemble(takes: list[Take], summary: bool) -> Plan:
         total_epochs=counters.get("total_epochs"),
         measured=bool(goals),
         paced=step is not None and normalised(step.raw) not in _PLURAL and not found.isdisjoint(PACE),
-        validation=bool(goals) and all(n.startswith("val_") for n in goals),
+        validation=validation,
         summary=summary,
     )
+
+
+def _is_result(name: str) -> bool:
+    """What a training makes larger or smaller, or a score of a validation."""
+    return is_goal(name) or (name.startswith("val_") and is_quality(name))
+
+
+_OWN_TIMES = {"time": "val_time_s", "data_time": "val_data_time_s"}
+
+
+def _times_of_validation(columns: list[Take]) -> list[Take]:
+    """In a line about a validation `time` is the validation's, and not that of a step."""
+    renamed = [(t, _OWN_TIMES.get(normalised(t.raw)) if t.known else None) for t in columns]
+    return [Take(t.index, t.raw, name, False, t.scale, t.unit) if name else t for t, name in renamed]
 
 
 def _renamed_times(columns: list[Take], stepless: bool) -> list[Take]:

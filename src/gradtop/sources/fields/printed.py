@@ -9,6 +9,7 @@ import msgspec
 from gradtop.record import number
 from gradtop.sources.fields.names import meaning_of
 from gradtop.sources.fields.number import Number, is_missing, parse
+from gradtop.sources.fields.plan import MEASURED
 
 Fields = list[tuple[str, Number]]
 """Names as written with their numbers, in the order of the line."""
@@ -21,11 +22,15 @@ _PAIR = re.compile(
     r"""(?P<quote>['"])(?P<key>(?:(?!(?P=quote)).){1,200})(?P=quote)\s*:\s*"""
     r"""(?P<value>'[^']*'|"[^"]*"|\w[\w.]*\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\[\]]*\]|[^,{}\[\]'"\s][^,{}\[\]]*)"""
 )
+_WORD = re.compile(r"[A-Za-z_]")
 _STRICT = msgspec.json.Decoder()
 
 
 def json_object(text: str) -> Fields | None:
-    """The fields of a JSON object in the text, nested ones flattened; None where there is none."""
+    """The fields of a JSON object in the text, nested ones flattened; None where there is none.
+
+    No fields for a configuration: one where a measured name has a word.
+    """
     start = text.find('{"')
     if start < 0:
         return None
@@ -37,7 +42,15 @@ def json_object(text: str) -> Fields | None:
         return None
     if isinstance(found.get("key"), str) and (value := number(found.get("value"))) is not None:
         return _named_value(found["key"], value, found.get("metadata"))
+    if any(isinstance(value, str) and _is_choice(key, value) for key, value in found.items()):
+        return []
     return list(flattened(found))
+
+
+def _is_choice(name: str, value: str) -> bool:
+    """A measured name has a word for its value: `"loss": "ce"` says which loss, not how large it is."""
+    chosen = _WORD.match(value) is not None and not is_missing(value) and parse(value) is None
+    return chosen and meaning_of(name).canonical in MEASURED
 
 
 def _named_value(name: str, value: float, beside: object) -> Fields:
@@ -49,7 +62,8 @@ def _named_value(name: str, value: float, beside: object) -> Fields:
 def printed_dict(text: str) -> Fields | None:
     """The fields of a dict as `print` writes it: bare `nan`, `tensor(..)`, `np.float64(..)`, quoted numbers.
 
-    None where there is no dict; no fields for one with more words than numbers in it, which is a configuration.
+    None where there is no dict; no fields for a configuration: one with more words than numbers in it, or with a word
+    for a measured name.
     """
     start, end = text.find("{"), text.rfind("}")
     if start < 0 or end < start:
@@ -61,6 +75,8 @@ def printed_dict(text: str) -> Fields | None:
         pairs += 1
         if (found := parse(value)) is not None:
             fields.append((match["key"], found))
+        elif value[0] in "'\"" and _is_choice(match["key"], value[1:-1]):
+            return []
         elif not is_missing(value):
             words += 1
     if not pairs:

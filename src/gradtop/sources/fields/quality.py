@@ -13,9 +13,10 @@ _SCORE = re.compile(
 )
 _SETTING = re.compile(
     r"(?:^|[^a-z])(?:weights?|coefs?|coeff|coefficient|lambda|scale|scaler|alpha|beta|gamma|best|min|max|target|limit"
-    r"|threshold|fn|func|function|type|every|freq|interval|decay|lr|smoothing|patience|steps?|epochs?|time|seed|clip)"
-    r"(?:[^a-z]|$)"
+    r"|threshold|counts?|nans?|infs?|num|fn|func|function|type|every|freq|interval|decay|lr|smoothing|patience|steps?|epochs?|time|seed|clip)"
+    r"(?:[^a-z]|$)|\.(?:py|ipynb|cpp|cc|cu|rs|go|js)$"
 )
+"""What a name of a goal may be besides: a setting, a count of bad values, the name of a source file."""
 
 
 @lru_cache(maxsize=4096)

@@ -1,7 +1,8 @@
 """One file as a source: followed by name, recognised by content, read in bounded portions."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from gradtop.record import Record
@@ -40,6 +41,14 @@ class FileSource:
         self._intake = Intake(path.name, profiles)
         self._beside = beside
         self._silence = Silence(clock)
+        self._requests = 0
+        self._asking = False
+        self._followed = True
+
+    @property
+    def asked(self) -> int | None:
+        """The number of what the disk was asked for and has not given yet; None while it is asked for nothing."""
+        return self._requests if self._asking else None
 
     @property
     def status(self) -> SourceStatus:
@@ -50,7 +59,7 @@ class FileSource:
             size=self._tail.size,
             offset=self._tail.offset,
             modified=self._tail.modified,
-            problem=self._tail.problem or self._intake.problem,
+            problem=self._tail.problem + (self._tail.remedy if self._followed else "") or self._intake.problem,
         )
 
     @property
@@ -60,15 +69,18 @@ class FileSource:
 
     def read(self) -> Batch:
         """The next portion, and what happened to the file."""
+        self._followed = True
         unpacking = self._intake.waiting
-        portion = self._tail.read(CHUNK_BYTES if self._intake.wanted else 0)
+        with self._ask():
+            portion = self._tail.read(CHUNK_BYTES if self._intake.wanted else 0)
         records: list[Record] = []
         if portion.began:
             # What the old file held back went with it: a line cut off by a truncation is not a line.
             records += self._intake.begin(portion.began)
         if portion.data and self._beside:
             self._beside = False
-            records += stated_beside(self._path)
+            with self._ask():
+                records += stated_beside(self._path)
         if portion.data or unpacking:
             records += self._intake.take(portion.data)
         if portion.ended:
@@ -80,11 +92,23 @@ class FileSource:
 
     def finish(self) -> Batch:
         """What is still held back, when nobody will write any more: the last line without its end included."""
+        self._followed = False
         return Batch(tuple(self._intake.finish()))
 
     def close(self) -> None:
         """Let go of the file; the next read goes on where this one stopped."""
-        self._tail.close()
+        with self._ask():
+            self._tail.close()
+
+    @contextmanager
+    def _ask(self) -> Iterator[None]:
+        """Only what happens in here can be held up by the disk."""
+        self._requests += 1
+        self._asking = True
+        try:
+            yield
+        finally:
+            self._asking = False
 
 
 class Silence:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from gradtop.sources import Batch, Source, SourceStatus
 from gradtop.sources.follow.lane import STALLED_S, Lane, Threads, answered, stalled
@@ -11,20 +12,34 @@ from gradtop.sources.reader import Account
 
 Answer = tuple[Batch, SourceStatus, Account]
 """What a call gave, and how the source stood after it."""
+LOOK_S = 0.05
+"""Seconds between two looks at a disk that is waited for."""
+
+
+class OnDisk(Source, Protocol):
+    """A source that says when it waits for its disk."""
+
+    @property
+    def asked(self) -> int | None:
+        """The number of what the disk was asked for and has not given yet; None while it is asked for nothing."""
+        ...
 
 
 class Guarded:
     """Reads a source in a lane of its own, so that a read that never returns holds up nothing but this source."""
 
     def __init__(
-        self, path: Path, open_source: Callable[[Path], Source], threads: Threads, clock: Callable[[], float]
+        self, path: Path, open_source: Callable[[Path], OnDisk], threads: Threads, clock: Callable[[], float]
     ) -> None:
         """Open and read `path` by `threads`; `clock` counts the seconds without an answer."""
-        self._source: Source | None = None
+        self._source: OnDisk | None = None
         self._path, self._open_source = path, open_source
         self._threads, self._lane, self._clock = threads, Lane(threads), clock
         self._answer: Future[Answer] | None = None
+        self._begun = False
+        self._asked: int | None = None
         self._asked_at = 0.0
+        self._given_up = False
         self._status = SourceStatus(path, "unknown")
         self._account = Account()
 
@@ -46,8 +61,14 @@ class Guarded:
 
     @property
     def _silent(self) -> float:
-        """Seconds since the call that is under way; 0 without one."""
-        return self._clock() - self._asked_at if self._answer is not None else 0.0
+        """Seconds without an answer of the disk, or of a thread to ask it; 0 while what it gave is worked on."""
+        if self._answer is None or self._answer.done():
+            return 0.0
+        source, now = self._source, self._clock()
+        asked = -1 if not self._begun else source.asked if source is not None else None
+        if asked is None or asked != self._asked:
+            self._asked, self._asked_at = asked, now
+        return now - self._asked_at
 
     def read(self) -> Batch:
         """The next portion, or the one that came late; nothing while a call is under way."""
@@ -59,8 +80,9 @@ class Guarded:
         if self._under_way():
             return late
         rest = self._ask(lambda: self._opened.finish())
-        if self._under_way(STALLED_S):
-            return late
+        while self._under_way(LOOK_S):
+            if self._silent >= STALLED_S:
+                return late
         rest = self._ask(Batch) if self._answer is not None else rest
         return Batch(late.records + rest.records)
 
@@ -73,7 +95,12 @@ class Guarded:
     def _ask(self, work: Callable[[], Batch]) -> Batch:
         """The answer to the call that is under way, else to a new one."""
         if self._answer is None:
-            self._answer, self._asked_at = self._lane.do(lambda: self._told(work())), self._clock()
+            self._begun, self._asked, self._asked_at, self._given_up = False, -1, self._clock(), False
+            self._answer = self._lane.do(lambda: self._told(work))
+            self._threads.answered(self._answer)
+        if self._silent >= STALLED_S and not self._given_up:
+            # It may be this process that was held up: a last moment tells.
+            self._given_up = True
             self._threads.answered(self._answer)
         if not self._answer.done():
             return Batch(more=self._silent < STALLED_S)
@@ -85,12 +112,14 @@ class Guarded:
         """A call is not answered, nor in this time."""
         return self._answer is not None and not answered(self._answer, patience_s)
 
-    def _told(self, batch: Batch) -> Answer:
-        source = self._opened
+    def _told(self, work: Callable[[], Batch]) -> Answer:
+        """What a call gives, in the lane."""
+        self._begun = True
+        batch, source = work(), self._opened
         return batch, source.status, source.account
 
     @property
-    def _opened(self) -> Source:
+    def _opened(self) -> OnDisk:
         """The source, used in the lane alone."""
         if self._source is None:
             self._source = self._open_source(self._path)

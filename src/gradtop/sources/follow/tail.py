@@ -171,10 +171,12 @@ class Tail:
         """Unix seconds of its last change; None while there is no file."""
         self.problem = ""
         """Why nothing can be read now, as a sentence; empty when all is well."""
+        self.remedy = ""
+        """What is done about it as long as the file is followed, to be put behind the problem."""
 
     def read(self, limit: int = CHUNK_BYTES) -> Portion:
         """Look once: at most `limit` bytes (0: only what happened). Never blocks on a local disk, never raises."""
-        self.problem = ""
+        self.problem = self.remedy = ""
         try:
             return self._read(limit)
         except OSError as error:
@@ -303,17 +305,17 @@ class Tail:
         if self._fd is None and self._id is not None and self._brief:
             return self._deleted()
         if self._fd is None:
-            self.problem = "there is no such file: waiting for it"
+            self.problem, self.remedy = "there is no such file", ": waiting for it"
             return _NOTHING
         if (portion := self._take(self._fd, limit)).data:
             return Portion(portion.data, more=True)
         if os.fstat(self._fd).st_nlink:
-            self.problem = "the file was moved away: reading on until another takes its place"
+            self.problem, self.remedy = "the file was moved away", ": reading on until another takes its place"
             return _NOTHING
         return self._deleted()
 
     def _deleted(self) -> Portion:
-        self.problem = "the file was deleted: waiting for a new one"
+        self.problem, self.remedy = "the file was deleted", ": waiting for a new one"
         self._forget("replaced")
         return Portion(ended=True)
 
@@ -335,7 +337,7 @@ class Tail:
         if error.errno == errno.ESTALE:
             self._forget("replaced")
             return Portion(ended=True, more=True)
-        self.problem = f"cannot be read: {error.strerror or error}; trying again"
+        self.problem, self.remedy = f"cannot be read: {error.strerror or error}", "; trying again"
         return _NOTHING
 
 

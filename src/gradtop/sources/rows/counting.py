@@ -32,14 +32,20 @@ def counted_by(name: str) -> str:
     return "samples" if name.startswith("Train_Samples_") else "step"
 
 
+class NegativeStep(RecordError):
+    """A row with a step below zero among rows that count from zero or one."""
+
+
 class Counting:
     """Gives every row of one file its place, row after row."""
 
-    __slots__ = ("_counted", "_epochs", "_kind", "_newest", "_top")
+    __slots__ = ("_counted", "_epochs", "_kind", "_newest", "_top", "below_zero")
 
-    def __init__(self, x_kind: str = "step") -> None:
+    def __init__(self, x_kind: str = "step", below_zero: bool = True) -> None:
         """`x_kind` is what the file's steps count, where its name says so (`samples`)."""
         self._kind = x_kind
+        self.below_zero = below_zero
+        """A negative number is a step too, and not a way to say that there is none."""
         self._epochs = EpochSteps()
         self._newest: tuple[float, float] | None = None
         self._top = -math.inf
@@ -54,6 +60,7 @@ class Counting:
         """The number that a row counts by, and what it counts (`Rows.x_kind`).
 
         Raises:
+            NegativeStep: its step is below zero, where that is none.
             RecordError: it has no step where other rows have one, or no finite one.
         """
         epoch = _finite(plan.epoch, numbers)
@@ -64,6 +71,8 @@ class Counting:
         step = _finite(plan.step, numbers)
         if step is None:
             raise RecordError("the step is no finite number")
+        if step < 0 and not self.below_zero:
+            raise NegativeStep("the step is negative")
         if plan.x_kind == "epoch":
             return self._at_epoch(step, plan)
         return _scalar(self._at_step(step, epoch, plan)), self.kind_of(plan)
@@ -71,6 +80,8 @@ class Counting:
     def follow(self, plan: Plan, steps: Floats, epochs: Floats | None) -> bool:
         """Take many rows at once; False, and nothing is taken, where one of them is not simply at its step."""
         if plan.x_kind != "step" or plan.epoch_step is not None or self._epochs.within or not np.isfinite(steps).all():
+            return False
+        if not self.below_zero and bool((steps < 0).any()):
             return False
         if (epochs is not None or self._epochs.epoch is not None) and not self._rise(steps, epochs):
             return False

@@ -66,7 +66,7 @@ def rows_in_list(data: bytes) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for value in found if isinstance(found, list) else ():
         if not isinstance(value, dict) or not isinstance(value.get("variant"), str):
-            raise RecordError("a JSON list is not a record; a record is an object")
+            raise RecordError("not an object: a list")
         step, name = value.get("iter"), _name(str(value.get("metric", "")), value["variant"])
         if number(step) is None or number(value.get("value")) is None or name.startswith(_MACHINE):
             continue

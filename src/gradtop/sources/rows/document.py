@@ -101,17 +101,25 @@ class Document:
                 self._facts = facts
                 yield facts
         rows = _history(parts)
-        fresh: list[Line] = []
-        for number, row in enumerate(rows, 1):
-            data = b" ".join(bytes(row).split())
-            before = self._past.admit(data)
-            if before is None:
-                continue
-            if before:
+        fresh: list[bytes] = []
+        at = 0
+        while at < len(rows) and self._past.repeating:
+            data = _on_one_line(rows[at])
+            at += 1
+            if before := self._past.admit(data):
                 self._reader = RowReader()
                 yield from before
-            fresh.append(Line(number, data))
-        yield from map(_without_line, self._reader.feed(fresh))
+                fresh.append(data)
+        if after := [_on_one_line(row) for row in rows[at:]]:
+            self._past.extend(after)
+            fresh += after
+        first = len(rows) - len(fresh)
+        lines = [Line(number, data) for number, data in enumerate(fresh, first + 1)]
+        yield from map(_without_line, [*self._reader.feed(lines), *self._reader.finish()])
+
+
+def _on_one_line(row: msgspec.Raw) -> bytes:
+    return b" ".join(bytes(row).split())
 
 
 def _parsed(data: bytes) -> _Parts | None:

@@ -29,7 +29,7 @@ from gradtop.sources.fields.printed import Fields, flattened
 from gradtop.sources.fields.setting import facts_from
 from gradtop.sources.fields.usage import Usage
 from gradtop.sources.reader import MAX_MESSAGE, MAX_SAMPLES, Account, Block, Line, text_of
-from gradtop.sources.rows.counting import Counting
+from gradtop.sources.rows.counting import Counting, NegativeStep
 from gradtop.sources.rows.dialect import rows_in_list, settings_in, unwrapped
 from gradtop.sources.rows.uniform import Run, Shapes, Table
 
@@ -37,6 +37,8 @@ MAX_BATCH = 4096
 """Lines that are decoded at once."""
 SMALL = 32
 """Lines that are read one by one where a block of them cannot be read at once."""
+MAX_BELOW_ZERO = 1000
+"""Rows in front with negative steps after which steps are taken to be negative in this file."""
 MAX_FIELDS = 5000
 """Values of one row; a row with more holds data, not metrics."""
 
@@ -55,7 +57,9 @@ class RowReader:
         self._usage = Usage(self.account)
         self._blocks = Blocks()
         self._layers: dict[str, tuple[str, ...]] = {}
-        self._counting = Counting()
+        self._counting = Counting(below_zero=False)
+        self._below_zero: list[Line] = []
+        self._placed = False
         self._shapes = Shapes()
         self._measured: set[str] = set()
         self._total: int | None = None
@@ -82,8 +86,9 @@ class RowReader:
         return []
 
     def finish(self) -> list[Record]:
-        """Nothing is held back."""
-        return []
+        """The rows of a file in which every step is negative."""
+        self._allow_below_zero()
+        return self._taken()
 
     def _taken(self) -> list[Record]:
         self._usage.settle()
@@ -150,10 +155,27 @@ class RowReader:
                 self._take_list(data, line)
             else:
                 self._take(decode_object(data), line)
+        except NegativeStep as error:
+            self._hold_below_zero(str(error), line)
         except RecordError as error:
             reason = _phrase(error)
             self._refused = reason if reason.startswith("schema") else ""
             self.account.reject(reason, line)
+
+    def _hold_below_zero(self, reason: str, line: Line) -> None:
+        """A negative step is none, unless the file has no others: rows in front are held until that is known."""
+        if self._placed:
+            self.account.reject(reason, line)
+            return
+        self._below_zero.append(line)
+        if len(self._below_zero) > MAX_BELOW_ZERO:
+            self._allow_below_zero()
+
+    def _allow_below_zero(self) -> None:
+        held, self._below_zero = self._below_zero, []
+        self._counting.below_zero = self._counting.below_zero or bool(held)
+        for line in held:
+            self._read(line)
 
     def _take_list(self, data: bytes, line: Line) -> None:
         rows = rows_in_list(data)
@@ -239,6 +261,10 @@ class RowReader:
             return
         numbers = [value.value for _, value in fields]
         step, x_kind = self._counting.place(plan, numbers)
+        for held in self._below_zero:
+            self.account.reject("the step is negative", held)
+        self._below_zero.clear()
+        self._placed = True
         if not plan.names:
             self.account.skip(line)
             return

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from gradtop.record import Rows, Scalar
 from gradtop.sources.fields.names import WALL_CLOCK_FROM, normalised
 from gradtop.sources.fields.plan import Plan, Take
+from gradtop.sources.fields.printed import flattened
 from gradtop.sources.reader import Block
 
 MAX_KEYS = 500
@@ -95,6 +96,7 @@ class Shapes:
         self._shapes: dict[frozenset[str], Shape] = {}
         self._by_mask: dict[bytes, Shape] = {}
         self._decoder: msgspec.json.Decoder[Any] | None = None
+        self._wrapper = ""
 
     @property
     def known(self) -> bool:
@@ -103,10 +105,14 @@ class Shapes:
 
     def learn(self, found: Mapping[str, Any], plan: Plan) -> None:
         """Take note of a row that was read the long way, if it consists of plain numbers."""
+        wrapper, found = _flat(found)
+        if self._shapes and wrapper != self._wrapper:
+            return
         keys = frozenset(found)
         if keys in self._shapes or len(self._shapes) >= MAX_SHAPES or (shape := _shape_of(found, plan)) is None:
             return
         self._shapes[keys] = shape
+        self._wrapper = wrapper
         self._keys += tuple(key for key in shape.keys if key not in self._keys)
         self._decoder = self._make_decoder()
         self._by_mask = {
@@ -134,7 +140,7 @@ class Shapes:
         """The rows of a block; None where one of its lines is no plain row with these keys."""
         if self._decoder is None or len(self._keys) > MAX_KEYS:
             return None
-        data = block.data
+        data = _without_wrapper(block, self._wrapper) if self._wrapper else block.data
         if b"N" in data or b"I" in data:
             data = quoted(data)
         try:
@@ -164,6 +170,26 @@ def _every_line_opens(data: bytes, lines: int) -> bool:
     chars = np.frombuffer(data, np.uint8)
     begun = np.count_nonzero((chars[:-1] == ord("\n")) & (chars[1:] == ord("{")))
     return int(begun) + data.startswith(b"{") == lines
+
+
+def _flat(found: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The last key of a row whose object leaves no trace in the names, and the row without it; else the row itself."""
+    last = next(reversed([*found]), "")
+    inside = found.get(last)
+    if not isinstance(inside, dict) or not last.isidentifier():
+        return "", found
+    flat = {**found, **inside}
+    del flat[last]
+    same = len(flat) == len(found) - 1 + len(inside) and [name for name, _ in flattened(found)] == list(flat)
+    return (last, flat) if same else ("", found)
+
+
+def _without_wrapper(block: Block, wrapper: str) -> bytes:
+    """The rows of a block on one level; as they are, which no decoder of flat rows takes, where one is not wrapped."""
+    for opening in (b'"%b": {' % wrapper.encode(), b'"%b":{' % wrapper.encode()):
+        if block.data.count(opening) == block.n == block.data.count(b"}}\n"):
+            return block.data.replace(opening, b"").replace(b"}}\n", b"}\n")
+    return block.data
 
 
 def as_steps(steps: Floats) -> Sequence[Scalar]:

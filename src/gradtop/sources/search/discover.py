@@ -21,7 +21,7 @@ from gradtop.sources.follow.kind import HEAD_BYTES, Kind, recognise
 from gradtop.sources.reader import Line
 from gradtop.sources.search.group import STATE, Filed, Part, place_of
 from gradtop.sources.search.ties import Ties
-from gradtop.sources.search.walk import MAX_DEPTH, MAX_ENTRIES, Entry, Listing, Seen, Step, go_on, walk
+from gradtop.sources.search.walk import LINKED_ENTRIES, MAX_DEPTH, MAX_ENTRIES, Entry, Listing, Seen, Step, go_on, walk
 from gradtop.sources.text.reader import Rule
 
 LOOK_S = 0.15
@@ -185,7 +185,7 @@ class Search:
 
     def _notes(self, folders: Sequence[Path], found: bool) -> Iterator[str]:
         missing = [path for path in self._paths if self._step(str(path)) and not path.exists()]
-        yield from (f"{path} is not there yet: waiting for it" for path in missing)
+        yield from (f"{path} is not there" for path in missing)
         if not folders:
             return
         n = self._listing.entries
@@ -196,14 +196,16 @@ class Search:
         yield f"looked in {where}, {MAX_DEPTH} levels deep, {entries}"
         if self._listing.cut:
             yield "there are more: name a directory closer to the run"
+        elif self._listing.linked_cut:
+            yield f"behind links that lead elsewhere, only the first {LINKED_ENTRIES:,} entries were looked at"
         if not found:
-            yield f"looked for {LOOKED_FOR}; waiting for a run to appear"
+            yield f"looked for {LOOKED_FOR}; there is no run"
         yield from _seen_notes(self._unread())
         quiet = [path for path, look in self._looks.items() if look.kind is None]
         if quiet and not found:
             denied = next((path for path in quiet[:DENIED_LOOKS] if not os.access(path, os.R_OK)), None)
             files = "1 file that is" if len(quiet) == 1 else f"{len(quiet):,} files that are"
-            yield f"no metric so far in {files} named like a log, e.g. {quiet[0]}"
+            yield f"no metric in {files} named like a log, e.g. {quiet[0]}"
             if denied is not None:
                 yield f"cannot be read: {denied}: permission denied"
         yield from (f"cannot be listed: {reason}" for reason in self._listing.closed[:3])

@@ -14,6 +14,10 @@ MAX_DEPTH = 6
 """Directories below the given one that are entered."""
 MAX_ENTRIES = 20_000
 """Entries of directories looked at in one search."""
+LINKED_DEPTH = 3
+"""Directories entered below a link that leads out of the given one: `logs` on another disk holds runs and versions."""
+LINKED_ENTRIES = 2_000
+"""Of the entries those that lie behind such links, so that a link to a whole disk costs little."""
 
 _LOG = re.compile(
     r"\.(?:jsonl|ndjson|json|csv|tsv|log|out|err|txt)(?:[.-]?\w{1,12})?\Z|\A(?:stdout|stderr|nohup|output|log)\Z",
@@ -77,6 +81,8 @@ class Listing:
     entries: int = 0
     unread: Seen = field(default_factory=Seen)
     """Files whose name alone says that they are of a kind that is not read."""
+    linked_entries: int = 0
+    """Those behind links that lead out of the given directories."""
     closed: list[str] = field(default_factory=list)
     """Directories that could not be listed, with the reason."""
 
@@ -84,6 +90,11 @@ class Listing:
     def cut(self) -> bool:
         """There are more entries than were looked at."""
         return self.entries >= MAX_ENTRIES
+
+    @property
+    def linked_cut(self) -> bool:
+        """There are more entries behind links that lead elsewhere than were looked at."""
+        return self.linked_entries >= LINKED_ENTRIES
 
     def newest_first(self) -> list[Entry]:
         """The files in the order in which they are worth a look."""
@@ -96,6 +107,10 @@ class _Folder:
     root: Path
     linked: bool = False
     modified: float = 0.0
+    reach: int = MAX_DEPTH
+    """Levels below it that are entered."""
+    elsewhere: bool = False
+    """It lies behind a link that leads out of the given directory."""
 
 
 def walk(roots: Sequence[Path], step: Step = go_on) -> Listing:
@@ -103,14 +118,14 @@ def walk(roots: Sequence[Path], step: Step = go_on) -> Listing:
     listing = Listing()
     visited: set[tuple[int, int]] = set()
     level = [_Folder(os.fspath(root), root) for root in roots]
-    for depth in range(MAX_DEPTH + 1):
+    while level:
         # A real directory goes before a link to it, a new one before an old one.
         level.sort(key=lambda folder: (folder.linked, -folder.modified))
-        level = [below for folder in level for below in _enter(folder, listing, visited, depth < MAX_DEPTH, step)]
+        level = [below for folder in level for below in _enter(folder, listing, visited, step)]
     return listing
 
 
-def _enter(folder: _Folder, listing: Listing, visited: set[tuple[int, int]], deeper: bool, step: Step) -> list[_Folder]:
+def _enter(folder: _Folder, listing: Listing, visited: set[tuple[int, int]], step: Step) -> list[_Folder]:
     """Take in the files of one directory; its directories, if it goes deeper."""
     below: list[_Folder] = []
     if not step(folder.path):
@@ -120,13 +135,13 @@ def _enter(folder: _Folder, listing: Listing, visited: set[tuple[int, int]], dee
         if (info.st_dev, info.st_ino) in visited:
             return []
         visited.add((info.st_dev, info.st_ino))
-        for entry in _entries(folder.path, listing, step):
+        for entry in _entries(folder, listing, step):
             if (kind := by_name(entry.name)) is not None:
                 if not _PACKED.search(entry.name) or _LOG.search(entry.name):
                     listing.unread.add(kind.name, Path(entry.path))
             elif _is_folder(entry):
                 _take_state(entry, folder.root, listing)
-                below += _below(entry, folder.root) if deeper and not _CLOSED.match(entry.name) else []
+                below += _below(entry, folder) if folder.reach and not _CLOSED.match(entry.name) else []
             elif _LOG.search(entry.name):
                 _take(entry, folder.root, listing)
     except OSError as error:
@@ -134,12 +149,13 @@ def _enter(folder: _Folder, listing: Listing, visited: set[tuple[int, int]], dee
     return below
 
 
-def _entries(path: str, listing: Listing, step: Step) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(path) as entries:
+def _entries(folder: _Folder, listing: Listing, step: Step) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder.path) as entries:
         for entry in entries:
-            if listing.cut:
+            if listing.cut or (folder.elsewhere and listing.linked_cut):
                 return
             listing.entries += 1
+            listing.linked_entries += folder.elsewhere
             if step(entry.path):
                 yield entry
 
@@ -151,11 +167,23 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False  # a link that leads in a circle
 
 
-def _below(entry: os.DirEntry[str], root: Path) -> list[_Folder]:
+def _below(entry: os.DirEntry[str], folder: _Folder) -> list[_Folder]:
+    """A directory as the next to be entered; none for a link that leads up, or on from behind another link."""
     try:
-        return [_Folder(entry.path, root, entry.is_symlink(), entry.stat().st_mtime)]
+        reach, elsewhere = folder.reach - 1, folder.elsewhere
+        if entry.is_symlink():
+            target, home = os.path.realpath(entry.path), os.path.realpath(folder.root)
+            if elsewhere or _holds(target, home):
+                return []
+            elsewhere = not _holds(home, target)
+            reach = min(reach, LINKED_DEPTH) if elsewhere else reach
+        return [_Folder(entry.path, folder.root, entry.is_symlink(), entry.stat().st_mtime, reach, elsewhere)]
     except OSError:
         return []  # it was removed meanwhile
+
+
+def _holds(above: str, path: str) -> bool:
+    return path == above or path.startswith(above.rstrip("/") + "/")
 
 
 def _take_state(entry: os.DirEntry[str], root: Path, listing: Listing) -> None:

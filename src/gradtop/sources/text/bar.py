@@ -7,25 +7,30 @@ from typing import NamedTuple
 from gradtop.sources.fields.number import MULTIPLES, Number, is_missing, parse
 from gradtop.sources.fields.prefix import strip_prefix
 from gradtop.sources.fields.printed import Fields
-from gradtop.sources.text.keyvalue import MAX_CHARS, key_values
+from gradtop.sources.text.keyvalue import key_values
 
 TIME_PER_STEP = "time_per_step"
 """The name that is given to what a bar prints without one."""
+MAX_BAR = 2_000
+"""Characters of the longest bar, and of the longest label before one; what is longer is data."""
 
 _INSIDE = r"[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*"
 _TQDM = re.compile(
-    r"(?:\d{1,3}%)?\|[^|\r\n]{0,400}\|\s*(?P<n>\d+)/(?P<total>\d+|\?) \[(?:[\d:]+|\?)<"
+    r"(?:\d{1,3}%)?\|[^|\r\n]{0,400}\|\s*(?P<n>\d+)/(?P<total>\d+|\?) \[(?:(?P<elapsed>[\d:]+)|\?)<"
     rf"(?P<tail>{_INSIDE})\]"
 )
-_ENDLESS = re.compile(rf"(?P<n>\d+)(?:it|batch|step)s? \[[\d:]+, (?P<tail>{_INSIDE})\]")
+# No digit before a count, and bounds on its digits: else a long number would be tried from each of its digits.
+_ENDLESS = re.compile(rf"(?<!\d)(?P<n>\d{{1,15}})(?:it|batch|step)s? \[[\d:]+, (?P<tail>{_INSIDE})\]")
 _KERAS = re.compile(
-    r"\s*(?P<n>\d+)/(?P<total>\d+|Unknown) (?:(?:\[[=>.]*\]|[━\s]+)\s*-?|-)\s*(?:ETA: )?[\d:]+(?:m?s)?\s*-?\s*"
-    r"(?P<tail>\d*\.?\d*[mun]?s/(?:step|sample|epoch)\b.*|\w[^:]*: .*)"
+    r"\s*(?P<n>\d+)/(?P<total>\d+|Unknown) (?:(?:\[[=>.]*\]\s*+|[━\s]++)-?|-)\s*+(?:ETA: )?[\d:]{1,20}(?:m?s)?"
+    r"\s*+-?\s*+(?P<tail>\d{0,12}(?:\.\d{0,12})?[mun]?s/(?:step|sample|epoch)\b.*|\w[^:]*: .*)"
 )
-_RICH = re.compile(r"\s*(?P<n>\d+)/(?P<total>\d+)\s+[-\d:]+\s+•\s+[-\d:]+\s+(?P<tail>[\d.]+(?:it/s|s/it).*)")
+_RICH = re.compile(
+    r"(?<!\d)(?P<n>\d{1,15})/(?P<total>\d{1,15})\s++[-\d:]++\s++•\s++[-\d:]++\s++(?P<tail>[\d.]{1,20}(?:it/s|s/it).*)"
+)
 _LOGGABLE = re.compile(
-    r"Progress on:\s?(?P<label>.*?) (?P<n>[\d.]+)(?P<scale>[kMGT]?)it/(?P<total>[\d.]+|\?)(?P<of>[kMGT]?)(?:it)?\s"
-    r"rate:(?P<rate>\S*)(?:.*?\spostfix:(?P<tail>.*))?"
+    r"Progress on:\s?(?P<label>[^\n]{0,200}?) (?P<n>\d{1,15}(?:\.\d{0,6})?)(?P<scale>[kMGT]?)it/"
+    r"(?P<total>\d{1,15}(?:\.\d{0,6})?|\?)(?P<of>[kMGT]?)(?:it)?\srate:\S{0,40}(?:.*?\spostfix:(?P<tail>.*))?"
 )
 _MARKS = ("%|", ": |", "it [", "/step", "/sample", "eta: ", " • ", "progress on:")
 _RATE = re.compile(r"\s*(?:[\d.]+|\?)\s*([a-zA-Z]+)/s\Z|\s*(?:[\d.]+|\?)\s*s/([a-zA-Z]+)\Z")
@@ -37,7 +42,7 @@ _OTHER = re.compile(
     r"val|test|eval|dev\b|infer|predict|generat|sampl|sanity|caching|download|loading|map\b", re.IGNORECASE
 )
 _TUNE = re.compile(r"(?P<epoch>\d+)\|(?P<step>\d+)\|(?P<rest>\w+: .+)\Z")
-_PAIR = re.compile(r"\s*([^=,\[\]]{1,80}?)=(\[[^\]]*\]|[^,\[\]]*)(?:,|\Z)")
+_PAIR = re.compile(r"([^=,\[\]]{1,80})=(\[[^\]]*\]|[^,\[\]]*)(?:,|\Z)")
 _TELLS = re.compile(r"[:=]|loss", re.IGNORECASE)
 _VERSIONS = frozenset(("v_num",))
 
@@ -60,6 +65,8 @@ class Bar(NamedTuple):
     """The process that draws it, where the line says it."""
     keras: bool = False
     """It counts the batches of the epoch that a line before it announced."""
+    elapsed_s: float | None = None
+    """Seconds since it began, where it shows them."""
 
     @property
     def counts_steps(self) -> bool:
@@ -80,14 +87,15 @@ def may_hold_bar(lowered: str) -> bool:
 def split_bar(segment: str) -> tuple[Bar, str] | None:
     """The bar in a segment and the text glued behind it; None where there is no bar."""
     match = _TQDM.search(segment)
-    if match is None and len(segment) > MAX_CHARS:
+    if len(segment) > MAX_BAR and (match is None or match.end() - match.start() > MAX_BAR):
         return None
     if match or ("it [" in segment and (match := _ENDLESS.search(segment))):
-        label = segment[: match.start()]
+        label = segment[max(0, match.start() - MAX_BAR) : match.start()]
         found = match.groupdict()
         total = None if found.get("total", "?") == "?" else int(found["total"])
         unit, tail = _rate_and_rest(found["tail"], endless="total" not in found)
-        return _bar(label, int(found["n"]), total, unit, tail), segment[match.end() :]
+        bar = _bar(label, int(found["n"]), total, unit, tail)
+        return bar._replace(elapsed_s=_seconds(found.get("elapsed"))), segment[match.end() :]
     if match := _KERAS.match(segment):
         total = int(match["total"]) if match["total"].isdigit() else None
         unit = "samples" if "/sample" in match["tail"] else "step"
@@ -107,6 +115,14 @@ def _bar(label: str, n: int, total: int | None, unit: str, tail: str) -> Bar:
     if epoch is None and unit == "step" and _EPOCHS.fullmatch(label):
         unit = "epoch"
     return Bar(label, n, total, unit, epoch, epochs, tail, rank)
+
+
+def _seconds(elapsed: str | None) -> float | None:
+    """The seconds of `03:20` or `1:03:20`."""
+    parts = (elapsed or "").split(":")
+    if not 2 <= len(parts) <= 3 or not all(part.isdigit() for part in parts):
+        return None
+    return float(sum(int(part) * 60**i for i, part in enumerate(reversed(parts))))
 
 
 @lru_cache(maxsize=1024)

@@ -15,10 +15,16 @@ _SIGNS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         ("scheduler", "slurmstepd", r"slurmstepd: error: .*(?:cancelled|out_of_memory|oom.kill|time limit)"),
         ("scheduler", "due to time limit", r"due to time limit"),
         ("signal", "signal", r"\bsignal \d+ \(SIG\w+\)"),
-        ("signal", "segmentation fault", r"\bsegmentation fault\b"),
+        (
+            "signal",
+            "segmentation fault",
+            # As shells, launchers and runtimes print it, behind nothing but who says it; prose goes on behind it.
+            r"(?:\A\s*|[:(]\s{0,8}(?:\d+\s+)?|\bunexpected )segmentation fault"
+            r"(?=\s*(?:[.(:!)]|\Z)|\s{2,}|\s+encountered)",
+        ),
         ("signal", "core dumped", r"\b(?:bus error|aborted) \(core dumped\)"),
         ("signal", "terminate called", r"\A\s*terminate called after throwing an instance of"),
-        ("traceback", "childfailederror", r"\bChildFailedError\b:?\s*\Z"),
+        ("traceback", "childfailederror", r"(?<!import )\bChildFailedError\b:?\s*\Z"),
         ("signal", "killed", r"(?:\A|: line \d+:|\A\S+: line \d+:) *\d* *killed(?:\s*\Z|\s{2,})"),
     )
 )

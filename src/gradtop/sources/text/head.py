@@ -32,6 +32,8 @@ _HEADS = tuple(
         r"\((?P<named>epoch): (?P<epoch>\d+), iters: (?P<at>\d+),[^()]*(?P<losses>\)) (?=\w+: )",
         # WeNet: the epoch, then the batch of it.
         r"(?P<word>(?-i:TRAIN|CV)) Batch (?P<named>)(?P<epoch>\d+)/(?P<at>\d+)(?= loss )",
+        # Loops of reinforcement learning, which count episodes.
+        r"(?P<games>episode)[\s:#=\[(]{1,3}(?P<episode>\d+)(?![.\d])(?:\s*/\s*\d+)?[\])]?(?=[\s,:;|-])",
         # Marian.
         r"(?P<named>ep)\. (?P<epoch>\d+) : up\. (?P<run>)(?P<at>\d+)",
         # XGBoost, LightGBM; TensorFlow's metric writers, whose names tell the part of the data.
@@ -52,7 +54,7 @@ _HEADS = tuple(
 )
 _MAY = re.compile(
     r"[\[|(\s]{0,3}(?:\d+epoch:|cv batch|\d+,\s+\d+\] |averaged stats"
-    r"|(?:train|val|eval|test|epoch|ep\b|iter)[^\n]{0,40}?\d"
+    r"|(?:train|val|eval|test|epoch|ep\b|episode|iter)[^\n]{0,40}?\d"
     r"|\d+\]\s[a-z]|\d+/\d+\]\s?\[\d)",
     re.IGNORECASE,
 )
@@ -95,7 +97,7 @@ def headed(text: str) -> Fields | None:
 
 def _is_head(found: dict[str, str | None]) -> bool:
     """Two numbers in brackets alone are no head: a word says what is counted."""
-    return any(found.get(name) is not None for name in ("word", "named", "check", "run"))
+    return any(found.get(name) is not None for name in ("word", "named", "check", "run", "games"))
 
 
 def _read(match: re.Match[str], text: str) -> Fields:
@@ -113,7 +115,7 @@ def _read(match: re.Match[str], text: str) -> Fields:
             rest = rest.replace(word, own)
     if checks:
         rest = _AVERAGED.sub(r"\g<key>\g<average>", rest)
-    fields = key_values(rest, counted=True) or []
+    fields = key_values(rest, counted=True, scored=checks) or []
     return _counters(found, checks) + (as_validation(fields) if checks else fields)
 
 
@@ -129,6 +131,7 @@ def _counters(found: dict[str, str | None], checks: bool) -> Fields:
     pairs = (
         ("epoch", found.get("epoch")),
         ("total_epochs", found.get("epochs")),
+        ("episode", found.get("episode")),
         (names[0], found.get("at")),
         (names[1], found.get("of")),
     )

@@ -21,7 +21,7 @@ from gradtop.sources.text.bar import Bar
 from gradtop.sources.text.barrow import BarRows, State
 from gradtop.sources.text.found import Found, Row, last_rows, row_of, same, value_of
 from gradtop.sources.text.optimizer import Reports
-from gradtop.sources.text.progress import MAX_HELD, BarSteps
+from gradtop.sources.text.progress import ELAPSED, MAX_HELD, BarSteps, Stop
 from gradtop.sources.text.rank import Ranks
 from gradtop.sources.text.rowcount import RowCount, scalar
 
@@ -68,6 +68,8 @@ class RowKeeper:
     def put(self, record: Record) -> None:
         """A record that is no row."""
         self._settle_state()
+        if isinstance(record, RunFacts) and self._epochs.total is None:
+            self._epochs.plan(record.train.epochs)
         self._blocks.put(record)
 
     def take(self) -> list[Record]:
@@ -162,7 +164,8 @@ class RowKeeper:
         """A row of the training like this one, at a later step, changes nothing but the last step."""
         plan = template.plan
         plain = plan.x_kind == "step" and "loss" in plan.names and not plan.validation and not plan.summary
-        settled = self._averages.settled_for(plan.names) and not self._reports.waits and not self._states.waits
+        clear = template.structured or self._averages.settled_for(plan.names)
+        settled = clear and not self._reports.waits and not self._states.waits
         heard = template.rank is None or self._ranks.hears(template.rank)
         counted = plan.step is not None and not _counts_batches(plan.step.raw) and not self._rows.settled
         return plain and settled and heard and counted and not self._epochs.within
@@ -287,7 +290,10 @@ class RowKeeper:
             self._counted = (epoch, row.names, repr(row.values))
             if "loss" in row.names and epoch is not None:
                 self._rows.trained(epoch)
-        if heading is not None:
+        place: tuple[Scalar, str] | None
+        if epoch is None and "episode" in row.names:
+            place = scalar(row.values[row.names.index("episode")]), "episode"
+        elif heading is not None:
             place = self._rows.under(heading)
         else:
             place = self._rows.own(row.epoch, found.text, found.structured, found.sure)
@@ -332,10 +338,12 @@ class RowKeeper:
             names, values = (*names, "time"), (*values, row.time)
         self._blocks.add(step, names, values, row.line, x_kind, row.below)
 
-    def _give(self, steps: list[int]) -> None:
-        rows, self._waiting = self._waiting[: len(steps)], self._waiting[len(steps) :]
-        for step, row in zip(steps, rows, strict=True):
+    def _give(self, stops: list[Stop]) -> None:
+        rows, self._waiting = self._waiting[: len(stops)], self._waiting[len(stops) :]
+        for (step, elapsed_s), row in zip(stops, rows, strict=True):
             self.last_step = step
+            if elapsed_s is not None and row.time is None:
+                row = row._replace(names=(*row.names, ELAPSED), values=(*row.values, elapsed_s))
             self._put_row(step, row, "step")
 
     def _plan_total(self, total: float | None) -> None:

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from gradtop.sources.fields.names import meaning_of, normalised
-from gradtop.sources.fields.number import NON_FINITE, NUMBER, ODD_UNIT, UNIT, Number, finite, is_whole, parse
+from gradtop.sources.fields.number import MULTIPLES, NON_FINITE, NUMBER, ODD_UNIT, UNIT, Number, finite, is_whole, parse
 from gradtop.sources.fields.plan import COUNTERS, MEASURED
 from gradtop.sources.fields.printed import Fields
 from gradtop.sources.fields.quality import is_goal, is_quality
@@ -42,8 +42,23 @@ _LEAST = 3
 """Names with numbers in a line before ones of a quality are kept that no synonym is known for."""
 _ORDINAL = re.compile(r"第\s*(\d+)\s*(?:/\s*\d+\s*)?(轮|回合|个epoch|步|次迭代)")
 _UNIT_AFTER = re.compile(
-    r"\s?(?:(ms)\b(?=\s*[|,)]|\s*\Z)|%\s*(?:\w+\s)?(mfu)\b|(tok(?:en)?s?/s(?:ec)?)\b)", re.IGNORECASE
+    r"\s?(?:(ms)\b(?=\s*[|,)]|\s*\Z)|%\s*(?:\w+\s)?(mfu)\b|(tok(?:en)?s?/s(?:ec)?)\b"
+    r"|(m?s)/(?:it|iter|step)\b(?=\s*[|,)]|\s*\Z))",
+    re.IGNORECASE,
 )
+_COMMA = re.compile(r",\d+(?:[eE][-+]?\d+)?(?![.,]?\d)")
+_DECIMAL_COMMAS = re.compile(r"[:=\s]-?\d+,(?:\d\d?|\d{4,9})(?![.,]?[\w])")
+_THOUSANDS = re.compile(r"\d+,\d{3}")
+_BEHIND = re.compile(
+    r"\s?(?:%|[kKMGT]?i?B|bytes|[TPG]FLOPS?|/\d+(?![\d.])"
+    r"|(?:(?P<samples>(?i:samples?|images?|imgs?|ex(?:amples?)?|seq(?:uence)?s?))|(?P<tokens>(?i:tok(?:en)?s?))"
+    r"|[A-Za-z]{1,12})/s(?:ec(?:ond)?)?)(?![\w/])(?!\s*[:=]?\s*[-+.\d])"
+)
+"""The unit behind a number, as opposed to the name of the next one; or the whole that it is a part of."""
+_ABSOLUTE = re.compile(
+    rf"(?<![\w|])\|\|?(?:g|grad|grads|gradient|∇)\|\|?(?:_?2)?(?:\s*[:=]\s*|\s+)(?={NUMBER}|{NON_FINITE})"
+)
+"""A norm as mathematics writes it."""
 _LIST = re.compile(r"(losses|损失)\s*[:=]\s*\[([^\[\]]+)\]", re.IGNORECASE)
 _CONSTRUCTOR = re.compile(r"\b(?:np\.float\d*|tensor|Array)\(\[?\s*([^\s,()\[\]]+)[^()]*\)")
 _WIDE = str.maketrans({"：": ":", "，": ",", "；": ";", "（": "(", "）": ")"})
@@ -62,6 +77,8 @@ _TRAIN_WORDS = frozenset(("train", "training", "current", "avg", "average", "mea
 _QUALIFIERS = _TRAIN_WORDS | _LEVELS | {"running", "smoothed", "overall", "last", "the"}
 _TOTALS = {"step": "total_steps", "epoch": "total_epochs"}
 _SHARES = frozenset(("accuracy", "val_accuracy"))
+_PURE = MEASURED - _SHARES | {"lr"}
+"""Numbers without a unit, that are no part of a whole."""
 _PER_STEP = frozenset(("avg", "average", "mean", "step", "batch", "iter"))
 _VALIDATION_WORDS = frozenset(("val", "valid", "validation", "eval", "evaluation", "test", "dev"))
 _VALIDATION_OF = {"loss": "val_loss", "ppl": "val_ppl", "accuracy": "val_accuracy"}
@@ -71,10 +88,10 @@ _VALIDATION_LINE = re.compile(
 )
 
 
-def key_values(text: str, counted: bool = False) -> Fields | None:
+def key_values(text: str, counted: bool = False, scored: bool = False) -> Fields | None:
     """The known names of a line with their numbers; a line that speaks of validation gives validation metrics only.
 
-    `counted`: the line has told before this text where it stands.
+    `counted`: the line has told before this text where it stands; `scored`: it is the result of a validation.
     """
     if len(text) > MAX_CHARS:
         return None
@@ -82,6 +99,7 @@ def key_values(text: str, counted: bool = False) -> Fields | None:
     fields: Fields = []
     end = named_until = 0
     unknown = False
+    commas = "," in text and _DECIMAL_COMMAS.search(text) is not None
     for match in _TOKEN.finditer(text):
         if match.start() < end:
             continue
@@ -99,18 +117,23 @@ def key_values(text: str, counted: bool = False) -> Fields | None:
                 end = match.end() if _stands_alone(before, text, match) else end
                 continue
         counter = meaning_of(name).canonical
-        if _misleads(counter, number) or (name.lower() == "val" and not follows_loss):
-            end = match.end()
+        end = _past_comma(text, match) if commas else match.end()
+        beside = _BEHIND.match(text, match.end()) if counter in _PURE or counter == "tokens_per_s" else None
+        if counter == "tokens_per_s" and beside is not None and beside["samples"]:
+            name, counter = "samples/s", "samples_per_s"
+        elif beside is not None and not (counter == "tokens_per_s" and beside["tokens"]):
+            continue
+        if end > match.end() or _misleads(counter, number) or (name.lower() == "val" and not follows_loss):
             continue
         fields.append((name, number))
-        end = named_until = match.end()
+        named_until = end
         if counter in _TOTALS and (total := _TOTAL.match(text, end)):
             end = total.end()
             fields.append((_TOTALS[counter], finite(total[1])))
         elif counter in _SHARES and (of := _TOTAL.match(text, end)) and finite(of[1]).value > 0:
             end = of.end()
             fields[-1] = (name, Number(number.value / finite(of[1]).value))
-    if unknown and not _is_row(fields, counted):
+    if unknown and not (scored or _is_row(fields, counted)):
         fields = [field for field in fields if meaning_of(field[0]).known]
     return as_validation(fields) if fields and _VALIDATION_LINE.match(text) else fields
 
@@ -121,6 +144,8 @@ def _plain(text: str) -> str:
         text = _ORDINAL.sub(r"\2:\1 ", text.translate(_WIDE)).replace("个epoch", "epoch").replace("次迭代", "迭代")
     if "(" in text:
         text = _CONSTRUCTOR.sub(r"\1", text)
+    if "|" in text and "g" in text:
+        text = _ABSOLUTE.sub("grad_norm: ", text)
     if "[" in text:
         text = _LIST.sub(_total_loss, text)
     return _IS.sub(r"\1: ", text) if " is " in text else text
@@ -139,6 +164,19 @@ def _is_row(fields: Fields, counted: bool) -> bool:
 def _misleads(counter: str, number: Number) -> bool:
     """A fraction is no step: what stands there is a time per step."""
     return counter == "step" and math.isfinite(number.value) and not is_whole(number.value)
+
+
+def _past_comma(text: str, match: re.Match[str]) -> int:
+    """The end of a number with the decimals behind a comma that some locales print; it is not read.
+
+    For a line that has such a number for certain: there, one that looks like thousands is one as well.
+    """
+    digits = match[1] or ""
+    if _THOUSANDS.fullmatch(digits):
+        return match.end() + 1
+    listed = text[match.start() - 1 : match.start()] in ("[", "(")
+    comma = _COMMA.match(text, match.end()) if digits.isdigit() and not listed else None
+    return match.end() if comma is None else comma.end()
 
 
 def _own_beside(fields: Fields, before: str) -> str | None:
@@ -218,13 +256,19 @@ def _leads_to_step(before: list[str], definite: bool) -> bool:
 
 def _named_after(text: str, match: re.Match[str]) -> tuple[str, str] | None:
     """Name and unit of a number that its unit names: `845123 tok/s`, `58.2% bf16 MFU`, `310.21 ms`."""
-    if match[1] is None or (after := _UNIT_AFTER.match(text, match.end(1))) is None:
+    if match[1] is None:
         return None
-    milliseconds, mfu, rate = after.groups()
+    multiple = match[2] if match[2] in MULTIPLES else ""
+    if (after := _UNIT_AFTER.match(text, match.end(2) if multiple else match.end(1))) is None:
+        return None
+    milliseconds, mfu, rate, per_step = after.groups()
+    if per_step:
+        alone = text[: match.start()].rstrip(" (")[-1:] in ("|", "")
+        return ("time_per_step", per_step.lower()) if alone else None
     if milliseconds:
         # Only a cell of its own: `| 310.21 ms |`.
         return ("time", "ms") if text[: match.start()].rstrip(" (")[-1:] in ("|", "") else None
-    return ("mfu", "%") if mfu else (rate, "")
+    return ("mfu", "%") if mfu else (rate, multiple)
 
 
 def as_validation(fields: Fields) -> Fields:

@@ -64,7 +64,7 @@ def rule_of(profile: Profile) -> Rule:
             f"regex: a line such as {line[:40]!r}... takes longer than {SLOWEST_S * 1000:.0f} ms; "
             r"begin it with ^ or with fixed text, and write \S+ or [^,]+ instead of nested or repeated .*",
         )
-    return Rule(profile.name, read, structured=True)
+    return Rule(profile.name, read, structured=True, groups=tuple((name, group) for group, name in names))
 
 
 def shadowed(profile: Profile) -> str:

@@ -7,19 +7,30 @@ late and several at once; then each takes the count at the bar's next clearing t
 
 from collections import deque
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from gradtop.sources.text.bar import Bar
 
+ELAPSED = "bar_elapsed_s"
+"""The name of the seconds since the bar began, in the rows that it gives their steps."""
 MAX_HELD = 64
 """Rows held back for a bar; with more, they are given out with the steps known so far."""
 MAX_SLOTS = 10_000
 """Clearings of the bar kept for rows that come later."""
 
 
+class Stop(NamedTuple):
+    """Where the training bar stood for a row."""
+
+    step: int
+    elapsed_s: float | None = None
+    """Seconds since the bar began; None where it stood elsewhere when it was drawn."""
+
+
 class BarSteps:
     """Gives rows without a step the step of the training bar."""
 
-    __slots__ = ("_after_other", "_held", "_n", "_open", "_other", "_passed", "_slots", "locked", "total")
+    __slots__ = ("_after_other", "_elapsed_s", "_held", "_n", "_open", "_other", "_passed", "_slots", "locked", "total")
 
     def __init__(self) -> None:
         self.total: int | None = None
@@ -27,11 +38,12 @@ class BarSteps:
         self.locked = False
         """Rows were given the steps of this bar: it is the training's for good."""
         self._n = 0
+        self._elapsed_s: float | None = None
         self._passed = 0
         self._open = False
         self._other = False
         self._after_other = False
-        self._slots: deque[int] = deque(maxlen=MAX_SLOTS)
+        self._slots: deque[Stop] = deque(maxlen=MAX_SLOTS)
         self._held: list[bool] = []
 
     @property
@@ -48,22 +60,23 @@ class BarSteps:
         """One row without a step was read."""
         self._held.append(validation)
 
-    def see(self, bar: Bar) -> list[int]:
-        """Take one state of a bar in; the steps of the rows held back, oldest first, once they are known."""
+    def see(self, bar: Bar) -> list[Stop]:
+        """Take one state of a bar in; the places of the rows held back, oldest first, once they are known."""
         self._other = not self._is_training(bar)
         if self._other:
             return []
         n = self._counted(bar.n)
         # A bar that begins again is another launch's: what was printed before it belongs to the old one.
-        steps = list(self._settled(n if n >= self._n else None)) if self._held else []
+        stop = Stop(n, bar.elapsed_s)
+        stops = list(self._settled(stop if n >= self._n else None)) if self._held else []
         # A bar within the training bar is wiped as well when it closes; only a print leaves the count as it was.
-        if not steps and self._open and not (self._after_other and n != self._n):
-            self._slots.append(n)
-        self._n, self._open = n, False
-        return steps
+        if not stops and self._open and not (self._after_other and n != self._n):
+            self._slots.append(stop)
+        self._n, self._elapsed_s, self._open = n, bar.elapsed_s, False
+        return stops
 
-    def release(self) -> list[int]:
-        """The steps of the rows held back, as well as they are known without a further bar."""
+    def release(self) -> list[Stop]:
+        """The places of the rows held back, as well as they are known without a further bar."""
         return list(self._settled(None)) if self._held else []
 
     def ended(self) -> None:
@@ -87,15 +100,15 @@ class BarSteps:
             self._slots.clear()
         return bar.total == self.total
 
-    def _settled(self, n: int | None) -> Iterator[int]:
-        """Steps of the rows held back, given the training bar's next count."""
+    def _settled(self, stop: Stop | None) -> Iterator[Stop]:
+        """Places of the rows held back, given the training bar's next state."""
         held, self._held = self._held, []
         self.locked = True
-        end = self._n if n is None else n
-        counts = [*self._slots, end]
-        if len(held) > 1 and len(counts) >= len(held):
-            yield from counts[: len(held)]
-            self._slots = deque(counts[len(held) :], maxlen=MAX_SLOTS)
+        end = stop or Stop(self._n, self._elapsed_s)
+        stops = [*self._slots, end]
+        if len(held) > 1 and len(stops) >= len(held):
+            yield from stops[: len(held)]
+            self._slots = deque(stops[len(held) :], maxlen=MAX_SLOTS)
             return
         self._slots.clear()
         trained = held.count(False)
@@ -103,11 +116,11 @@ class BarSteps:
             yield from (end for _ in held)
             return
         # Several rows between two states of the bar: evenly spread, from the earlier state on.
-        interval = max(1, (end - self._n) // trained)
+        interval = max(1, (end.step - self._n) // trained)
         step = self._n
         for validation in held:
             step += 0 if validation else interval
-            yield step
+            yield Stop(step)
 
 
 def _trains(label: str) -> bool:

@@ -36,6 +36,8 @@ class Rule:
     """The fields of the line without prefixes; None where it is not of this kind, which lets the next rule try."""
     structured: bool
     """The line is data, so that unknown names are kept; prose keeps known names only."""
+    groups: tuple[tuple[str, str], ...] = ()
+    """(metric name, what the user calls it): of a user's own profile."""
 
 
 RULES: tuple[Rule, ...] = (
@@ -77,6 +79,19 @@ _SOURCE = re.compile(
     r"|.*(?:\bprint\w*\(|\{[a-z_][\w.\[\]]*(?::[^{}'\"]*)?\}|Namespace\(|Config\()"
     r"|\s*[\w-]+ \.{3,} "
 )
+_ANNOUNCEMENT = re.compile(
+    r"\W*(?:(?:auto[- ]?)?(?:resum|restor|load|sav|continu)(?:ed|ing)\b"
+    r"|(?:the |new |previous )?best (?:checkpoint|model|epoch|step|iteration|trial|run|result)s?\b"
+    r"|(?:the|our|we|this|an?)\s(?:[a-z-]+\s){0,4}?(?:reach|achiev|obtain|attain|report|yield|scor|got|had|has|gives)"
+    r"(?:e[ds]?|s)?\s)",
+    re.IGNORECASE,
+)
+"""What is said of a training elsewhere or as a whole: its numbers belong to no step of this log."""
+_JUDGEMENT = re.compile(
+    r"\b(?:exceed(?:s|ed|ing)?|above|below|over|under|(?:greater|less) than)(?: \w+){0,2} (?:threshold|limit)\b",
+    re.IGNORECASE,
+)
+"""A value is held against a threshold: an alarm."""
 HEADING = "epoch heading"
 """The rule of lines that only say which epoch begins."""
 FACTS = "run facts"
@@ -90,7 +105,7 @@ class TextReader:
     def __init__(self, profiles: Sequence[Rule] = (), *, lock_on: bool = True) -> None:
         """Read with the user's own `profiles` before all other rules; `lock_on` to wordings that repeat."""
         self.format = "text"
-        self.account = Account()
+        self.account = Account(groups={name: group for rule in profiles for name, group in rule.groups})
         self._profiles = profiles
         self._layouts = Layouts()
         self._bars = BarSteps()
@@ -302,7 +317,10 @@ class TextReader:
     def _read_row(self, prefix: Prefix, lowered: str, line: Line) -> str | None:
         if not _may_hold_row(lowered) or _SOURCE.match(prefix.rest):
             return None
+        told = _is_told(prefix.rest, lowered)
         for rule in RULES:
+            if told and not rule.structured:
+                return None
             fields = rule.read(prefix.rest)
             if fields is None:
                 continue
@@ -342,6 +360,13 @@ def _may_hold_row(lowered: str) -> bool:
     if [word for word in _WORDS if word in lowered]:
         return True
     return not lowered.isascii() and any(word in lowered for word in _FOREIGN_WORDS)
+
+
+def _is_told(text: str, lowered: str) -> bool:
+    """The line tells of other steps than the one it stands at, or raises an alarm: no row, unless it holds data."""
+    if _ANNOUNCEMENT.match(text) is not None:
+        return True
+    return ("threshold" in lowered or "limit" in lowered) and _JUDGEMENT.search(text) is not None
 
 
 def _with_step(text: str, fields: Fields) -> Fields:

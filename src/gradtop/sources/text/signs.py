@@ -139,8 +139,19 @@ def _sign(rule: str, words: str, pattern: str, make: Make) -> Sign:
 
 _STEP = r"(?:step|iteration|iter)"
 _NAMED_STEP = re.compile(rf"\b{_STEP}\D{{0,3}}(\d+)", re.IGNORECASE)
-_QUOTED = re.compile(r"[\w.]+\([rfbu]{0,2}[\"']|\A\s*--?[a-z]")
+_QUOTED = re.compile(r"(?:[\w.]+\(|\A\s*)[rfbu]{0,2}[\"']|\A\s*--?[a-z]")
 """Before a sign: it is in the text of a call, or of a help page; nobody says it."""
+_SUPPOSED = re.compile(
+    r"\b(?:no|if|unless|without|whenever|avoids?|prevents?|may|might|could|can|would|should|will|to be)\b[^.:;!]*\Z",
+    re.IGNORECASE,
+)
+"""Before a sign: it is denied, or told of as possible."""
+MAX_CLAUSE = 80
+"""Characters before a sign in which such a word is looked for."""
+_HEAD = (
+    r"(?:\A|[^\w\s,'\"]\s?)\W{0,4}(?:(?:successfully|training|trainer|run|job|model|auto|now|weights|state)[\s-]){0,2}"
+)
+"""What stands before a sign that prose has as well: nothing, a mark, or who does it."""
 SIGNS: tuple[Sign, ...] = (
     _sign(
         "skipped step",
@@ -186,7 +197,7 @@ SIGNS: tuple[Sign, ...] = (
     _sign(
         "checkpoint",
         "checkpoint/saved state",
-        r"(?:saving|saved|writing|wrote) (?:\w+ ){0,3}checkpoint\b"
+        r"(?<!\ba )(?<!\bthe )(?<!\bin )(?<!\bfrom )(?<!\bof )(?:saving|saved|writing|wrote) (?:\w+ ){0,3}checkpoint\b"
         r"(?:.*?\b(?:iteration|step)[\s=:]+(\d+)|.*?checkpoint-(\d+)|\s+at (\d+) iterations\b)?"
         r"|saved state to \S+?-(\d+)\b",
         _checkpoint,
@@ -197,10 +208,10 @@ SIGNS: tuple[Sign, ...] = (
         r"(?:loading|loaded) checkpoint from .* at iteration (\d+)"
         r"|loading the checkpoint from \S*?step-(\d+)|\A\s*resume checkpoint \S+"
         r"|resuming training from checkpoint with epoch \d+ and global step (\d+)"
-        r"|\bresum(?:ing|ed) (?:training )?(?:from|at)\b(?:.*?(?:\bstep[\s=:]+|\bcheckpoint-)(\d+)\b(?!\.))?"
+        rf"|{_HEAD}resum(?:ing|ed) (?:training )?(?:from|at)\b(?:.*?(?:\bstep[\s=:]+|\bcheckpoint-)(\d+)\b(?!\.))?"
         r"|training starts at step (\d+)|loaded checkpoint .*\(epoch \d+ @ (\d+) updates\)"
         r"|resumed epoch: \d+, iter: (\d+)|starting training from iteration (\d+)"
-        r"|restor(?:ing|ed) (?:all )?(?:states? )?from (?:the )?checkpoint|跳过前(\d+)个step",
+        rf"|{_HEAD}restor(?:ing|ed) (?:all )?(?:states? )?from (?:the )?checkpoint|跳过前(\d+)个step",
         _resumed,
     ),
     _sign(
@@ -242,6 +253,13 @@ def found_in(candidates: list[Sign], place: Place) -> Iterator[tuple[str, Record
     for sign in candidates:
         if (sign.rule in _WARNINGS and warned) or (match := sign.pattern.search(place.text)) is None:
             continue
-        if _QUOTED.search(place.text, 0, match.start()) is None and (record := sign.make(match, place)) is not None:
+        if not _is_said(place.text, match.start()):
+            continue
+        if (record := sign.make(match, place)) is not None:
             warned = warned or sign.rule in _WARNINGS
             yield sign.rule, record
+
+
+def _is_said(text: str, at: int) -> bool:
+    """The line itself says what begins at `at`: it is no text of a call, and not denied or only possible."""
+    return _QUOTED.search(text, 0, at) is None and _SUPPOSED.search(text, max(0, at - MAX_CLAUSE), at) is None

@@ -17,7 +17,7 @@ from gradtop.ui.scene import Scene
 from gradtop.ui.screens.room import Room
 from gradtop.ui.widgets.log import Log, LogText
 from gradtop.ui.widgets.prompt import Prompt
-from gradtop.view import first_source
+from gradtop.view import first_source, standing
 
 SHIFT = 20
 """Characters that one key press moves long lines by."""
@@ -141,8 +141,11 @@ class LogRoom(Room):
         page = self._page
         name = clean(str(self._path), 500) if self._path is not None else "no file"
         found = next((i for i, line in enumerate(page.lines) if line.offset == page.found), None)
-        lines = [clean(line.text) for line in page.lines]
-        self.query_one(Log).show(LogText(name, self._note(page), lines, self._query, found, self._left))
+        self.query_one(Log).show(LogText(name, self._note(page), self._texts(page), self._query, found, self._left))
+
+    def _texts(self, page: LogPage) -> list[str]:
+        """The lines as they are shown; of the one that a search led to, what was searched for is in sight."""
+        return [clean(standing(line.text, self._query if line.offset == page.found else "")) for line in page.lines]
 
     def _note(self, page: LogPage) -> str:
         if page.problem:
@@ -169,7 +172,7 @@ class LogRoom(Room):
 
     def action_shift(self, direction: int) -> None:
         """Show what lies beyond the right edge."""
-        longest = max((len(line.text) for line in self._page.lines), default=0)
+        longest = max(map(len, self._texts(self._page)), default=0)
         self._left = max(0, min(self._left + direction * SHIFT, longest - 1))
         self._show_page()
 

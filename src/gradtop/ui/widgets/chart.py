@@ -141,7 +141,7 @@ class Chart(Canvas, can_focus=True):
         columns = plot.pixel_columns(inner, self._glyphs)
         data = view.data.envelope(columns, look.first_step, look.last_step)
         self._newest = _Newest.of(data)
-        frame = plot.Frame(log=log, smooth=smooth, marks=view.marks, cursor=look.cursor)
+        frame = plot.Frame(log, smooth, view.marks, look.cursor, view.ratio, view.counts)
         *lines, axis = plot.draw(data, inner, height - 1, frame, self._glyphs)
         trend = self._trend(data, look, log) if smooth else math.nan
         # Most lines of a live picture are those of the picture before.

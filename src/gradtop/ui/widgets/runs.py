@@ -5,7 +5,7 @@ from textual import events
 from textual.message import Message
 
 from gradtop.clean import clean
-from gradtop.ui.cells import fit
+from gradtop.ui.cells import apart, fit
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
 from gradtop.view import RunRow, RunsView
@@ -19,7 +19,7 @@ _LONG_NAME_CELLS = 28
 _SPARKS_RANK = 5
 _COLUMNS: tuple[tuple[str, int, int], ...] = (
     ("state", 13, 0),
-    ("step", 11, 2),
+    ("step", 12, 2),
     ("loss", 9, 1),
     ("", SPARK_CELLS, 5),
     ("grad norm", 9, 3),
@@ -124,7 +124,9 @@ class Runs(Canvas, can_focus=True):
         shown = range(self._top, min(self._top + self.page_rows, len(view)))
         longest = max((cell_len(self._row(view, i).name) for i in shown), default=0)
         columns = fitted(width - 4 + _GAP, longest)
-        rows = [box.side(_cells(self._row(view, i), columns, i == at), width, "border") for i in shown]
+        names = apart([self._row(view, i).name for i in shown], columns[0][1])
+        cells = [_cells(self._row(view, i), name, columns, i == at) for i, name in zip(shown, names, strict=True)]
+        rows = [box.side(row, width, "border") for row in cells]
         rows += [box.side((), width, "border")] * (self.page_rows - len(rows))
         title: Row = (("runs", "title"), (f" {at + 1:,} of {len(view):,}", "quiet"))
         titles = "".join(fit(t, w) + " " * _GAP for t, w in columns).rstrip()
@@ -145,10 +147,10 @@ def fitted(width: int, longest: int = 0) -> list[tuple[str, int]]:
     return [("name", name), *((title, w) for title, w, _ in columns)]
 
 
-def _cells(row: RunRow, columns: list[tuple[str, int]], selected: bool) -> Row:
+def _cells(row: RunRow, name: str, columns: list[tuple[str, int]], selected: bool) -> Row:
     sparks = iter((row.loss_spark, row.grad_norm_spark))
     values = {
-        "name": (row.name, "name"),
+        "name": (name, "name"),
         "state": (row.state, row.state_ink),
         "step": (row.step, "plain"),
         "loss": (row.loss, "plain"),
