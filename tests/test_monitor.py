@@ -144,9 +144,16 @@ def test_a_copied_log_has_no_time_left(tmp_path: Path, clock: Clock) -> None:
     text = '{"type":"run","schema":"gradtop/1","train":{"total_steps":100}}\n'
     text += "".join(json.dumps({"step": i, "time": 1.7e9 + 2 * i, "loss": 5.0}) + "\n" for i in range(50))
     clock.at = 1.8e9
-    write_run(tmp_path, "run", text, clock.at)
-    run = settled(monitor(clock, tmp_path)).runs[0]
+    path = write_run(tmp_path, "run", text, clock.at)
+    watching = monitor(clock, tmp_path)
+    run = settled(watching).runs[0]
     assert (run.state, run.rate, run.eta_s) == (RunState.LIVE, 0.5, None)
+    for step in (50, 51, 52):
+        clock.at += 2
+        with path.open("a") as file:
+            file.write(json.dumps({"step": step, "time": 1.7e9 + 2 * step, "loss": 5.0}) + "\n")
+        run = settled(watching).runs[0]
+    assert run.eta_s == 96, "rows that keep coming in are a run that goes on"
 
 
 @pytest.mark.parametrize(

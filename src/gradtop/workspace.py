@@ -11,7 +11,7 @@ from gradtop.detect import liveness
 from gradtop.finding import Finding, FindingState
 from gradtop.history import History
 from gradtop.merge import Joined
-from gradtop.pace import Rhythm, replayed, speed
+from gradtop.pace import LEAST_SEEN, Rhythm, replayed, speed
 from gradtop.run import RunView
 from gradtop.snapshot import RunSnapshot, RunState
 from gradtop.sources import Source, SourceStatus
@@ -236,6 +236,8 @@ class Watched:
         self._rhythm.reached(view.last_step)
         told = speed(view)
         rate = told if told is not None else self._rhythm.speed
+        # Rows that keep coming in are a run that goes on, whatever their dates: a recorded one, too.
+        past = replayed(view, now) and self._rhythm.count < LEAST_SEEN
         return RunSnapshot(
             id=self.id,
             name=view.facts.run or called(self.candidate.name, self.place),
@@ -258,7 +260,7 @@ class Watched:
             changed_at=changed,
             rate=rate,
             rate_seen=told is None and rate is not None,
-            eta_s=_eta_s(view, rate) if state is RunState.LIVE and not replayed(view, now) else None,
+            eta_s=_eta_s(view, rate) if state is RunState.LIVE and not past else None,
         )
 
     def _findings(
