@@ -7,6 +7,7 @@ series goes on. Values are kept as written; NaN and infinities are counted and n
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,10 @@ Floats = npt.NDArray[np.float64]
 
 _START_CAPACITY = 256
 _FEW = 32
+"""Steps that are compared faster one by one."""
+_SMALL = 256
 """Values of a block that are cheaper to append to a list than to an array."""
-_WAITING = 1024
+_WAITING = 4096
 """Values that wait in lists before they are moved to the arrays together."""
 
 
@@ -147,14 +150,14 @@ class Series:
 
     def extend(self, steps: Sequence[float], values: Sequence[float], session: int = 0) -> None:
         """Append values of one session; steps within a session do not go back."""
-        if session != self._session or len(values) > _FEW or len(self._waiting) >= _WAITING:
+        if session != self._session or len(values) > _SMALL or len(self._waiting) >= _WAITING:
             self._settle()
             self._session = session
-        if len(values) > _FEW:
+        if len(values) > _SMALL:
             self._append(steps, values, session)
         else:
-            self._waiting_steps.extend(steps)
-            self._waiting.extend(values)
+            self._waiting_steps.extend(_listed(steps))
+            self._waiting.extend(_listed(values))
 
     def _settle(self) -> None:
         """Move what waits to the arrays: rows that come one by one would cost as much each as a block of them."""
@@ -184,6 +187,12 @@ class Series:
         return SeriesView(
             self.name, self.x_kind, self._steps.view(), self._values.view(), tuple(self._segments), self._stats
         )
+
+
+def _listed(values: Sequence[float]) -> Iterable[float]:
+    """The values as Python numbers: an array gives them out one by one at many times the cost."""
+    tolist = getattr(values, "tolist", None)
+    return cast("list[float]", tolist()) if tolist is not None else values
 
 
 def _updated(stats: Stats, added: Floats) -> Stats:

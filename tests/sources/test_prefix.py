@@ -1,4 +1,3 @@
-
 import pytest
 
 from gradtop.sources.fields.prefix import Prefix, seconds, strip_prefix
