@@ -35,7 +35,7 @@ def test_every_format_is_read_from_its_first_row_on(tmp_path: Path, name: str, t
 def test_growth_is_read_as_it_comes(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     reading = Reading(path)
-    assert "waiting" in reading.source.status.problem
+    assert "so far" in reading.source.status.problem
     with path.open("a") as out:
         for step in range(1, 20):
             whole = jsonl(step, step)

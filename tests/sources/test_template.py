@@ -13,6 +13,7 @@ from gradtop.sources.text.reader import TextReader
 
 CORPUS = SHARED / "corpus"
 PROJECTS = Path(__file__).parents[1] / "data" / "projects.txt"
+WITHOUT_ROWS = ("cp01", "hp06", "tb02", "tb03")
 MEGATRON = (
     " iteration {0:8d}/    5000 | consumed samples: {1:12d} | elapsed time per iteration (ms): {2:.1f} | learning rate:"
     " {3:.3E} | global batch size:    32 | lm loss: {4:.6E} | loss scale: 1.0 | grad norm: {5:.3f} |"
@@ -118,9 +119,10 @@ def test_most_lines_are_read_by_heart(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", sorted(path.name.partition("__")[0] for path in CORPUS.glob("*__*.[lto][oxu][gt]*")))
 def test_real_logs_give_the_same_rows_by_heart(name: str) -> None:
     data = next(CORPUS.glob(f"{name}__*")).read_bytes()
-    same(lines_of(data)[:6000], 1000, blocks=b"\r" not in data and b"\0" not in data)
+    rows = same(lines_of(data)[:6000], 1000, blocks=b"\r" not in data and b"\0" not in data)
+    assert (rows > 0) == (name not in WITHOUT_ROWS)
 
 
 def test_samples_of_all_projects_in_a_row() -> None:
     text = "\n".join(line for line in PROJECTS.read_text().splitlines() if line) + "\n"
-    same(lines_of(text * 3), 100)
+    assert same(lines_of(text * 3), 100) > 300

@@ -66,8 +66,8 @@ def _packed(packing: str, name: str) -> Kind:
 
 
 _NO_LOG = "not a training log"
-_EMPTY = Kind("unknown", advice="empty so far: waiting for its first line")
-_UNDECIDED = Kind("unknown", advice="too short to tell what it is: waiting for more lines")
+_EMPTY = Kind("unknown", advice="empty so far")
+_UNDECIDED = Kind("unknown", advice="too short so far to tell what it is")
 _DOCUMENT = _unread("one JSON document", "it has no `log_history` and no rows of metrics")
 _TENSORBOARD = _unread("TensorBoard event file")
 _SQLITE = _unread("SQLite database (trackio and MLflow write these)")
