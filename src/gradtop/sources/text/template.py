@@ -95,7 +95,11 @@ class _Field:
             values = list(map(float, texts)) if self.shape == "plain" else [self._parsed(text) for text in texts]
         except ValueError:
             return None
-        return None if self.rounds and 0.0 in values else values
+        if self.rounds and 0.0 in values:
+            zeros = {text for text, value in zip(texts, values, strict=True) if value == 0.0}
+            if any(finite(zero.decode()).below for zero in zeros):
+                return None
+        return values
 
     def _parsed(self, text: bytes) -> float:
         found = parse(text.decode())
