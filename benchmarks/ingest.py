@@ -88,13 +88,17 @@ def document(rows: int) -> Iterator[str]:
 
 
 def megatron(rows: int) -> Iterator[str]:
-    """Lines of names and values."""
+    """Lines of ten numbers, and now and then one of words."""
     for i in range(rows):
         row = values(i)
         yield (
-            f" iteration {i:8d}/ 500000 | learning rate: 2.900E-04 | lm loss: {row['loss']:.6E} |"
-            f" grad norm: {row['grad_norm']:.3f} |"
+            f" iteration {i:8d}/  500000 | consumed samples: {32 * i:12d} | elapsed time per iteration (ms):"
+            f" {812 + i % 7:.1f} | learning rate: 2.900E-04 | global batch size:    32 | lm loss: {row['loss']:.6E}"
+            f" | loss scale: 1.0 | grad norm: {row['grad_norm']:.3f} | number of skipped iterations:   0"
+            " | number of nan iterations:   0 |"
         )
+        if i % 1000 == 999:
+            yield f"  successfully saved checkpoint at iteration {i:7d} to out"
 
 
 def printed(rows: int) -> Iterator[str]:
@@ -129,7 +133,7 @@ def naive_document(path: Path) -> None:
 
 
 def naive_text(path: Path) -> None:
-    """One search per field and line."""
+    """One search per line for each of the four fields that are wanted most."""
     fields = [
         re.compile(pattern)
         for pattern in (

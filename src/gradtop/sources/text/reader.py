@@ -117,6 +117,30 @@ class TextReader:
 
     def feed(self, lines: Sequence[Line]) -> list[Record]:
         """The records of the next whole lines, in order."""
+        self._feed(lines)
+        return self._rows.take()
+
+    def feed_block(self, block: Block) -> list[Record]:
+        """The records of the next whole lines, as one block."""
+        pieces = self._templates.pieces(block) if self._templates is not None and self._quiet else None
+        if pieces is None:
+            return self.feed(block.lines())
+        at, lines = 0, list[Line]()
+        for piece in pieces:
+            n = piece.count(b"\n") if isinstance(piece, bytes) else piece.n
+            if isinstance(piece, Run) and self._take_at_once(piece, range(block.number + at, block.number + at + n)):
+                self.account.count(piece.template.rule, n)
+            else:
+                lines = lines or block.lines()
+                self._feed(lines[at : at + n])
+            at += n
+        return self._rows.take()
+
+    def _take_at_once(self, run: Run, numbers: Sequence[int]) -> bool:
+        """Take in the lines of a run, where that comes to the same as one by one."""
+        return run.n >= MIN_RUN and self._quiet and self._rows.keep_run(run, numbers)
+
+    def _feed(self, lines: Sequence[Line]) -> None:
         at = 0
         while at < len(lines):
             run = self._templates.run(lines, at) if self._templates is not None and self._quiet else None
@@ -124,18 +148,8 @@ class TextReader:
                 self._read_next(lines[at])
                 at += 1
             else:
-                some = lines[at : at + len(run.groups)]
-                self._take_run(run, some)
-                at += len(some)
-        return self._rows.take()
-
-    def feed_block(self, block: Block) -> list[Record]:
-        """The records of the next whole lines, as one block."""
-        run = self._templates.whole(block) if self._templates is not None and self._quiet else None
-        if run is None or not self._rows.keep_run(run, range(block.number, block.number + block.n)):
-            return self.feed(block.lines())
-        self.account.count(run.template.rule, block.n)
-        return self._rows.take()
+                self._take_run(run, lines[at : at + run.n])
+                at += run.n
 
     def _read_next(self, line: Line) -> None:
         for clear in self._triplets.take(line) if self._triplets.open else (line,):
@@ -153,10 +167,10 @@ class TextReader:
 
     def _take_run(self, run: Run, lines: Sequence[Line]) -> None:
         """Take in lines of one wording: at once, where that comes to the same as one by one."""
-        if len(lines) >= MIN_RUN and self._rows.keep_run(run, [line.number for line in lines]):
+        if self._take_at_once(run, [line.number for line in lines]):
             self.account.count(run.template.rule, len(lines))
             return
-        for groups, line in zip(run.groups, lines, strict=True):
+        for groups, line in zip(zip(*run.captured, strict=True), lines, strict=True):
             self._take_locked(run.template, groups, line)
 
     def _take_locked(self, template: Template, groups: Sequence[bytes], line: Line) -> None:

@@ -29,6 +29,8 @@ FIRST_ROWS = 16
 """Lines that the rules have to read before the first wording is learned."""
 MIN_RUN = 8
 """Lines of one wording in a row that are taken at once."""
+DENSE = 0.5
+"""Part of a block's lines that have one wording, from which on the block is cut by it."""
 
 Read = Callable[[bytes], tuple[str, Found] | None]
 """The rules: the rule that reads a line, and the row; None where the line is not just a row. It remembers nothing."""
@@ -150,15 +152,17 @@ class Run(NamedTuple):
     """Lines that follow each other with one wording."""
 
     template: Template
-    groups: Sequence[tuple[bytes, ...]]
-    """What the pattern captured in each."""
+    captured: Sequence[Sequence[bytes]]
+    """What each group of the pattern captured, line by line."""
+    n: int
+    """Lines."""
 
     def columns(self) -> "Columns | None":
         """The values of all fields; None where one of them has to be looked at by itself."""
-        template, captured = self.template, list(zip(*self.groups, strict=True))
+        template, captured = self.template, self.captured
         values: list[Sequence[float]] = []
         for field in template.fields:
-            column = field.column(captured, len(self.groups))
+            column = field.column(captured, self.n)
             if column is None:
                 return None
             values.append(column)
@@ -198,7 +202,6 @@ class Templates:
         self._known: list[Template] = []
         self._seen = 0
         self._next = FIRST_ROWS
-        self._all = False
 
     def consider(self, line: Line) -> None:
         """The rules had to read this line: learn from it now and then, the rarer the more often that was."""
@@ -213,27 +216,42 @@ class Templates:
         """The lines from `at` on that repeat one wording; None where there is none."""
         data = lines[at].data
         for i, template in enumerate(self._known):
-            if (match := template.pattern.fullmatch(data)) is not None:
-                if i:
-                    self._known.insert(0, self._known.pop(i))
-                groups = [match.groups()]
-                fullmatch = template.pattern.fullmatch
-                for j in range(at + 1, len(lines)):
-                    if (match := fullmatch(lines[j].data)) is None:
-                        break
-                    groups.append(match.groups())
-                self._all = len(groups) == len(lines)
-                return Run(template, groups)
+            fullmatch = template.pattern.fullmatch
+            if (match := fullmatch(data)) is None:
+                continue
+            groups = [match.groups()]
+            for j in range(at + 1, len(lines)):
+                if (match := fullmatch(lines[j].data)) is None:
+                    break
+                groups.append(match.groups())
+            if i and len(groups) >= MIN_RUN:
+                self._known.insert(0, self._known.pop(i))
+            return Run(template, list(zip(*groups, strict=True)), len(groups))
         return None
 
-    def whole(self, block: Block) -> Run | None:
-        """A block of lines that all have the wording of the block before; None where one differs."""
-        if not self._all or not self._known or block.n < MIN_RUN:
+    def pieces(self, block: Block) -> "list[Run | bytes] | None":
+        """A block as runs of the wording that is most common by now, and the lines between them.
+
+        None where there is no such wording, or most of the lines have another.
+        """
+        if not self._known or block.n < MIN_RUN:
             return None
         template = self._known[0]
-        groups = template.pattern.findall(block.data)
-        self._all = len(groups) == block.n and template.pattern.groups > 1
-        return Run(template, groups) if self._all else None
+        parts, width = template.pattern.split(block.data), template.pattern.groups + 1
+        between = parts[::width]
+        n = len(between) - 1
+        if n < DENSE * block.n:
+            return None
+        captured = [parts[group::width] for group in range(1, width)]
+        found: list[Run | bytes] = [between[0]] if between[0] else []
+        start = 0
+        for cut in (*[i for i, text in enumerate(between) if text != b"\n" and 0 < i < n], n):
+            found.append(Run(template, [texts[start:cut] for texts in captured], cut - start))
+            # The first line end is that of the run's last line.
+            if other := between[cut][1:]:
+                found.append(other)
+            start = cut
+        return found
 
 
 def learn(data: bytes, read: Read) -> Template | None:
