@@ -8,9 +8,12 @@ import pytest
 
 from gradtop.config import Settings
 from gradtop.monitor import Monitor
+from gradtop.record import Rows
 from gradtop.snapshot import RunState, Snapshot
+from gradtop.sources import Batch, SourceStatus
+from gradtop.sources.reader import Account
 from gradtop.verdict import Verdict
-from gradtop.workspace import called
+from gradtop.workspace import Named, called
 
 
 class Clock:
@@ -216,3 +219,36 @@ def test_explicit_files_are_runs_even_before_they_exist(tmp_path: Path, clock: C
     path.write_text("".join(f"Step {i}: Loss: {3 - 0.01 * i}\n" for i in range(20)))
     clock.at += 3
     assert settled(watching).runs[0].view.rows == 20
+
+
+class Held:
+    """A source of an old file that gives out its last row late, as after a line that something might follow."""
+
+    account = Account()
+
+    def __init__(self, path: Path) -> None:
+        self.status = SourceStatus(path, "text", size=100, offset=0, modified=100.0)
+        self._left = [rows_at(1, 9), rows_at(9, 10)]
+
+    def read(self) -> Batch:
+        self.status = SourceStatus(self.status.path, "text", size=100, offset=100, modified=100.0)
+        return Batch((self._left.pop(0),)) if self._left else Batch()
+
+    def finish(self) -> Batch:
+        return Batch()
+
+    def close(self) -> None:
+        pass
+
+
+def rows_at(first: int, last: int) -> Rows:
+    return Rows(range(first, last), {"loss": [3.0 - 0.1 * step for step in range(first, last)]})
+
+
+def test_a_row_that_was_held_back_does_not_make_an_old_log_live(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "train.log"
+    watching = Monitor((), Settings(), sources=[(Named(path, "train.log"), Held(path))], now=clock, monotonic=clock)
+    for _ in range(3):
+        clock.at += 2
+        run = settled(watching).runs[0]
+    assert (run.view.last_step, run.state) == (9, RunState.QUIET)

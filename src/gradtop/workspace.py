@@ -182,11 +182,14 @@ class Watched:
         return [source for path, source in self._sources.items() if path == turn or path not in self._behind]
 
     def _take(self, source: Source) -> bool:
+        """Take in the next portion of a source; True when it has new rows, from bytes that were not there before."""
+        before = source.status.offset
         batch, path = source.read(), source.status.path
         self._behind.pop(path, None)
         if batch.more:
             self._behind[path] = None
-        return self._history.take(source.status, batch.records)
+        # What was only held back, for a line that never came, is as old as its file.
+        return self._history.take(source.status, batch.records) and source.status.offset != before
 
     def due_s(self, monotonic: float) -> float:
         """Seconds until there is something to do although nothing new came; infinite where there is not."""
