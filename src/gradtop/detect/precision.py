@@ -71,6 +71,8 @@ class MixedPrecision:
             self._skipped += skipped
             self._skips = self._skips or opened(s)
             self._skips.extend(s)
+            # A skip is over with its step.
+            self._skips.active = False
         if self._calibrating(s):
             return
         self._blocked = self._blocked + steps if skipped == steps else 0.0
@@ -124,7 +126,6 @@ class MixedPrecision:
             if case is not None:
                 yield self._finding(kind, case, s)
         if self._skips is not None and self._storm is None and self._collapse is None:
-            self._skips.active = False
             yield self._finding(self.kind, self._skips, s)
 
     def _finding(self, kind: str, case: Case, s: Signals) -> Finding:
