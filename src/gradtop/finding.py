@@ -83,3 +83,14 @@ class Finding:
     def met(self) -> int:
         """Number of criteria that are met."""
         return sum(c.met is True for c in self.criteria)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Whether a kind of finding can be told of a run at all: a rule without its input is silent, not content."""
+
+    kind: str
+    why: str
+    """Why it cannot be told, e.g. `no grad norm in this log`; empty where it can."""
+    needs: str
+    """What a log has to have for it."""

@@ -1,5 +1,6 @@
 """The one table of finding kinds: what each means, its severity policy, causes, checks and reference."""
 
+from gradtop.catalogue import layers, machine, rate, size, trend
 from gradtop.catalogue.gradient import MEASUREMENT, VANISHING
 from gradtop.catalogue.kind import FIELDS, Advice, Check, Kind
 from gradtop.catalogue.loss import DIVERGENCE, NO_LEARNING, SPIKE
@@ -12,6 +13,7 @@ __all__ = ["CATALOGUE", "FIELDS", "KINDS", "PRECEDENCE", "Advice", "Check", "Kin
 CATALOGUE = (
     NONFINITE, VANISHING, SPIKE, DIVERGENCE, NO_LEARNING, STALLED, CRASHED, EMPTY, MEASUREMENT,
     SCALE_COLLAPSE, SKIP_STORM, OVERFLOW,
+    *rate.KINDS, *size.KINDS, *trend.KINDS, *layers.KINDS, *machine.KINDS,
 )  # fmt: skip
 """Every kind that gradtop finds."""
 
@@ -21,7 +23,7 @@ KINDS = {kind.id: kind for kind in CATALOGUE}
 PRECEDENCE = (
     "crashed", "nonfinite", "amp_scale_collapse", "amp_skip_storm", "measurement_suspect", "lr_zero",
     "frozen_layer", "dead_layer", "lr_jump", "loss_divergence", "gradient_exploding", "loss_spike",
-    "gradient_vanishing", "layer_imbalance", "update_ratio", "clip_saturation", "no_learning", "loss_plateau",
+    "gradient_vanishing", "layer_imbalance", "dead_units", "activation_growth", "update_ratio", "clip_saturation", "no_learning", "loss_plateau",
     "overfitting", "oscillation", "gpu_throttled", "gpu_starved", "throughput_drop", "memory_leak", "stalled",
     "amp_overflow", "empty_batch",
 )  # fmt: skip

@@ -49,6 +49,7 @@ _CHECKS = (
 
 VANISHING = Kind(
     id="gradient_vanishing",
+    needs="the grad norm in every row, and the loss",
     title="Vanishing gradient",
     meaning="The global grad norm is far below this run's own usual range.",
     severity="notice for single readings and before a usual range exists; watch when it recurs, or stays low "
@@ -88,6 +89,7 @@ VANISHING = Kind(
 
 MEASUREMENT = Kind(
     id="measurement_suspect",
+    needs="the grad norm, and the loss",
     title="Reading not trustworthy",
     meaning="The logged grad norm cannot be the norm of the gradient that trains this model.",
     severity="notice when it is only printed or logged badly; watch when it contradicts the loss",

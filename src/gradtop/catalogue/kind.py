@@ -56,6 +56,8 @@ class Kind:
     checks: tuple[Check, ...]
     reference: str
     """Where the rule comes from, or what its defaults were measured on."""
+    needs: str
+    """What a log has to have, so that it can be told."""
     forms: Mapping[str, Advice] = field(default_factory=dict)
     """Forms of the kind that call for other advice."""
 

@@ -9,6 +9,7 @@ _ABOVE = ("above_level", "The loss is far above this run's own usual range")
 
 SPIKE = Kind(
     id="loss_spike",
+    needs="the loss",
     title="Loss spike",
     meaning="The loss is suddenly far above its usual range.",
     severity="notice for one row; watch for two of three rows in a row; recovered when the loss is back",
@@ -37,6 +38,7 @@ SPIKE = Kind(
 
 DIVERGENCE = Kind(
     id="loss_divergence",
+    needs="the loss",
     title="Loss divergence",
     meaning="The level of the loss rose far above its best and stays there.",
     severity="intervene when it holds for a window of rows; over when the level is back near its best",
@@ -81,6 +83,7 @@ DIVERGENCE = Kind(
 
 NO_LEARNING = Kind(
     id="no_learning",
+    needs="the loss",
     title="No learning",
     meaning="The loss has not fallen since the start, although the learning rate was high enough for long enough.",
     severity="watch at most: a fine-tune near its floor looks the same",

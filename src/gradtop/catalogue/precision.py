@@ -19,6 +19,7 @@ _SCHEDULER = Check("Let the learning-rate scheduler step only when the optimizer
 
 OVERFLOW = Kind(
     id="amp_overflow",
+    needs="the loss scale or the number of skipped steps",
     title="Skipped step",
     meaning="A step of mixed precision was skipped because its scaled gradient overflowed, and the loss scale was "
     "lowered.",
@@ -33,6 +34,7 @@ OVERFLOW = Kind(
 
 SKIP_STORM = Kind(
     id="amp_skip_storm",
+    needs="the loss scale or the number of skipped steps",
     title="Storm of skipped steps",
     meaning="So many steps are skipped that the training hardly moves.",
     severity="watch from 8 of 20 steps or 5 % of 200 on; intervene when 20 in a row are skipped",
@@ -49,6 +51,7 @@ SKIP_STORM = Kind(
 
 SCALE_COLLAPSE = Kind(
     id="amp_scale_collapse",
+    needs="the loss scale",
     title="Collapsed loss scale",
     meaning="The loss scale was halved again and again, far below where it stood: every lower scale overflows as well.",
     severity="intervene",

@@ -4,6 +4,7 @@ from gradtop.catalogue.kind import Advice, Check, Kind
 
 STALLED = Kind(
     id="stalled",
+    needs="steps, while gradtop watches",
     title="Stalled",
     meaning="No new row arrives although the run is not over, by its own rhythm.",
     severity="watch; silence alone is never more",
@@ -39,6 +40,7 @@ _RESUME = Check("Resume from the last checkpoint, once the cause is clear.")
 
 CRASHED = Kind(
     id="crashed",
+    needs="the training's own output: tracebacks and signals are in it",
     title="Crashed",
     meaning="The log says that the training process died.",
     severity="intervene until rows arrive again",

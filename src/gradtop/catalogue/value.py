@@ -4,6 +4,7 @@ from gradtop.catalogue.kind import Advice, Check, Kind
 
 NONFINITE = Kind(
     id="nonfinite",
+    needs="the loss or the grad norm",
     title="NaN or Inf",
     meaning="The loss or the grad norm is NaN or infinite, or reads exactly 0 row after row because the trainer "
     "hides a NaN.",
@@ -129,6 +130,7 @@ NONFINITE = Kind(
 
 EMPTY = Kind(
     id="empty_batch",
+    needs="the loss and the grad norm",
     title="Empty batch",
     meaning="Loss and grad norm are both exactly 0 for a row: the batch had nothing to learn from.",
     severity="notice; watch when it is more than 1 % of the rows",

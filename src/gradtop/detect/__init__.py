@@ -4,34 +4,57 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import cast
 
+from gradtop.catalogue import CATALOGUE
 from gradtop.config import Limits
+from gradtop.detect import gradient, layers, loss, machine, rate
 from gradtop.detect.alarm import Alarms
-from gradtop.detect.case import Rule
-from gradtop.detect.crash import Crashed
-from gradtop.detect.divergence import LossDivergence
-from gradtop.detect.empty import EmptyBatch
-from gradtop.detect.gradient import GradientVanishing
-from gradtop.detect.learning import NoLearning
-from gradtop.detect.liveness import liveness
-from gradtop.detect.measurement import MeasurementSuspect
-from gradtop.detect.nonfinite import NonFinite
-from gradtop.detect.precision import MixedPrecision
+from gradtop.detect.case import EVERY, Rule
+from gradtop.detect.gradient.empty import EmptyBatch
+from gradtop.detect.gradient.measurement import MeasurementSuspect
+from gradtop.detect.gradient.vanishing import GradientVanishing
+from gradtop.detect.loss.divergence import LossDivergence
+from gradtop.detect.loss.learning import NoLearning
+from gradtop.detect.loss.spike import LossSpike
+from gradtop.detect.perlayer import PATTERNS
+from gradtop.detect.process.crash import Crashed
+from gradtop.detect.process.liveness import liveness
 from gradtop.detect.signals import Signals
-from gradtop.detect.spike import LossSpike
-from gradtop.detect.validation import METRIC, Validation
-from gradtop.finding import Finding, FindingState
+from gradtop.detect.value.nonfinite import NonFinite
+from gradtop.detect.value.precision import MixedPrecision
+from gradtop.detect.value.validation import METRIC, Validation
+from gradtop.finding import Coverage, Finding, FindingState
 from gradtop.record import End, Event, Rows, RunFacts, merged
 from gradtop.run import Observation
 
 __all__ = ["RULES", "Detector", "liveness"]
 
-RULES = (NonFinite, EmptyBatch, MeasurementSuspect, LossDivergence, LossSpike, GradientVanishing, NoLearning)
+RULES: tuple[Callable[[Signals], Rule], ...] = (
+    NonFinite, EmptyBatch, MeasurementSuspect, LossDivergence, LossSpike, GradientVanishing, NoLearning,
+    *rate.RULES, *gradient.RULES, *loss.RULES, *layers.RULES, *machine.RULES,
+)  # fmt: skip
 """The rules over rows, in the order in which they look at one: what discredits a reading comes before what uses it."""
 
 WATCHED = ("loss", "grad_norm", "lr", "loss_scale", "skipped")
-"""A row with one of these metrics is an observation."""
+"""A row with one of these metrics is an observation, and so is one with what some rule asks for."""
+_PRINCIPAL = frozenset(("loss", "grad_norm", "lr"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be done with rows that have the same columns."""
+
+    rules: tuple[Callable[[Signals], None], ...]
+    """The rules that look at them."""
+    setters: tuple[tuple[str, Callable[[Signals, float], None]], ...]
+    """Further metrics, and where their values go."""
+    layers: bool
+    """There are values per layer."""
+    observed: bool
+    """There is something to look at."""
 
 
 class Detector:
@@ -44,9 +67,10 @@ class Detector:
         self._precision = MixedPrecision(self._signals)
         own = (self._precision, self._crashed)
         self._rules: tuple[Rule, ...] = (*(rule(self._signals) for rule in RULES), *own)
+        self._asked = tuple({*WATCHED, *_OTHERS, *(name for rule in self._rules for name in rule.inputs)} - {EVERY})
         self._alarms = Alarms()
         self._validation = Validation()
-        self._names: set[str] = set()
+        self._plans: dict[tuple[str, ...], _Plan] = {}
         self._found: tuple[Finding, ...] | None = None
 
     @property
@@ -83,6 +107,12 @@ class Detector:
             )
         return self._found
 
+    def coverage(self) -> tuple[Coverage, ...]:
+        """Of every kind of the catalogue that rows decide: whether this log can tell, and what would change that."""
+        s = self._signals
+        blind = {kind: rule.blind(s, kind) for rule in self._rules for kind in rule.kinds}
+        return tuple(Coverage(kind.id, blind[kind.id], kind.needs) for kind in CATALOGUE if kind.id in blind)
+
     def _see_event(self, event: Event) -> None:
         if event.event == "alarm":
             self._alarms.see(event, self._signals)
@@ -93,26 +123,44 @@ class Detector:
 
     def _observe(self, observation: Observation) -> None:
         rows, s = observation.rows, self._signals
-        if fresh := rows.columns.keys() - self._names:
-            self._names |= fresh
-            s.names(fresh)
+        plan = self._plan(tuple(rows.columns))
         if METRIC in rows.columns:
             self._validation.see(rows, s)
-        if not any(name in rows.columns for name in WATCHED) or not len(rows):
+        if not plan.observed or not len(rows):
             return
         if observation.session.number != s.session:
             anew = s.begin_session(observation.session.number, float(rows.steps[0]), rows.x_kind)
             for rule in self._rules:
                 rule.resume(s, anew)
-        self._look(rows)
+        self._look(rows, plan)
 
-    def _look(self, rows: Rows) -> None:
+    def _plan(self, names: tuple[str, ...]) -> _Plan:
+        """What is to be done with rows of these columns."""
+        plan = self._plans.get(names)
+        if plan is None:
+            self._signals.meet(names)
+            if len(self._plans) >= _PLANS_KEPT:
+                self._plans.clear()
+            plan = self._plans[names] = self._planned(names)
+        return plan
+
+    def _planned(self, names: tuple[str, ...]) -> _Plan:
+        asked = {pattern for pattern in self._asked if any(fnmatchcase(name, pattern) for name in names)}
+        rules = tuple(rule.row for rule in self._rules if not asked.isdisjoint(rule.inputs) or EVERY in rule.inputs)
+        layers = {name for name in names if any(fnmatchcase(name, pattern) for pattern in PATTERNS)}
+        others = [name for name in names if name not in layers | _PRINCIPAL]
+        wanted = [name for name in others if any(fnmatchcase(name, pattern) for pattern in asked)]
+        setters = tuple((name, _OTHERS.get(name) or _setter(name)) for name in wanted)
+        return _Plan(rules if asked else (), setters, bool(layers), bool(asked))
+
+    def _look(self, rows: Rows, plan: _Plan) -> None:
         """Row by row: the same findings for every way of cutting the stream."""
         s, columns, lines = self._signals, rows.columns, rows.lines
         losses, grads, rates = (_plain(columns.get(name)) for name in ("loss", "grad_norm", "lr"))
-        others = [(see, _plain(columns[name])) for name, see in _OTHERS.items() if name in columns]
+        others = [(see, _plain(columns[name])) for name, see in plan.setters]
         bound = rows.below.get("grad_norm", 0.0)
-        looks = tuple(rule.row for rule in self._rules)
+        looks = plan.rules
+        layers = s.layers if plan.layers and s.layers.block(columns) else None
         for i, step in enumerate(_plain(rows.steps)):
             loss = losses[i] if losses else None
             grad = grads[i] if grads else None
@@ -124,6 +172,9 @@ class Detector:
                 s.see_lr(rates[i])
             for see, values in others:
                 see(s, values[i])
+            if layers is not None:
+                layers.at(i)
+                s.see_layers()
             s.advance()
             if loss is not None:
                 s.see_loss(loss)
@@ -131,6 +182,10 @@ class Detector:
                 s.see_grad(grad, bound if grad == 0.0 else 0.0)
             for look in looks:
                 look(s)
+
+
+_PLANS_KEPT = 4096
+"""Sets of columns whose plan is kept; a log with more of them names its columns at random."""
 
 
 def _numbered(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -150,13 +205,22 @@ def _see_param_norm(s: Signals, norm: float) -> None:
     s.param_norm = norm
 
 
+def _setter(name: str) -> Callable[[Signals, float], None]:
+    """Keeps a value of this step under its name."""
+
+    def see(s: Signals, value: float) -> None:
+        s.values[name] = value
+
+    return see
+
+
 _OTHERS: dict[str, Callable[[Signals, float], None]] = {
     "loss_scale": Signals.see_scale,
     "skipped": Signals.see_skipped,
     "update_ratio": _see_update_ratio,
     "param_norm": _see_param_norm,
 }
-"""Metrics that most logs do not have."""
+"""Metrics that most logs do not have, and that more than one rule looks at."""
 
 
 def _plain(values: Sequence[float] | None) -> Sequence[float]:

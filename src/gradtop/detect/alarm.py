@@ -63,7 +63,7 @@ class Alarms:
     def answered(self, found: Sequence[Finding], rules: Iterable[Rule], s: Signals) -> list[Finding]:
         """Our findings with the alarms they explain, and a notice for those that nothing confirms."""
         answers = list(found)
-        by_kind = {rule.kind: rule for rule in rules}
+        by_kind = {kind: rule for rule in rules for kind in rule.kinds}
         for claim in self._claims.values():
             open_steps: list[float] = []
             for step in claim.steps:

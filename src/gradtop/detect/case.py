@@ -12,12 +12,22 @@ from gradtop.finding import Criterion, Finding, FindingState, Severity
 
 MAX_CASES = 8
 """Episodes of one kind that are listed one by one (notices and raised ones apart); later ones are counted together."""
+EVERY = "*"
+"""The pattern of a rule that looks at every row that some other rule looks at."""
 
 
 class Rule(Protocol):
-    """Follows one kind of anomaly through the rows of a run."""
+    """Follows one kind of anomaly, or a few that belong together, through the rows of a run."""
 
-    kind: str
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What it finds: ids of the catalogue."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of metrics, or patterns of them (`grad_norm/*`): it looks at rows that have at least one."""
+        ...
 
     def row(self, s: Signals) -> None:
         """Look at a further row."""
@@ -33,6 +43,10 @@ class Rule(Protocol):
 
     def answer(self, s: Signals, step: float) -> tuple[str, tuple[Criterion, ...]]:
         """What speaks against somebody else's claim that the anomaly occurred at `step`, and the checklist."""
+        ...
+
+    def blind(self, s: Signals, kind: str) -> str:
+        """Why it cannot tell of one of its kinds in this run (`no loss in this log`); empty where it can."""
         ...
 
 
@@ -198,6 +212,27 @@ class Episodes:
         self.cases = [case for case in self.cases if case is whole or case not in parts]
         self.current = self._latest = whole
         return whole
+
+
+def lacking(s: Signals, *names: str) -> str:
+    """`no learning rate in this log`: why a rule that needs all of these metrics is blind; empty where it is not."""
+    missing = [_WORDS.get(name, name) for name in names if name not in s.names]
+    return f"no {' and no '.join(missing)} in this log" if missing else ""
+
+
+def off(s: Signals) -> str:
+    """Why a rule about a loss that has to fall is silent; empty where it is not."""
+    return "reinforcement learning, GANs and VAEs: the loss need not fall" if s.other_goals else ""
+
+
+_WORDS = {
+    "lr": "learning rate",
+    "grad_norm": "grad norm",
+    "val_loss": "validation loss",
+    "grad_norm/": "grad norm per layer",
+    "weight_norm/": "weight norm per layer",
+    "update_ratio/": "update ratio per layer",
+}
 
 
 def criterion(kind: str, id: str, met: bool | None, evidence: str) -> Criterion:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from gradtop.config import Limits
+from gradtop.detect.perlayer import FAMILIES, Layers
 from gradtop.detect.robust import Level, median
 from gradtop.detect.schedule import Schedule
 from gradtop.record import RunFacts
@@ -28,16 +29,20 @@ class Signals:
 
     __slots__ = (
         "_bests", "_gaps", "_max_step", "_pinned", "_skip_count", "_skips_add_up", "counts", "dead", "facts",
-        "first_losses", "first_step",
-        "fresh_grad", "fresh_loss", "grad", "grad_bound", "grad_level", "interval", "judged", "limits", "line", "loss",
-        "loss_level", "loss_tail", "losses", "other_goals", "param_norm", "readings", "rows", "scale",
-        "scale_dropped", "schedule", "session", "skips", "step", "suspect", "unit_steps", "update_ratio",
+        "first_losses", "first_step", "fresh_grad", "fresh_loss", "grad", "grad_bound", "grad_level",
+        "interval", "judged", "layers", "limits", "line", "loss", "loss_level", "loss_tail", "losses",
+        "names", "other_goals", "param_norm", "readings", "rows", "scale", "scale_dropped", "schedule",
+        "session", "skips", "step", "suspect", "unit_steps", "update_ratio", "values",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
         """No row seen yet; `limits` are the thresholds of all rules."""
         self.limits = limits
         self.facts = RunFacts()
+        self.names: set[str] = set()
+        """All metrics of the run so far; `grad_norm/` for those per layer."""
+        self.layers = Layers()
+        """What the newest row with per-layer values says of them."""
         self.rows = 0
         """Rows so far; rows of one step count once."""
         self.judged = 0
@@ -75,6 +80,8 @@ class Signals:
         self.scale_dropped = False
         self.update_ratio: float | None = None
         self.param_norm: float | None = None
+        self.values: dict[str, float] = {}
+        """What else this step has, of what some rule asks for: `val_loss`, `step_time_s`, ..."""
 
     def _forget(self) -> None:
         """Start over: no level, no best, no schedule."""
@@ -97,9 +104,12 @@ class Signals:
         self.facts = facts
         self.schedule.declare(facts, self.unit_steps)
 
-    def names(self, names: Iterable[str]) -> None:
+    def meet(self, names: Iterable[str]) -> None:
         """Take in the names of further metrics of the log."""
-        self.other_goals = self.other_goals or any(_OTHER_GOALS.search(name.lower()) for name in names)
+        for name in names:
+            self.names.add(name)
+            self.names |= {family + "/" for family in FAMILIES if name.startswith(family + "/")}
+            self.other_goals = self.other_goals or bool(_OTHER_GOALS.search(name.lower()))
 
     def begin_session(self, number: int, step: float, counts: str) -> bool:
         """A session begins at `step`; True when the run starts over and nothing known of it holds any more."""
@@ -203,6 +213,12 @@ class Signals:
             self.grad_level.see(grad)
         else:
             self.grad_level.z = None
+
+    def see_layers(self) -> None:
+        """The per-layer values of this step are in `layers`: their median update ratio stands for the run's."""
+        ratios = self.layers.update_ratio
+        if self.update_ratio is None and ratios is not None and (known := [r for r in ratios.tolist() if r == r]):
+            self.update_ratio = median(known)
 
     def see_scale(self, scale: float) -> None:
         """The loss scale of mixed precision; a fall of it means that this step was skipped."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gradtop.detect.case import Case, Episodes, criterion, finding
+from gradtop.detect.case import Case, Episodes, criterion, finding, lacking
 from gradtop.detect.robust import Window
 from gradtop.detect.signals import Signals
 from gradtop.detect.wording import at, back, change, numbers, place, rows, short, span
@@ -13,6 +13,8 @@ class EmptyBatch:
     """A notice for each; worth watching when they are more than 1 % of the newest rows."""
 
     kind = "empty_batch"
+    kinds = (kind,)
+    inputs = ("loss", "grad_norm")
 
     def __init__(self, s: Signals) -> None:
         """No row seen yet; `s` has the limits."""
@@ -65,6 +67,10 @@ class EmptyBatch:
     @staticmethod
     def _allowed(s: Signals) -> float:
         return s.limits.empty_share * s.limits.empty_rows
+
+    def blind(self, s: Signals, kind: str) -> str:
+        """Why it cannot tell."""
+        return lacking(s, "loss", "grad_norm")
 
     def findings(self, s: Signals) -> Iterator[Finding]:
         """One finding for each, or one for all once they recur."""

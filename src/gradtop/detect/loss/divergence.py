@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterator
 
-from gradtop.detect.case import Case, criterion, finding, opened
+from gradtop.detect.case import Case, criterion, finding, lacking, off, opened
+from gradtop.detect.loss.spike import MATERIAL
 from gradtop.detect.robust import Window, median
 from gradtop.detect.signals import Signals
-from gradtop.detect.spike import MATERIAL
 from gradtop.detect.wording import at, back, change, numbers, place, rows, short
 from gradtop.finding import Criterion, Finding, Severity
 
@@ -23,6 +23,8 @@ class LossDivergence:
     """A level 20 % above the best for a window of rows, or in the first rows three times as high as at the start."""
 
     kind = "loss_divergence"
+    kinds = (kind,)
+    inputs = ("loss",)
 
     def __init__(self, s: Signals) -> None:
         """No row seen yet; `s` has the limits."""
@@ -110,6 +112,10 @@ class LossDivergence:
             return
         if early or level.y > _limit(s, s.limits.divergence_rise):
             case.extend(s)
+
+    def blind(self, s: Signals, kind: str) -> str:
+        """Why it cannot tell."""
+        return lacking(s, "loss") or off(s)
 
     def findings(self, s: Signals) -> Iterator[Finding]:
         """One finding for each divergence."""

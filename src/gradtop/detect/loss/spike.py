@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from gradtop.detect.case import Case, Episodes, criterion, finding
+from gradtop.detect.case import Case, Episodes, criterion, finding, lacking
 from gradtop.detect.robust import Window
 from gradtop.detect.signals import Signals
 from gradtop.detect.wording import at, back, change, deviations, numbers, place, rows, short, span
@@ -21,6 +21,8 @@ class LossSpike:
     """One row far above the usual range is a notice; two of three rows are worth watching."""
 
     kind = "loss_spike"
+    kinds = (kind,)
+    inputs = ("loss",)
 
     def __init__(self, s: Signals) -> None:
         """No row seen yet; `s` has the limits."""
@@ -82,6 +84,10 @@ class LossSpike:
             self._episodes.close()
         if self._episodes.current is not case:
             case.seen["after"] = s.recent_loss() or 0.0
+
+    def blind(self, s: Signals, kind: str) -> str:
+        """Why it cannot tell."""
+        return lacking(s, "loss")
 
     def findings(self, s: Signals) -> Iterator[Finding]:
         """One finding for each spike."""

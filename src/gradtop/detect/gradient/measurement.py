@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from gradtop.detect.case import Case, criterion, finding, opened
+from gradtop.detect.case import Case, criterion, finding, lacking, opened
 from gradtop.detect.robust import Window
 from gradtop.detect.signals import Signals
 from gradtop.detect.wording import back, change, numbers, rows, short, span
@@ -28,6 +28,8 @@ class MeasurementSuspect:
     """Contradictions with the loss are worth watching; what is only printed or logged badly is a notice."""
 
     kind = "measurement_suspect"
+    kinds = (kind,)
+    inputs = ("loss", "grad_norm")
 
     def __init__(self, s: Signals) -> None:
         """No row seen yet; `s` has the limits."""
@@ -169,6 +171,10 @@ class MeasurementSuspect:
         if case is not None and case.active and _REASONS[int(case.seen["reason"])] in reasons:
             case.active, case.back_step = False, s.step
             s.suspect = False
+
+    def blind(self, s: Signals, kind: str) -> str:
+        """Why it cannot tell."""
+        return lacking(s, "grad_norm")
 
     def findings(self, s: Signals) -> Iterator[Finding]:
         """At most one, by its strongest reason."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from gradtop.detect.case import Case, criterion, finding, opened
+from gradtop.detect.case import Case, criterion, finding, lacking, off, opened
 from gradtop.detect.robust import Trend
 from gradtop.detect.signals import Signals
 from gradtop.detect.wording import change, numbers, place, rows, training
@@ -27,6 +27,8 @@ class NoLearning:
     """No fall of the best level, no slow trend either, and noise that would not hide one."""
 
     kind = "no_learning"
+    kinds = (kind,)
+    inputs = ("loss",)
 
     def __init__(self, s: Signals) -> None:
         """No row seen yet; `s` has the limits."""
@@ -83,6 +85,10 @@ class NoLearning:
         hidden = _SIGNIFICANT * error - change
         visible = noise <= _NOISE * unit and hidden <= _RULED_OUT * s.limits.no_learning_fall * unit
         return unit, -change, error, visible
+
+    def blind(self, s: Signals, kind: str) -> str:
+        """Why it cannot tell."""
+        return lacking(s, "loss") or off(s)
 
     def findings(self, s: Signals) -> Iterator[Finding]:
         """At most one."""

@@ -20,6 +20,8 @@ class NonFinite:
     """One finding for each stretch of bad rows, named after the first of them."""
 
     kind = "nonfinite"
+    kinds = (kind,)
+    inputs = ("loss", "grad_norm")
 
     def __init__(self, s: Signals) -> None:
         """No row seen yet; `s` has the limits."""
@@ -131,6 +133,11 @@ class NonFinite:
         """An early grad norm beside a finite loss: the loss scale is still being searched."""
         early = s.step - s.first_step if s.unit_steps else s.rows
         return reason == "norm" and early < s.limits.nonfinite_early_steps
+
+    def blind(self, s: Signals, kind: str) -> str:
+        """Why it cannot tell."""
+        either = not s.names.isdisjoint(self.inputs)
+        return "" if either else "neither loss nor grad norm in this log"
 
     def findings(self, s: Signals) -> Iterator[Finding]:
         """One finding for each stretch."""

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 from gradtop import units
 from gradtop.detect.case import Case, criterion, finding
-from gradtop.detect.flat import Flat, fallen_since, loss_flat
+from gradtop.detect.loss.flat import Flat, fallen_since, loss_flat
 from gradtop.detect.signals import Signals
 from gradtop.detect.wording import at, back, change, fold, numbers, place, rows, short, span
 from gradtop.finding import Criterion, Finding, Severity
 
 if TYPE_CHECKING:
-    from gradtop.detect.gradient import GradientVanishing
+    from gradtop.detect.gradient.vanishing import GradientVanishing
 
 _KIND = "gradient_vanishing"
 _SOME_ROWS = 20

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from gradtop.clean import clean
-from gradtop.detect.case import Case, criterion, finding, opened
+from gradtop.detect.case import EVERY, Case, criterion, finding, opened
 from gradtop.detect.signals import Signals
 from gradtop.detect.wording import numbers, place, rows
 from gradtop.finding import Criterion, Finding, Severity
@@ -33,6 +33,8 @@ class Crashed:
     """One finding for each death; several lines of one crash are one."""
 
     kind = "crashed"
+    kinds = (kind,)
+    inputs = (EVERY,)
 
     def __init__(self) -> None:
         """No crash seen yet."""
@@ -80,6 +82,10 @@ class Crashed:
         case = self._cases[-1][0]
         if case.active and (s.session != case.session or s.rows - case.last_row >= _RESUMED_ROWS):
             case.active, case.back_step = False, s.step
+
+    def blind(self, s: Signals, kind: str) -> str:
+        """Why it cannot tell."""
+        return ""
 
     def findings(self, s: Signals) -> Iterator[Finding]:
         """One finding for each death."""

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gradtop.detect import gradient_words as words
-from gradtop.detect.case import Case, Episodes
-from gradtop.detect.flat import Flat, loss_flat
+from gradtop.detect.case import Case, Episodes, lacking
+from gradtop.detect.gradient import words
+from gradtop.detect.loss.flat import Flat, loss_flat
 from gradtop.detect.robust import Window, median
 from gradtop.detect.signals import Signals
 from gradtop.finding import Criterion, Finding, Severity
@@ -42,6 +42,8 @@ class GradientVanishing:
     """Single readings are notices; a low grad norm that stays is judged by what the loss does."""
 
     kind = "gradient_vanishing"
+    kinds = (kind,)
+    inputs = ("loss", "grad_norm")
 
     def __init__(self, s: Signals) -> None:
         """No row seen yet; `s` has the limits."""
@@ -325,6 +327,10 @@ class GradientVanishing:
             return
         case.extend(s)
         case.seen["low"] = min(case.seen["low"], grad)
+
+    def blind(self, s: Signals, kind: str) -> str:
+        """Why it cannot tell."""
+        return lacking(s, "grad_norm")
 
     def findings(self, s: Signals) -> Iterator[Finding]:
         """One finding for each episode."""

@@ -24,6 +24,7 @@ class MixedPrecision:
     kind = "amp_overflow"
     kinds = ("amp_overflow", "amp_skip_storm", "amp_scale_collapse")
     """All that it finds."""
+    inputs = ("loss", "grad_norm", "lr", "loss_scale", "skipped")
 
     def __init__(self, s: Signals) -> None:
         """No skip seen yet; `s` has the limits."""
@@ -119,6 +120,14 @@ class MixedPrecision:
         covered = sum(steps for _, steps, _ in self._intervals)
         skipped = sum(n for _, _, n in self._intervals)
         return skipped if covered <= _FAR_STEPS else skipped * _FAR_STEPS / covered
+
+    def blind(self, s: Signals, kind: str) -> str:
+        """Why it cannot tell."""
+        if self._first is None or (self._skips is None and s.scale is None and "skipped" not in s.names):
+            return "neither loss scale nor skipped steps in this log"
+        if kind == "amp_scale_collapse" and self._scale is None:
+            return "no loss scale in this log"
+        return "" if s.unit_steps else f"this log counts {s.counts}s, not steps"
 
     def findings(self, s: Signals) -> Iterator[Finding]:
         """All skips as one notice, unless a storm or a collapse explains them."""

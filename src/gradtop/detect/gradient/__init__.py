@@ -1,0 +1,9 @@
+"""Rules over the grad norm, and over whether it can be believed."""
+
+from collections.abc import Callable
+
+from gradtop.detect.case import Rule
+from gradtop.detect.signals import Signals
+
+RULES: tuple[Callable[[Signals], Rule], ...] = ()
+"""The rules of this group, in the order in which they look at a row."""

@@ -1,0 +1,1 @@
+"""Rules over the training process: it crashed, or nothing comes from it any more."""
