@@ -23,8 +23,8 @@ KINDS = {kind.id: kind for kind in CATALOGUE}
 PRECEDENCE = (
     "crashed", "nonfinite", "amp_scale_collapse", "amp_skip_storm", "measurement_suspect", "lr_zero",
     "frozen_layer", "dead_layer", "lr_jump", "loss_divergence", "gradient_exploding", "loss_spike",
-    "gradient_vanishing", "layer_imbalance", "dead_units", "activation_growth", "update_ratio", "clip_saturation", "no_learning", "loss_plateau",
-    "overfitting", "oscillation", "gpu_throttled", "gpu_starved", "throughput_drop", "memory_leak", "stalled",
-    "amp_overflow", "empty_batch",
+    "gradient_vanishing", "layer_imbalance", "dead_units", "activation_growth", "update_ratio",
+    "clip_saturation", "no_learning", "loss_plateau", "overfitting", "oscillation", "gpu_throttled",
+    "gpu_starved", "throughput_drop", "memory_leak", "stalled", "amp_overflow", "empty_batch",
 )  # fmt: skip
 """Which of several findings explains the others, first to last; it names kinds to come as well."""
