@@ -1,6 +1,11 @@
 """Settings and limits: frozen values with a docstring under every field."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+AUTO, SUPERVISED = "auto", "supervised"
+PROFILES = (AUTO, SUPERVISED, "rl", "gan", "vae")
+"""Kinds of training: where it is not `supervised`, the loss need not fall; `auto` goes by the names of the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +16,9 @@ class Limits:
     smallest number of rows that the rule can do with.
     """
 
+    profile: str = AUTO
+    """What kind of training this is, one of `PROFILES`: rules for a loss that has to fall are off for `rl`, `gan` and
+    `vae`."""
     grad_floor: float | None = None
     """A user's own floor for the grad norm (`--grad-floor`); None: only the run's own range counts."""
 
@@ -48,6 +56,8 @@ class Limits:
     """Rise of the loss level over its best; healthy runs reach 0.10 with a raw mean."""
     divergence_rows: int = 20
     """Rows in a row for which the level has to be that high."""
+    divergence_apart_rows: int = 40
+    """Rows in a row whose losses are that high one by one, which counts before the level has followed them."""
     early_divergence_factor: float = 3.0
     """Multiple of the first losses that counts as diverged within the first 100 rows, in 3 of 5 rows."""
     no_learning_steps: float = 200.0
@@ -138,3 +148,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     profiles: tuple[Profile, ...] = ()
     """How the user's own log lines are read, before any other rule."""
+    muted: frozenset[str] = frozenset()
+    """Kinds of findings that are listed and never count for a verdict."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Where a limit, `profile` or the muted kinds (`mute`) were set, by name: `gradtop.toml, line 3`, `--mute`."""

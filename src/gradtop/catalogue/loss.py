@@ -42,7 +42,7 @@ DIVERGENCE = Kind(
     title="Loss divergence",
     meaning="The level of the loss rose far above its best and stays there.",
     severity="intervene when it holds for a window of rows; over when the level is back near its best",
-    limits=("divergence_rise", "divergence_rows", "early_divergence_factor"),
+    limits=("divergence_rise", "divergence_rows", "divergence_apart_rows", "early_divergence_factor"),
     criteria=(_LEVEL_PERSISTS, _LOSS_FLAT, _ABOVE, _AFTER_BURN_IN),
     causes=(
         "A learning rate that is too high.",

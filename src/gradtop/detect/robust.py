@@ -37,8 +37,10 @@ class Level:
         "_burn",
         "_burn_in",
         "_lag",
+        "_mean",
         "best",
         "best_spread",
+        "last",
         "linear",
         "n",
         "ready",
@@ -54,6 +56,7 @@ class Level:
         self._burn_in = burn_in
         self._burn: list[float] = []
         self._lag = 0.0
+        self._mean = 0.0
         self.n = 0
         """Values taken, zeros left out."""
         self.linear = False
@@ -63,6 +66,8 @@ class Level:
         self.y = 0.0
         """The level, in the stream's form."""
         self.spread = 0.0
+        self.last = 0.0
+        """The newest value, in the stream's form."""
         self.z: float | None = None
         """Spreads by which the newest value was above the level; None in burn-in."""
         self.best = math.inf
@@ -85,6 +90,7 @@ class Level:
             if not self.linear:
                 self._turn_linear()
             y = x
+        self.last = y
         self.n += 1
         if not self.ready:
             self._burn.append(x)
@@ -92,19 +98,21 @@ class Level:
                 self._settle()
             return
         spread = self.spread
-        # The level lags behind a falling stream; what it usually lags by is no deviation.
-        r = y - self.y
-        off = r - self._lag
+        off = y - self.y
         self.z = off / spread
         limit = _CLIP * spread
         if off > limit:
             off = limit
         elif off < -limit:
             off = -limit
-        self.y += ALPHA * (self._lag + off)
-        self._lag += ALPHA * off
+        # A moving average lags behind a falling stream: the level is what it should be by now.
+        lag = self._lag
+        self._mean += ALPHA * (lag + off)
+        self._lag = lag + ALPHA * off
+        self.y = self._mean + self._lag
         self.spread = max(spread + ALPHA * (_CONSISTENT * (off if off >= 0 else -off) - spread), self._least())
-        if self.y < self.best:
+        # Where a fall ends the level overshoots; a best level is one that a value has reached.
+        if self.y < self.best and y <= self.y:
             self.best, self.best_spread = self.y, self.spread
 
     def _least(self) -> float:
@@ -121,7 +129,7 @@ class Level:
 
     def _settle(self) -> None:
         form = self._burn if self.linear else [math.log(x) for x in self._burn]
-        self.y = median(form)
+        self.y = self._mean = median(form)
         steps = [abs(b - a) for a, b in pairwise(form)]
         if self.linear:
             self.unit = max(self.unit, abs(self.y), sum(steps) / len(steps), 1e-300)

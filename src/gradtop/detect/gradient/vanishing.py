@@ -226,7 +226,8 @@ class GradientVanishing:
             return
         every = 10 * _FLAT_EVERY if case.severity is Severity.INTERVENE else 1 if s.interval > 1 else _FLAT_EVERY
         if self.flat is None or self._rows % every == 0:
-            self.flat = loss_flat(s, int(case.seen["losses"]), case.seen["effective"])
+            acute = case.severity is Severity.INTERVENE
+            self.flat = loss_flat(s, int(case.seen["losses"]), case.seen["effective"], was_flat=acute)
         flat = self.flat.met
         case.raise_to(Severity.INTERVENE if flat else Severity.WATCH, s.step)
 

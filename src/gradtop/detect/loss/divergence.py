@@ -15,12 +15,19 @@ _EARLY_K, _EARLY_N = 3, 5
 _BACK_LEVEL = 1.05
 _BACK_EARLY = 1.2
 _LEAST_ROWS = 5
+_LEAST_APART = 8
+_APART_SPREADS = 1.0
+_LEFT = 0.8
 _LINEAR_SPREADS = 6.0
 _NOISE_SPREADS = 1.0
 
 
 class LossDivergence:
-    """A level 20 % above the best for a window of rows, or in the first rows three times as high as at the start."""
+    """A level 20 % above the best for a window of rows, or in the first rows three times as high as at the start.
+
+    The level follows slowly where rows are few, so that losses which stay as high one by one, and do not come down
+    again, count as well.
+    """
 
     kind = "loss_divergence"
     kinds = (kind,)
@@ -32,6 +39,8 @@ class LossDivergence:
         self._current: Case | None = None
         self._high = 0
         self._first = (0.0, 0)
+        self._apart = 0
+        self._first_apart = (0.0, 0)
         self._early = Window(_EARLY_N)
         self._early_first = (0.0, 0)
         self._differences: list[float] = []
@@ -49,14 +58,19 @@ class LossDivergence:
             return
         if self._current is not None:
             self._follow(s, self._current, loss)
-        elif (level.linear or level.y > level.best + self._log_rise) and level.y > _limit(s, s.limits.divergence_rise):
+            return
+        if level.linear or level.last > level.best + self._log_rise:
+            self._row_apart(s)
+        else:
+            self._apart = 0
+        if (level.linear or level.y > level.best + self._log_rise) and level.y > _limit(s, s.limits.divergence_rise):
             self._row_high(s)
         else:
             self._high = 0
 
     def resume(self, s: Signals, anew: bool) -> None:
         """Rows of two sessions are not neighbours."""
-        self._high, self._early.bits = 0, 0
+        self._high = self._apart = self._early.bits = 0
         if anew:
             self._differences = []
 
@@ -67,6 +81,19 @@ class LossDivergence:
         if self._high >= s.rows_for(s.limits.divergence_rows, _LEAST_ROWS):
             level = s.loss_level
             self._open(s, self._first, self._high, {"best": level.value(level.best), "early": 0.0})
+
+    def _row_apart(self, s: Signals) -> None:
+        """Losses that are high one by one, row after row, and do not come down again."""
+        level = s.loss_level
+        if level.last <= _limit(s, s.limits.divergence_rise) + _APART_SPREADS * level.best_spread:
+            self._apart = 0
+            return
+        if not self._apart:
+            self._first_apart = (s.step, s.rows)
+        self._apart += 1
+        enough = s.rows_for(s.limits.divergence_apart_rows, _LEAST_APART)
+        if self._apart >= enough and _stays_up(s, enough):
+            self._open(s, self._first_apart, self._apart, {"best": level.value(level.best), "early": 0.0})
 
     def _row_early(self, s: Signals, loss: float) -> None:
         tail = s.loss_tail
@@ -87,6 +114,8 @@ class LossDivergence:
             self._open(s, self._early_first, self._early.count, {"best": first, "early": 1.0})
 
     def _open(self, s: Signals, first: tuple[float, int], count: int, seen: dict[str, float]) -> None:
+        if self._current is not None:
+            return
         known = next((c for c in self.cases if c.first_step <= s.step <= c.last_step), None)
         if known is not None:
             self._current = known
@@ -101,16 +130,17 @@ class LossDivergence:
     def _follow(self, s: Signals, case: Case, loss: float) -> None:
         early = case.seen["early"] > 0
         level = s.loss_level
+        recent = median(list(s.loss_tail)[-_EARLY_N:])
         over = (
-            median(list(s.loss_tail)[-_EARLY_N:]) < _BACK_EARLY * case.seen["best"]
+            recent < _BACK_EARLY * case.seen["best"]
             if early
-            else level.y < _limit(s, _BACK_LEVEL - 1)
+            else level.y < (back := _limit(s, _BACK_LEVEL - 1)) and recent < level.value(back)
         )
         if over:
-            case.active, case.back_step, self._current, self._high = False, s.step, None, 0
-            self._early.bits = 0
+            case.active, case.back_step, self._current = False, s.step, None
+            self._high = self._apart = self._early.bits = 0
             return
-        if early or level.y > _limit(s, s.limits.divergence_rise):
+        if early or max(level.y, level.last) > _limit(s, s.limits.divergence_rise):
             case.extend(s)
 
     def blind(self, s: Signals, kind: str) -> str:
@@ -158,6 +188,14 @@ class LossDivergence:
 
 
 _IDS = ("persists", "loss_flat", "above_level", "after_burn_in")
+
+
+def _stays_up(s: Signals, rows: int) -> bool:
+    """Its height above the best shrinks little from the older to the newer half: this is no spike on its way back."""
+    level = s.loss_level
+    best, newest = level.value(level.best), list(s.loss_tail)[-rows:]
+    half = len(newest) // 2
+    return median(newest[half:]) - best >= _LEFT * (median(newest[:half]) - best)
 
 
 def _limit(s: Signals, rise: float) -> float:

@@ -7,6 +7,8 @@ from gradtop.detect.signals import LOSSES_KEPT, Signals
 from gradtop.detect.wording import change, short, training
 
 _SIGNIFICANT = 2.0
+_BEYOND_DOUBT = 4.0
+"""The same, where the loss was called flat before: a question that is put row after row is answered wrongly at times."""
 _ROOM = 0.02
 """Fall over the window that the noise may still hide when the loss is called flat."""
 _LEAST_LOSSES = 5
@@ -20,13 +22,14 @@ class Flat:
     evidence: str
 
 
-def loss_flat(s: Signals, losses_before: int, effective_before: float) -> Flat:
+def loss_flat(s: Signals, losses_before: int, effective_before: float, *, was_flat: bool = False) -> Flat:
     """Flat: no significant fall, and room for only a small one, over enough effective steps since it began.
 
     Args:
         s: the run now.
         losses_before: finite losses seen when it began.
         effective_before: effective steps done when it began.
+        was_flat: it was called flat before, which only a fall beyond doubt takes back.
     """
     if not s.losses:
         return Flat(None, "no loss in this log")
@@ -36,7 +39,7 @@ def loss_flat(s: Signals, losses_before: int, effective_before: float) -> Flat:
     mean, change_, error = trend_of(list(s.loss_tail)[-since:])
     unit = max(abs(mean), s.loss_level.unit) if s.loss_level.linear else abs(mean)
     fall = -change_
-    if fall > _SIGNIFICANT * error and fall >= s.limits.flat_fall * unit:
+    if fall > (_BEYOND_DOUBT if was_flat else _SIGNIFICANT) * error and fall >= s.limits.flat_fall * unit:
         return Flat(False, f"it falls by {100 * fall / unit:.2g} % in {since} rows")
     steps = s.schedule.effective - effective_before
     if steps < s.limits.flat_steps:

@@ -1,0 +1,119 @@
+"""What holds for every stream, over thousands of made-up ones: findings know no units, no clock and no future."""
+
+import random
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+from streams import FAULTS, stream, training
+from synthetic import Row, found, loud, records
+
+from gradtop.detect import Detector
+from gradtop.finding import Finding, Severity
+from gradtop.run import Run
+
+CHUNKS = range(24)
+"""Parts of the seeds, so that they can be tried in parallel."""
+PER_CHUNK = 50
+MACHINE = frozenset(("throughput_drop", "memory_leak", "gpu_starved", "gpu_throttled"))
+
+
+def seeds(chunk: int) -> range:
+    return range(chunk * PER_CHUNK, (chunk + 1) * PER_CHUNK)
+
+
+def known(findings: Iterable[Finding]) -> set[tuple[object, ...]]:
+    return {(f.kind, f.scope, f.severity, f.state, f.first_step, f.raised_step, f.last_step, f.count) for f in findings}
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_units_do_not_matter(chunk: int) -> None:
+    for seed in seeds(chunk):
+        rows, chance = stream(seed), random.Random(-seed)
+        a, b = 2.0 ** chance.randrange(-40, 40), 2.0 ** chance.randrange(0, 40)
+        # A gradient too small for what the loss does contradicts it: it is not made smaller than the loss is.
+        scale = {"loss": a, "val_loss": a, "grad_norm": a * b, "lr": 2.0 ** chance.randrange(0, 9)}
+        other = [{name: value * scale.get(name, 1.0) for name, value in row.items()} for row in rows]
+        assert known(found(other)) == known(found(rows)), seed
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_the_clock_matters_to_the_machine_alone(chunk: int) -> None:
+    for seed in seeds(chunk):
+        rows, chance = stream(seed), random.Random(-seed)
+        start, pace = rows[0]["time"], 10 ** chance.uniform(-2, 2)
+        other = [{**row, "time": start + pace * (row["time"] - start) + i % 3} for i, row in enumerate(rows)]
+        assert known(_but_machine(found(other))) == known(_but_machine(found(rows))), seed
+
+
+def _but_machine(findings: Iterable[Finding]) -> Iterator[Finding]:
+    return (finding for finding in findings if finding.kind not in MACHINE)
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_cuts_and_looks_do_not_matter(chunk: int) -> None:
+    for seed in seeds(chunk):
+        rows, chance = stream(seed), random.Random(-seed)
+        cuts = {chance.randrange(len(rows)) for _ in range(chance.choice((1, 5, 100)))}
+        run, seen = Run(), Detector()
+        for block in records(rows, cuts):
+            for observation in run.apply(block):
+                seen.feed(observation)
+            seen.findings()
+            seen.coverage()
+        assert seen.findings() == found(rows), seed
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_a_finding_is_raised_when_it_can_be_known(chunk: int) -> None:
+    """It is there in what was read up to its `raised_step`, and not in one row less."""
+    for seed in seeds(chunk):
+        rows = stream(seed)
+        at = {row["step"]: i for i, row in enumerate(rows)}
+        for finding in loud(found(rows)):
+            upto = at[finding.raised_step]
+            key = (finding.kind, finding.severity, finding.raised_step)
+            before, then = _raised(rows[:upto]), _raised(rows[: upto + 1])
+            assert key in then, (seed, key)
+            assert key not in before, (seed, key)
+
+
+def _raised(rows: list[Row]) -> set[tuple[str, Severity, float]]:
+    return {(f.kind, f.severity, f.raised_step) for f in found(rows)}
+
+
+LASTING = {
+    "nan": ("nonfinite",),
+    "shift": ("loss_divergence",),
+    "vanish": ("gradient_vanishing",),
+    "explode": ("gradient_exploding", "loss_divergence"),
+    "stop": ("lr_zero",),
+    "slow": ("throughput_drop",),
+}
+"""Faults that last, and what they are told as."""
+
+
+@pytest.mark.parametrize("fault", LASTING)
+def test_a_fault_that_lasts_is_found_in_a_thinned_log_too(fault: str) -> None:
+    for seed in range(20):
+        rows = training(random.Random(seed), 1500)
+        FAULTS[fault](rows, 1000, _Longest(seed))
+        interval = rows[1]["step"] - rows[0]["step"]
+        full = _first(rows, fault)
+        assert full is not None, seed
+        for every in (5, 10):
+            thinned = _first(rows[every - 1 :: every], fault)
+            assert thinned is not None, (seed, every)
+            assert thinned <= full + 10 * every * interval, (seed, every, full, thinned)
+
+
+class _Longest(random.Random):
+    """Chance that takes the last of several choices, which is the longest time."""
+
+    def choice(self, options: Any) -> Any:
+        return options[-1]
+
+
+def _first(rows: list[Row], fault: str) -> float | None:
+    raised = [f.raised_step for f in loud(found(rows)) if f.kind in LASTING[fault]]
+    return min(raised, default=None)
