@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import click
 
-from gradtop.config import Limits
+from gradtop.config import Settings
 from gradtop.wiring import Watching, watch_paths
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "sources"))
@@ -87,7 +87,7 @@ def follow(watching: Watching, live: Path, seconds: float) -> Iterator[float]:
 
 def measure(kind: str, folder: Path, live: Path, seconds: float, settle_s: float) -> None:
     """One line of the table of latencies, `settle_s` after every open file was read: it is looked at rarely by then."""
-    watching = watch_paths((folder,), Limits())
+    watching = watch_paths((folder,), Settings())
     watching.to_end()
     for _ in follow(watching, live, settle_s):
         pass

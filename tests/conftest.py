@@ -1,5 +1,7 @@
 """Tests of their own stage run when asked for, `pytest -m tmux`; generated examples are the same every time."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 
@@ -8,6 +10,14 @@ settings.load_profile("same every time")
 
 STAGES = ("tmux", "soak", "root")
 """Marks of tests that need more than Python: deselected unless `-m` names them."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a user said of findings is never read or written where the tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

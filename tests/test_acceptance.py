@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gradtop.config import Limits
+from gradtop.config import Limits, Settings
 from gradtop.finding import Finding, FindingState, Severity
 from gradtop.report import EXIT_CODES, lines, overall, report
 from gradtop.snapshot import RunSnapshot, RunState
@@ -37,7 +37,7 @@ def shared(*parts: str) -> Path:
 
 def run_of(path: Path, limits: Limits | None = None) -> RunSnapshot:
     """The one run of a file, read to its end."""
-    (run,) = read_paths((path,), limits or Limits()).to_end().runs
+    (run,) = read_paths((path,), Settings(limits=limits or Limits())).to_end().runs
     return run
 
 
@@ -258,7 +258,7 @@ def test_recorded_healthy_runs_raise_nothing_above_a_notice(tmp_path: Path, path
     for thin in (1, 10, 50):
         file = tmp_path / f"every{thin}.jsonl"
         file.write_bytes(b"".join(told[::thin]))
-    runs = read_paths((tmp_path,), Limits()).to_end().runs
+    runs = read_paths((tmp_path,), Settings()).to_end().runs
     assert len(runs) == 3
     assert [run.name for run in runs if loud(run) or run.judgement.verdict is not Verdict.KEEP_TRAINING] == []
 
@@ -369,14 +369,14 @@ def test_a_flood_of_alarms_is_one_finding(tmp_path: Path) -> None:
 
 def test_a_healthy_run_is_one_line_and_its_numbers() -> None:
     path = shared("corpus", "lc01__*")
-    told = list(lines(read_paths((path,), Limits()).to_end()))
+    told = list(lines(read_paths((path,), Settings()).to_end()))
     assert told[0] == "KEEP TRAINING  lc01__main.log: No problem seen in 19,552 rows; 10 short loss spikes."
     assert told[2] == "  state      quiet, steps 0 to 19,552, 19,552 rows"
     assert len(told) == 7
 
 
 def test_a_file_that_is_not_read_says_why() -> None:
-    snapshot = read_paths((shared("corpus", "wb03__*"),), Limits()).to_end()
+    snapshot = read_paths((shared("corpus", "wb03__*"),), Settings()).to_end()
     assert next(lines(snapshot)).startswith("UNKNOWN  wb03__run-ycyhy7at.wandb: Nothing read: W&B run file")
     assert report(snapshot)["runs"][0]["summary"].startswith("Nothing read:")
     assert EXIT_CODES[overall(snapshot)] == 3
@@ -387,7 +387,7 @@ def test_the_report_of_a_fault_is_narrow_and_worst_first(tmp_path: Path) -> None
     rows[60]["loss"] = rows[60]["grad_norm"] = 0.0
     for row in rows[300:]:
         row["grad_norm"] *= 1e-7
-    told = list(lines(read_paths((written(tmp_path, rows),), Limits()).to_end()))
+    told = list(lines(read_paths((written(tmp_path, rows),), Settings()).to_end()))
     assert all(len(line) <= 100 for line in told if "path " not in line)
     heads = [line for line in told if line.startswith(("  INTERVENE", "  NOTICE"))]
     assert [head.split()[0] for head in heads] == ["INTERVENE", "NOTICE,"]

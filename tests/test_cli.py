@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gradtop.cli import prefers_ascii
+from gradtop.cli.screen import prefers_ascii
 
 HEALTHY = "".join(f"Step {i}: Loss: {8 - i * 0.1:.4f}\nStep {i}: grad_norm=0.{200 + i % 7}\n" for i in range(30))
 NAN = "".join(f"Step {i}: Loss: {'nan' if i > 10 else 3.0}\n" for i in range(40))
@@ -62,14 +62,6 @@ def test_check_exits_2_on_a_fault(tmp_path: Path) -> None:
     assert "nonfinite" in gradtop("check", "--json", str(tmp_path)).stdout
 
 
-def test_check_follow_ends_with_the_run(tmp_path: Path) -> None:
-    rows = [f'{{"step": {i}, "loss": {5 - i * 0.1:.2f}}}' for i in range(20)]
-    (tmp_path / "metrics.jsonl").write_text("\n".join([*rows, '{"type": "end", "status": "finished"}']) + "\n")
-    done = gradtop("check", "--follow", str(tmp_path))
-    assert done.returncode == 0
-    assert "KEEP TRAINING" in done.stdout
-
-
 def test_an_empty_directory_is_unknown_and_says_what_was_looked_for(tmp_path: Path) -> None:
     done = gradtop("check", cwd=tmp_path)
     assert done.returncode == 3
@@ -121,6 +113,74 @@ def test_a_kind_that_is_not_read_is_named(tmp_path: Path) -> None:
     assert "SQLite" in done.stdout + done.stderr
 
 
+def test_a_muted_kind_is_listed_and_gives_no_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_text(NAN)
+    done = gradtop("check", "--mute", "nonfinite", str(tmp_path))
+    assert done.returncode == 0
+    assert "muted: nonfinite since step 11" in done.stdout
+    (run,) = json.loads(gradtop("check", "--json", "--mute", "nonfinite", str(tmp_path)).stdout)["runs"]
+    assert [finding["standing"] for finding in run["findings"]] == ["muted"]
+    assert {rule["kind"]: rule["state"] for rule in run["rules"]}["nonfinite"] == "muted"
+    (tmp_path / "rules.toml").write_text("[rules]\nmute = ['nonfinite']\n")
+    assert gradtop("check", "--rules", str(tmp_path / "rules.toml"), str(tmp_path)).returncode == 0
+    # The app without a terminal has the same options.
+    assert gradtop("--mute", "nonfinite", str(tmp_path)).stdout.startswith("KEEP TRAINING")
+
+
+def test_what_the_log_cannot_tell_is_said(log: Path) -> None:
+    assert "cannot tell" in gradtop("check", str(log)).stdout
+    (run,) = json.loads(gradtop("check", "--json", str(log)).stdout)["runs"]
+    rules = {rule["kind"]: rule for rule in run["rules"]}
+    assert rules["amp_overflow"]["state"] == "cannot_tell"
+    assert "loss scale" in rules["amp_overflow"]["why"]
+    assert "loss scale" in rules["amp_overflow"]["needs"]
+    assert rules["nonfinite"]["state"] == "judged"
+    assert rules["nonfinite"]["why"] == ""
+    assert "needs the loss scale" in gradtop("explain", str(log)).stdout
+
+
+def test_a_training_whose_loss_need_not_fall_is_told_and_can_be_judged_all_the_same(tmp_path: Path) -> None:
+    rows = ({"step": i, "loss": 1 + i % 2 / 100 if i < 50 else 3.0, "train/reward": 1.0} for i in range(100))
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    taken = "reinforcement learning, by its metric train/reward"
+    done = gradtop("check", str(path))
+    assert done.returncode == 0
+    assert f"goal       {taken}: rules for a loss that has to fall" in done.stdout
+    assert f"judged as {taken}; --profile" in gradtop("explain", str(path)).stdout
+    (run,) = json.loads(gradtop("check", "--json", str(path)).stdout)["runs"]
+    assert run["goal"] == taken
+    judged = gradtop("check", "--profile", "supervised", str(path))
+    assert judged.returncode == 2
+    assert taken not in judged.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("--mute", "los_spike"), "'los_spike' is not a known kind; did you mean 'loss_spike'?"),
+        (("--profile", "rll"), "'rll' is not one of 'auto', 'supervised', 'rl', 'gan', 'vae'"),
+        (("--rules", "none.toml"), "none.toml: cannot be read: No such file or directory"),
+        (("--list-rules", "los_spike"), "'los_spike' is not a known kind; did you mean 'loss_spike'?"),
+    ],
+)
+def test_what_is_mistyped_is_told_with_what_is_near(tmp_path: Path, args: tuple[str, ...], says: str) -> None:
+    done = gradtop("check", *args, cwd=tmp_path)
+    assert done.returncode == 3
+    assert says in done.stderr
+    assert done.stdout == ""
+
+
+def test_rules_are_listed_with_the_limits_of_the_place(tmp_path: Path) -> None:
+    (tmp_path / "gradtop.toml").write_text("[limits]\nspike_z = 8\n")
+    told = gradtop("check", "--list-rules", "loss_spike", str(tmp_path)).stdout
+    assert told.startswith("loss_spike  Loss spike\n")
+    assert f"spike_z = 8, set in {tmp_path}" in " ".join(told.split())
+    everything = json.loads(gradtop("check", "--list-rules", "--json", cwd=tmp_path).stdout)
+    assert everything["schema"] == "gradtop.rules/1"
+    assert [rule["kind"] for rule in everything["rules"]][:2] == ["crashed", "nonfinite"]
+
+
 def test_wrong_usage_is_no_verdict() -> None:
     done = gradtop("check", "--no-such-option")
     assert done.returncode == 3
@@ -157,7 +217,13 @@ def test_a_command_does_not_pay_for_what_it_does_not_use(args: list[str], absent
 
 @pytest.mark.parametrize(
     ("words", "at", "expected"),
-    [("gradtop ", "1", "plain,check"), ("gradtop lo", "1", "file,lo"), ("gradtop check --f", "2", "plain,--follow")],
+    [
+        ("gradtop ", "1", "plain,check"),
+        ("gradtop lo", "1", "file,lo"),
+        ("gradtop check --f", "2", "plain,--follow"),
+        ("gradtop check --mute loss_s", "3", "plain,loss_spike"),
+        ("gradtop check --profile v", "3", "plain,vae"),
+    ],
 )
 def test_the_shell_completes_commands_paths_and_options(words: str, at: str, expected: str) -> None:
     environment = {**os.environ, "_GRADTOP_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": at}

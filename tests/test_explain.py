@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gradtop.config import Limits, Profile
-from gradtop.explain import explain, explain_run
+from gradtop.config import Profile, Settings
+from gradtop.explain import explain, explain_rules, explain_run
 from gradtop.record import RunFacts, Train
 from gradtop.run import Run
 from gradtop.sources import SourceStatus
@@ -19,7 +19,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 
 def explained(path: Path) -> list[str]:
-    watching = read_paths((path,), Limits())
+    watching = read_paths((path,), Settings())
     watching.to_end()
     run = watching.monitor.newest()
     if len(run.sources) > 1:
@@ -128,6 +128,26 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         in told
     )
     assert "            by epoch: accuracy" in told
+
+
+def test_it_says_what_cannot_be_told_and_what_to_log(tmp_path: Path) -> None:
+    rows = ({"step": i, "loss": 3 - i / 100, "reward": i} for i in range(40))
+    (tmp_path / "run.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (run,) = read_paths((tmp_path,), Settings(muted=frozenset({"nonfinite"}))).to_end().runs
+    told = list(explain_rules(run))
+    assert max(map(len, told)) <= 80
+    text = " ".join(" ".join(told).split())
+    assert text.startswith("judged as reinforcement learning, by its metric reward; --profile supervised makes gradtop")
+    assert "muted: nonfinite cannot tell" in text
+    assert "gradient_vanishing" in text
+    assert ": no grad norm in this log needs the grad norm in every row, and the loss" in text
+    assert "the loss need not fall needs a loss that has to fall: --profile supervised" in text
+
+
+def test_a_log_without_a_row_has_nothing_to_tell_of_rules(tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_text("nothing to see here\n")
+    (run,) = read_paths((tmp_path / "train.log",), Settings()).to_end().runs
+    assert list(explain_rules(run)) == []
 
 
 @pytest.mark.parametrize("id", ["hp02", "hp06", "sb01", "bn02", "mg04", "tt03", "lt01", "ds01", "kc04", "mm01", "hf01"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gradtop.config import Limits
+from gradtop.config import Settings
 from gradtop.detect.schedule import Schedule
 from gradtop.explain import explain
 from gradtop.record import Model, RunFacts, Train, merged
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def watched(path: Path) -> Watching:
-    watching = read_paths((path,), Limits())
+    watching = read_paths((path,), Settings())
     watching.to_end()
     return watching
 
@@ -89,7 +89,7 @@ def test_facts_are_in_the_report(folder: Path) -> None:
 
 def test_a_side_file_that_turns_up_with_the_first_rows_is_read(folder: Path) -> None:
     (folder / "train.log").unlink()
-    watching = read_paths((folder / "train.log",), Limits())
+    watching = read_paths((folder / "train.log",), Settings())
     watching.monitor.poll()
     (folder / "train.log").write_text(ROWS)
     (run,) = watching.to_end().runs

@@ -1,6 +1,6 @@
 import dataclasses
 
-from gradtop.finding import Criterion, Finding, FindingState, Severity
+from gradtop.finding import Criterion, Finding, FindingState, Severity, Standing
 
 
 def finding(*met: bool | None) -> Finding:
@@ -37,3 +37,13 @@ def test_ids_tell_apart_what_began_at_neighbouring_or_at_the_same_step() -> None
         dataclasses.replace(finding(), first_step=step, nth=nth) for step, nth in ((1e6, 1), (1e6 + 1, 1), (1e6, 2))
     )
     assert len({first.id, next_.id, again.id}) == 3
+
+
+def test_only_what_is_open_holds_and_is_more_than_a_notice_counts() -> None:
+    watch = dataclasses.replace(finding(), severity=Severity.WATCH)
+    assert watch.counts
+    assert not finding().counts
+    assert not dataclasses.replace(watch, state=FindingState.RECOVERED).counts
+    assert not any(
+        dataclasses.replace(watch, standing=standing).counts for standing in (Standing.ACKNOWLEDGED, Standing.MUTED)
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gradtop.config import Limits, Settings
+from gradtop.config import Settings
 from gradtop.monitor import Monitor
 from gradtop.report import report
 from gradtop.snapshot import RunSnapshot, Snapshot
@@ -200,7 +200,7 @@ def test_a_file_of_another_training_becomes_a_run_of_its_own(training: Training,
     assert sorted(run.view.rows for run in snapshot.runs) == [40, 60]
     assert any("tells of another training" in note for note in snapshot.notes)
     assert len({run.id for run in snapshot.runs}) == 2
-    checked = read_paths((training.folder,), Limits()).to_end()
+    checked = read_paths((training.folder,), Settings()).to_end()
     assert sorted(run.view.rows for run in checked.runs) == [40, 60]
 
 
@@ -224,14 +224,14 @@ def test_a_second_file_that_says_the_same_later_does_not_stay_a_run_of_its_own(
 def test_the_document_lists_the_sources(training: Training) -> None:
     training.run(30)
     training.save()
-    [run] = report(read_paths((training.folder,), Limits()).to_end())["runs"]
+    [run] = report(read_paths((training.folder,), Settings()).to_end())["runs"]
     assert run["format"] == ["json", "jsonl", "text"]
     assert [(Path(s["path"]).name, s["format"], s["rows"], s["rejected"], s["problem"]) for s in run["sources"]] == [
         ("train.log", "text", 30, 0, None),
         ("trainer_log.jsonl", "jsonl", 30, 0, None),
         ("trainer_state.json", "json", 30, 0, None),
     ]
-    [alone] = report(read_paths((training.folder / "train.log",), Limits()).to_end())["runs"]
+    [alone] = report(read_paths((training.folder / "train.log",), Settings()).to_end())["runs"]
     assert [s["rows"] for s in alone["sources"]] == [30]
 
 
@@ -240,7 +240,7 @@ def test_a_recorded_pair_of_logs_is_one_run(tmp_path: Path) -> None:
         if not (found := sorted(SHARED.glob(f"{id}__*"))):
             pytest.skip(f"recorded logs are not here: {id}")
         (tmp_path / name).write_bytes(found[0].read_bytes())
-    [run] = report(read_paths((tmp_path,), Limits()).to_end())["runs"]
+    [run] = report(read_paths((tmp_path,), Settings()).to_end())["runs"]
     truth = json.loads((SHARED / "truth" / "hf01.json").read_text())["metrics"]
     assert run["metrics"]["loss"]["count"] == 866
     for ours, theirs in (("loss", "loss"), ("grad_norm", "grad_norm"), ("lr", "learning_rate")):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gradtop.config import Settings
+from gradtop.finding import Severity, Standing
 from gradtop.monitor import Monitor
 from gradtop.record import Rows
 from gradtop.snapshot import RunState, Snapshot
@@ -252,3 +253,77 @@ def test_a_row_that_was_held_back_does_not_make_an_old_log_live(tmp_path: Path, 
         clock.at += 2
         run = settled(watching).runs[0]
     assert (run.view.last_step, run.state) == (9, RunState.QUIET)
+
+
+def broken(first: int, last: int) -> str:
+    """A loss that is NaN from step 100 on: one finding to act on."""
+    return "".join(
+        json.dumps({"step": i, "loss": 5 - 0.01 * i if i < 100 else float("nan")}) + "\n" for i in range(first, last)
+    )
+
+
+def kept(clock: Clock, state: Path, *paths: Path, muted: frozenset[str] = frozenset()) -> Monitor:
+    return Monitor(paths, Settings(muted=muted), state=state, now=clock, monotonic=clock)
+
+
+def test_what_the_user_said_holds_at_once_and_after_a_restart(tmp_path: Path, clock: Clock) -> None:
+    write_run(tmp_path / "logs", "run", broken(0, 200), 900.0)
+    watching = kept(clock, tmp_path / "state", tmp_path / "logs")
+    (run,) = settled(watching).runs
+    assert run.judgement.verdict is Verdict.INTERVENE
+    broke = next(f for f in run.findings if f.kind == "nonfinite")
+    watching.acknowledge(run.id, broke.id, broke.severity)
+    (run,) = settled(watching).runs
+    assert run.judgement.verdict is Verdict.KEEP_TRAINING
+    assert run.judgement.summary.startswith("1 finding acknowledged: nonfinite since step 100.")
+    assert run.attention.kept == f"Kept in {tmp_path / 'state'}."
+    again = kept(clock, tmp_path / "state", tmp_path / "logs")
+    settled(again)
+    (run,) = again.finish().runs
+    assert run.judgement.verdict is Verdict.KEEP_TRAINING
+    assert {f.standing for f in run.findings if f.severity is Severity.INTERVENE} == {Standing.ACKNOWLEDGED}
+    again.acknowledge(run.id, broke.id, None)
+    assert settled(again).runs[0].judgement.verdict is Verdict.INTERVENE
+
+
+def test_a_run_named_by_its_file_is_the_same_run(tmp_path: Path, clock: Clock) -> None:
+    path = write_run(tmp_path / "logs", "run", broken(0, 200), 900.0)
+    watching = kept(clock, tmp_path / "state", tmp_path / "logs")
+    (run,) = settled(watching).runs
+    watching.acknowledge(run.id, run.findings[0].id, run.findings[0].severity)
+    settled(watching)
+    (named,) = settled(kept(clock, tmp_path / "state", path)).runs
+    assert named.judgement.verdict is Verdict.KEEP_TRAINING
+
+
+def test_a_kind_is_muted_for_the_runs_of_one_directory(tmp_path: Path, clock: Clock) -> None:
+    logs = tmp_path / "logs"
+    for folder, name in (("a", "one.jsonl"), ("a", "two.jsonl"), ("b", "three.jsonl")):
+        (logs / folder).mkdir(parents=True, exist_ok=True)
+        (logs / folder / name).write_text(broken(0, 200))
+    watching = kept(clock, tmp_path / "state", logs)
+    runs = {run.name: run for run in settled(watching).runs}
+    assert {run.judgement.verdict for run in runs.values()} == {Verdict.INTERVENE}
+    watching.mute(next(run.id for run in runs.values() if run.id.endswith("one.jsonl")), "nonfinite", True)
+    verdicts = {Path(run.id).name: run.judgement.verdict for run in settled(watching).runs}
+    assert verdicts == {
+        "one.jsonl": Verdict.KEEP_TRAINING,
+        "two.jsonl": Verdict.KEEP_TRAINING,
+        "three.jsonl": Verdict.INTERVENE,
+    }
+
+
+def test_what_the_settings_mute_is_listed_and_never_counts(tmp_path: Path, clock: Clock) -> None:
+    write_run(tmp_path, "run", broken(0, 200), 900.0)
+    (run,) = settled(kept(clock, tmp_path / "state", tmp_path, muted=frozenset(("nonfinite",)))).runs
+    assert run.judgement.verdict is Verdict.KEEP_TRAINING
+    assert "1 finding muted: nonfinite" in run.judgement.summary
+    assert run.muted == {"nonfinite"}
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_is_said_of_a_run_that_is_gone_is_no_fault(tmp_path: Path, clock: Clock) -> None:
+    watching = kept(clock, tmp_path / "state", tmp_path)
+    watching.acknowledge("/nowhere", "a:total:1", Severity.WATCH)
+    watching.mute("/nowhere", "overfitting", True)
+    assert settled(watching).runs == ()

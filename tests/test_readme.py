@@ -48,5 +48,5 @@ def test_the_profile_reads_its_own_sample_and_makes_rows_of_a_log(tmp_path: Path
     log.write_text("".join(f"[{i}] L={2.5 - i / 100:.3f} G=0.8{i % 7}\n" for i in range(30)))
     settings = settings_for([log], {})
     assert settings.limits.clear_rows == 50
-    (run,) = read_paths((tmp_path,), settings.limits, settings.profiles).to_end().runs
+    (run,) = read_paths((tmp_path,), settings).to_end().runs
     assert {name: len(series) for name, series in run.view.series.items()} == {"loss": 30, "grad_norm": 30}

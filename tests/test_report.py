@@ -8,8 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gradtop.config import Limits
-from gradtop.finding import Criterion, Finding, FindingState, Severity
+from gradtop.attention import Attention
+from gradtop.catalogue import KINDS, PRECEDENCE
+from gradtop.config import Settings
+from gradtop.finding import Coverage, Criterion, Finding, FindingState, Severity, Standing
 from gradtop.record import Rows, RunFacts, Train
 from gradtop.report import EXIT_CODES, lines, overall, report
 from gradtop.run import Run
@@ -117,6 +119,64 @@ def test_the_text_shows_the_checklist_and_no_control_character() -> None:
     assert "\x1b" not in text
 
 
+def test_findings_that_do_not_count_say_so_and_are_short() -> None:
+    fault = dataclasses.replace(DIP, severity=Severity.INTERVENE, state=FindingState.ACTIVE)
+    muted = dataclasses.replace(fault, standing=Standing.MUTED)
+    known = dataclasses.replace(fault, standing=Standing.ACKNOWLEDGED, scope="loss")
+    text = "\n".join(lines(snapshot(dataclasses.replace(run_snapshot(), findings=(muted, known)))))
+    assert "  INTERVENE, muted  a wobble" in text
+    assert "  INTERVENE, acknowledged  a wobble" in text
+    assert "look at batch 14" not in text
+    assert "look at batch 14" in "\n".join(lines(snapshot(dataclasses.replace(run_snapshot(), findings=(fault,)))))
+
+
+def blind(*coverage: tuple[str, str]) -> list[str]:
+    """What the text says that it cannot tell, of (kind, why)."""
+    found = tuple(Coverage(kind, why, "what it needs") for kind, why in coverage)
+    told = list(lines(snapshot(dataclasses.replace(run_snapshot(), coverage=found))))
+    start = next((i for i, line in enumerate(told) if line.startswith("  cannot tell")), len(told))
+    return told[start:]
+
+
+def test_what_cannot_be_told_is_named_by_its_reason() -> None:
+    assert blind(("loss_spike", "")) == []
+    assert blind(
+        ("dead_layer", "no grad norm per layer in this log"),
+        ("frozen_layer", "no grad norm per layer in this log"),
+        ("overfitting", "no validation loss in this log"),
+    ) == [
+        "  cannot tell: dead_layer, frozen_layer (no grad norm per layer); overfitting (no validation loss).",
+        "    See gradtop explain.",
+    ]
+
+
+def test_much_that_cannot_be_told_is_counted_in_two_lines() -> None:
+    told = blind(*((f"kind_{i}", f"no metric {i} with a name of some length in this log") for i in range(20)))
+    assert len(told) == 2
+    assert told[0].startswith(
+        "  cannot tell: 20 kinds of findings (no metric 0 with a name of some length; no metric 1"
+    )
+    assert told[1].endswith("; 18 more reasons). See gradtop explain.")
+
+
+def test_the_document_has_every_rule_once() -> None:
+    coverage = (Coverage("loss_spike", "", "the loss"), Coverage("lr_zero", "no learning rate in this log", "it"))
+    said = Attention(muted=frozenset({"loss_spike"}), everywhere=frozenset({"nonfinite"}))
+    shown = dataclasses.replace(run_snapshot(), coverage=coverage, attention=said, goal="a VAE, by its metric elbo")
+    (run,) = report(snapshot(shown))["runs"]
+    rules = {rule["kind"]: rule for rule in run["rules"]}
+    assert list(rules) == [kind for kind in PRECEDENCE if kind in KINDS]
+    assert {rules[kind]["state"] for kind in ("loss_spike", "nonfinite")} == {"muted"}
+    assert rules["lr_zero"] == {
+        "kind": "lr_zero",
+        "state": "cannot_tell",
+        "why": "no learning rate in this log",
+        "needs": "it",
+    }
+    assert rules["stalled"]["state"] == "cannot_tell"
+    assert run["goal"] == "a VAE, by its metric elbo"
+
+
 def test_nothing_to_judge_says_what_was_looked_for() -> None:
     assert list(lines(snapshot())) == ["UNKNOWN  nothing to judge", "  looked in logs"]
 
@@ -132,6 +192,6 @@ def test_nothing_to_judge_says_what_was_looked_for() -> None:
 def test_a_file_that_gave_nothing_says_so(tmp_path: Path, text: str, why: str) -> None:
     path = tmp_path / "train.log"
     path.write_text(text)
-    told = list(lines(read_paths((path,), Limits()).to_end()))
+    told = list(lines(read_paths((path,), Settings()).to_end()))
     assert told[0] == f"UNKNOWN  train.log: Nothing read: {why}."
     assert told[-1].endswith(f"{why}: see gradtop explain {path}")

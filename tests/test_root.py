@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from gradtop.config import Limits
+from gradtop.config import Settings
 from gradtop.sources.follow.watch import Watch
 from gradtop.wiring import Watching, watch_paths
 
@@ -126,7 +126,7 @@ def test_t23_a_kernel_that_refuses_to_watch_leaves_polling(tmp_path: Path, name:
     path = tmp_path / "train.jsonl"
     path.write_text(lines(0, 1))
     with limited(name, 0):
-        watching = watch_paths((path,), Limits())
+        watching = watch_paths((path,), Settings())
         watching.to_end()
         assert max(latency(watching, path, step) for step in range(1, 4)) < 2
         assert watching.monitor.poll().following.startswith("polling (")
@@ -165,7 +165,7 @@ def test_t24_an_overflow_of_events_loses_no_row(tmp_path: Path) -> None:
     path = tmp_path / "train.jsonl"
     path.write_text(lines(0, 1))
     with limited("max_queued_events", 16):
-        watching = watch_paths((path,), Limits())
+        watching = watch_paths((path,), Settings())
         watching.to_end()
         latency(watching, path, 1)
         for i in range(3000):
@@ -225,7 +225,7 @@ def test_t21_what_is_written_behind_a_mount_arrives(mirror: Mirror) -> None:
     """No event comes: polling sees it, and the mode says so."""
     behind = mirror.back / "train.jsonl"
     behind.write_text(lines(0, 1))
-    watching = watch_paths((mirror.front / "train.jsonl",), Limits())
+    watching = watch_paths((mirror.front / "train.jsonl",), Settings())
     watching.to_end()
     assert max(latency(watching, behind, step) for step in range(1, 6)) < 2
     assert watching.monitor.poll().following == "polling (no event tells of new data)"
@@ -239,7 +239,7 @@ def test_t21_a_mount_that_remembers_sizes_delays_and_loses_nothing(tmp_path: Pat
     try:
         behind = mirror.back / "train.jsonl"
         behind.write_text(lines(0, 1))
-        watching = watch_paths((mirror.front / "train.jsonl",), Limits())
+        watching = watch_paths((mirror.front / "train.jsonl",), Settings())
         watching.to_end()
         assert max(latency(watching, behind, step) for step in range(1, 4)) < 3
         assert watching.monitor.poll().runs[0].view.rows == 4
@@ -260,7 +260,7 @@ def test_t21_what_is_written_below_an_overlay_arrives(tmp_path: Path, layer: str
     if mounted.returncode:
         pytest.skip(f"no overlay here: {mounted.stderr.decode().strip()}")
     try:
-        watching = watch_paths((merged / "train.jsonl",), Limits())
+        watching = watch_paths((merged / "train.jsonl",), Settings())
         watching.to_end()
         assert max(latency(watching, behind, step) for step in range(1, 4)) < 2
         watching.monitor.close()
@@ -301,7 +301,7 @@ def test_t22_following_goes_on_when_a_mount_answers_again(mirror: Mirror, tmp_pa
     beside, behind = tmp_path / "beside.jsonl", mirror.back / "train.jsonl"
     for path in (beside, behind):
         path.write_text(lines(0, 5))
-    watching = watch_paths((mirror.front / "train.jsonl", beside), Limits())
+    watching = watch_paths((mirror.front / "train.jsonl", beside), Settings())
     watching.to_end()
 
     def look() -> dict[str, tuple[int, str]]:
@@ -375,9 +375,9 @@ def test_t26_a_wall_clock_that_jumps_disturbs_nothing(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from gradtop.config import Limits
+from gradtop.config import Settings
 from gradtop.wiring import watch_paths
-watching = watch_paths((Path(sys.argv[1]),), Limits())
+watching = watch_paths((Path(sys.argv[1]),), Settings())
 snapshot = watching.to_end()
 for _ in sys.stdin:
     snapshot = watching.monitor.poll()

@@ -1,22 +1,30 @@
 import pytest
 
-from gradtop.finding import Finding, FindingState, Severity
+from gradtop.finding import Finding, FindingState, Severity, Standing
 from gradtop.record import End
 from gradtop.verdict import Judgement, Verdict, judge
 
 
-def finding(kind: str, severity: Severity, state: FindingState = FindingState.ACTIVE, raised: float = 10.0) -> Finding:
+def finding(
+    kind: str,
+    severity: Severity,
+    state: FindingState = FindingState.ACTIVE,
+    raised: float = 10.0,
+    standing: Standing = Standing.OPEN,
+    first: float | None = None,
+) -> Finding:
     return Finding(
         kind=kind,
         scope="total",
         severity=severity,
         state=state,
-        first_step=raised,
+        first_step=raised if first is None else first,
         last_step=raised,
         raised_step=raised,
         count=1,
-        message=f"{kind} happened",
+        message=f"{kind} happened.",
         checks=(f"check {kind}", "more"),
+        standing=standing,
     )
 
 
@@ -46,9 +54,10 @@ def test_of_the_worst_findings_the_one_that_explains_the_others_is_primary() -> 
     assert found.primary is not None
     assert (found.primary.kind, found.summary, found.next_step) == (
         "nonfinite",
-        "nonfinite happened",
+        "nonfinite happened. Also: gradient vanishing since step 10, stalled since step 10.",
         "check nonfinite",
     )
+    assert [f.kind for f in found.supporting] == ["gradient_vanishing", "stalled"]
 
 
 def test_too_few_rows_say_nothing() -> None:
@@ -69,7 +78,7 @@ def test_what_needs_no_rows_is_said_at_once(kind: str) -> None:
 def test_while_it_is_read_nothing_is_certain() -> None:
     found = judged(finding("nonfinite", Severity.INTERVENE), loading=0.12)
     assert found.verdict is Verdict.UNKNOWN
-    assert found.summary == "Still reading the log, 12% done. So far: nonfinite happened"
+    assert found.summary == "Still reading the log, 12% done. So far: nonfinite happened."
     assert judged(loading=0.12).summary == "Still reading the log, 12% done."
 
 
@@ -83,9 +92,108 @@ def test_a_healthy_run_is_one_quiet_line() -> None:
     assert summary == "No problem seen in 9 rows of a run planned for 100 epochs."
     spikes = [finding("loss_spike", Severity.NOTICE, FindingState.RECOVERED, at) for at in (20.0, 30.0)]
     assert judged(*spikes).summary == "No problem seen in 100 rows; 2 short loss spikes."
+    norm = finding("gradient_exploding", Severity.NOTICE, FindingState.RECOVERED)
+    assert judged(*spikes, norm).summary == "No problem seen in 100 rows; 2 short loss spikes, 1 of the grad norm."
+    assert judged(norm).summary == "No problem seen in 100 rows; 1 short spike of the grad norm."
 
 
 def test_a_dismissed_wobble_is_told() -> None:
     found = judged(finding("gradient_vanishing", Severity.NOTICE, FindingState.RECOVERED))
-    assert (found.verdict, found.summary) == (Verdict.KEEP_TRAINING, "gradient_vanishing happened")
+    assert (found.verdict, found.summary) == (Verdict.KEEP_TRAINING, "gradient_vanishing happened.")
     assert found.next_step == ""
+    ended = judged(finding("empty_batch", Severity.NOTICE), ended=End(status="aborted", step=90.0))
+    assert ended.summary == "Stopped by its user at step 90. empty_batch happened."
+
+
+@pytest.mark.parametrize(
+    ("cause", "effect"),
+    [
+        ("lr_jump", "loss_divergence"),
+        ("frozen_layer", "gradient_exploding"),
+        ("measurement_suspect", "gradient_vanishing"),
+        ("gradient_exploding", "gradient_vanishing"),
+    ],
+)
+def test_a_milder_finding_that_leads_to_a_worse_one_explains_it(cause: str, effect: str) -> None:
+    found = judged(finding(effect, Severity.INTERVENE, raised=820.0), finding(cause, Severity.WATCH, raised=800.0))
+    assert found.primary is not None
+    assert (found.verdict, found.primary.kind) == (Verdict.INTERVENE, cause)
+    assert found.summary == f"{cause} happened. Also: {effect.replace('_', ' ')} since step 820."
+    assert found.next_step == f"check {cause}"
+
+
+@pytest.mark.parametrize(
+    "unrelated",
+    [
+        finding("measurement_suspect", Severity.WATCH, raised=60.0),
+        finding("dead_layer", Severity.WATCH, raised=60.0),
+        finding("lr_jump", Severity.WATCH, raised=900.0),
+        finding("lr_jump", Severity.NOTICE, raised=800.0),
+        finding("lr_jump", Severity.WATCH, FindingState.RECOVERED, raised=800.0),
+        finding("lr_jump", Severity.WATCH, raised=800.0, standing=Standing.ACKNOWLEDGED),
+    ],
+    ids=["of another thing", "of another part", "later", "a notice", "over", "acknowledged"],
+)
+def test_what_did_not_lead_to_it_does_not_explain_it(unrelated: Finding) -> None:
+    found = judged(unrelated, finding("loss_divergence", Severity.INTERVENE, raised=820.0, first=810.0))
+    assert found.primary is not None
+    assert found.primary.kind == "loss_divergence"
+
+
+def test_a_cause_counts_from_where_it_began_and_not_from_where_it_was_known() -> None:
+    jump = finding("lr_jump", Severity.WATCH, raised=830.0, first=800.0)
+    found = judged(jump, finding("loss_divergence", Severity.INTERVENE, raised=820.0, first=805.0))
+    assert found.primary is jump
+
+
+def test_supporting_findings_are_told_worst_first_once_for_each_kind_and_not_all() -> None:
+    layers = [finding("dead_layer", Severity.WATCH, raised=100.0 + i) for i in range(5)]
+    more = [finding(kind, Severity.WATCH, raised=200.0) for kind in ("loss_spike", "overfitting", "oscillation")]
+    found = judged(*layers, *more, finding("loss_divergence", Severity.INTERVENE, raised=300.0))
+    assert found.summary == (
+        "loss_divergence happened. Also: dead layer (5) since step 100, loss spike since step 200,"
+        " overfitting since step 200, 1 more."
+    )
+    assert len(found.supporting) == 8
+
+
+def test_what_is_acknowledged_does_not_count_and_is_told() -> None:
+    crash = finding("crashed", Severity.INTERVENE, raised=300.0, standing=Standing.ACKNOWLEDGED)
+    found = judged(crash)
+    assert (found.verdict, found.primary, found.set_aside) == (Verdict.KEEP_TRAINING, None, (crash,))
+    assert found.summary == "1 finding acknowledged: crashed since step 300. No other problem seen in 100 rows."
+    assert found.next_step == ""
+
+
+def test_what_is_muted_or_over_is_told_apart() -> None:
+    found = judged(
+        finding("loss_spike", Severity.WATCH, FindingState.RECOVERED, 30.0, Standing.ACKNOWLEDGED),
+        finding("loss_divergence", Severity.INTERVENE, raised=300.0, standing=Standing.ACKNOWLEDGED),
+        finding("overfitting", Severity.WATCH, raised=400.0, standing=Standing.MUTED),
+        finding("empty_batch", Severity.NOTICE, raised=50.0, standing=Standing.MUTED),
+        ended=End(),
+    )
+    assert found.summary == (
+        "2 findings acknowledged: loss divergence since step 300, loss spike at step 30, over."
+        " 1 finding muted: overfitting since step 400. Finished, no other problem seen in 100 rows."
+    )
+
+
+def test_what_is_acknowledged_stands_after_what_is_open() -> None:
+    found = judged(
+        finding("loss_divergence", Severity.INTERVENE, raised=300.0, standing=Standing.ACKNOWLEDGED),
+        finding("overfitting", Severity.WATCH, raised=400.0),
+    )
+    assert (found.verdict, found.supporting) == (Verdict.WATCH, ())
+    assert found.summary == "overfitting happened. 1 finding acknowledged: loss divergence since step 300."
+
+
+def test_an_acknowledged_crash_does_not_make_a_judgement_of_few_rows() -> None:
+    found = judged(finding("crashed", Severity.INTERVENE, raised=3.0, standing=Standing.ACKNOWLEDGED), rows=3)
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.summary == "3 rows so far: too few to judge. 1 finding acknowledged: crashed since step 3."
+
+
+def test_nothing_acknowledged_hides_in_a_healthy_summary() -> None:
+    over = finding("loss_divergence", Severity.INTERVENE, FindingState.RECOVERED, standing=Standing.ACKNOWLEDGED)
+    assert judged(over).summary.startswith("1 finding acknowledged: loss divergence at step 10, over.")

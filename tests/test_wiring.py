@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from gradtop.monitor import Monitor
+from gradtop.sources.follow.stream import StreamSource
 from gradtop.sources.follow.watch import Watch
 from gradtop.wiring import POLL_S, Watching
 
@@ -85,3 +86,18 @@ def test_the_directories_of_new_runs_are_watched(tmp_path: Path) -> None:
         assert watch.wait(5.0) is (watch.mode == "inotify")
     finally:
         watch.stop()
+
+
+@dataclass
+class Pipe:
+    """Standard input of which both states are wanted."""
+
+    ended: bool
+
+
+def test_a_pipe_is_over_when_its_other_end_is_closed() -> None:
+    monitor = cast(Monitor, Arrivals())
+    assert Watching(monitor, cast(StreamSource, Pipe(True))).over
+    assert not Watching(monitor, cast(StreamSource, Pipe(False))).over
+    assert not Watching(monitor, cast(StreamSource, Pipe(True)), cast(Watch, Events([]))).over
+    assert not Watching(monitor).over

@@ -60,10 +60,53 @@ class Limits:
     """Rows in a row whose losses are that high one by one, which counts before the level has followed them."""
     early_divergence_factor: float = 3.0
     """Multiple of the first losses that counts as diverged within the first 100 rows, in 3 of 5 rows."""
+    explode_z: float = 6.0
+    """Robust deviations of the log grad norm above its usual range. On 19,560 healthy steps one row above it occurs 67
+    times, and never twice in three rows together with `explode_decades`."""
+    explode_decades: float = 0.7
+    """Decades above the usual grad norm that a high row has to have as well, so that a quiet stream is not touchy."""
+    explode_growth_decades: float = 2.0
+    """Decades by which the level may grow over its lowest while the loss does not fall, and one more while it does;
+    healthy small networks that leave a plateau reach 1.6."""
+    clip_rows: int = 100
+    """Rows of which `clip_often` have to be clipped."""
+    clip_often: float = 0.9
+    """Part of `clip_rows`; healthy transformers have it in their first rows."""
+    clip_factor: float = 10.0
+    """Multiple of the clip value that the grad norm's level has to exceed, so that nearly nothing of it is left."""
+    lr_zero_rows: int = 5
+    """Rows in a row with a learning rate of 0 before the planned end; warm-ups and restarts touch 0 for one."""
+    lr_zero_factor: float = 1e-8
+    """Part of the highest learning rate so far that counts as 0; cosines to zero end at 1e-6 of it."""
+    lr_jump_factor: float = 3.0
+    """Factor between the learning rates of neighbouring rows, outside of ramps and restarts, that is a jump."""
+    lr_jump_steps: float = 100.0
+    """Steps after a jump in which what loss and grad norm do is laid to it."""
     no_learning_steps: float = 200.0
     """Effective steps (steps weighted by learning rate / peak) after which a flat loss is named."""
     no_learning_fall: float = 0.03
     """Fall of the best level from the first rows that counts as learning."""
+    plateau_steps: float = 500.0
+    """Steps, and effective steps, below which a flat loss is no plateau: 57 % of healthy windows of 500 are flat."""
+    plateau_part: float = 0.35
+    """Part of all steps so far for which the loss has to be flat; the longest stale stretch of healthy runs is 0.17."""
+    plateau_fall: float = 0.001
+    """Fall over that part that still counts as flat."""
+    plateau_lr: float = 0.2
+    """Part of the peak learning rate below which a flat loss is the end of a decay."""
+    overfit_rise: float = 0.25
+    """Rise of the validation loss over its best that means overfitting; healthy ones wander by 5 to 10 %."""
+    overfit_evaluations: int = 4
+    """Evaluations in a row that have to be that high."""
+    overfit_gap: float = 1.5
+    """Multiple of the training loss that the validation loss has to be, or of what it was at its best, if lower."""
+    oscillation_correlation: float = -0.6
+    """Correlation of neighbouring losses, a straight line taken off, below which they swing; the 0.01 % quantile of
+    3,179 healthy windows is -0.47."""
+    oscillation_rows: int = 64
+    """Rows that the correlation is taken over."""
+    oscillation_size: float = 0.02
+    """Relative deviation from the line (root mean square) below which a swing does not matter."""
 
     vanish_decades: float = 2.0
     """Decades below this run's usual grad norm that count as far below; the healthy llm.c run falls by 0.5."""
@@ -97,6 +140,41 @@ class Limits:
     clip_share: float = 0.95
     """Part of the rows at the clip value (within 0.1 %) that means the norm is logged after clipping."""
 
+    impaired_level: float = 0.9
+    """Part of the first loss above which the level of the loss counts as still near its start: learning suffers."""
+    imbalance_ratio: float = 1e-3
+    """Gradient over weight of the first blocks over that of the last one, and its inverse (AutoTrainer's limit)."""
+    imbalance_rows: int = 50
+    """Rows that the persistence of an imbalance, or of too small updates, looks back on."""
+    imbalance_share: float = 0.9
+    """Part of those rows that has to be so."""
+    layer_rows: int = 20
+    """Rows in a row that make a layer dead or frozen, or updates too large; zero-initialised branches take 5."""
+    never_rows: int = 60
+    """Rows after which a layer that never had a gradient is named."""
+    dead_layers_most: float = 0.5
+    """Part of all layers without a gradient that means: act."""
+    accumulate_rows: int = 64
+    """Rows after which a layer's gradient can be told to be a sum, where neither updates nor weights are logged."""
+    accumulate_growth: float = 4.0
+    """Factor by which it has to have grown by then; a sum of 64 unrelated gradients is 8 times one of them."""
+    update_ratio_high: float = 0.1
+    """Update size over weight size, of the median layer, that re-makes the weights in a few steps; 1e-3 is usual."""
+    dead_units_share: float = 0.5
+    """Part of a layer's units that may be dead (SageMaker's limit), where it goes on rising."""
+    dead_units_most: float = 0.9
+    """Part of a layer's units that counts as nearly all, rising or not."""
+    dead_units_rise: float = 0.1
+    """Rise of that part above its first rows that counts as rising; sparse activations by design do not rise."""
+    attention_logit: float = 1e3
+    """Largest attention logit that softmax copes with; stable runs stay below some hundred."""
+    attention_logit_most: float = 1e4
+    """Attention logit at which runs diverge (Wortsman et al. 2023)."""
+    activation_growth: float = 10.0
+    """Growth of a layer's activations (RMS) within `activation_steps` that no stable run shows after its start."""
+    activation_steps: float = 2000.0
+    """Steps that growth is measured over."""
+
     amp_early_steps: float = 50.0
     """Steps from the start of a session in which a loss scale is searched by skipping steps."""
     amp_storm_steps: float = 8.0
@@ -107,6 +185,33 @@ class Limits:
     """Skipped steps in a row after which nothing is trained any more."""
     amp_collapse_factor: float = 1024.0
     """Fall of the loss scale below its highest value that no search explains."""
+
+    throughput_rise: float = 0.04
+    """Rise of the time of a step (0.04 is 4 %) over that of the last 1,000 rows that is told; BLOOM-176B had 5.6 %."""
+    throughput_rows: int = 100
+    """Rows of which 80 % have to be that slow."""
+    throughput_watch: float = 1.5
+    """Multiple of the usual time of a step that is worth watching."""
+    memory_growth: float = 0.2
+    """Growth per 1,000 steps that is a leak, as a part of all memory, or of what is used where that is not known."""
+    memory_from_step: float = 200.0
+    """Steps from the start of a session whose allocations are no leak."""
+    memory_eta_s: float = 1800.0
+    """Seconds until memory is full that call for action."""
+    starved_share: float = 0.3
+    """Part of a step that goes into waiting for data, from which it is told."""
+    starved_watch: float = 0.5
+    """Part of the time that is worth watching where it was not lost from the start."""
+    starved_rows: int = 100
+    """Rows of which 80 % have to wait that long, or 95 % have to be below `busy_share`."""
+    busy_share: float = 0.7
+    """Utilisation of the busiest GPU that is low; SageMaker's LowGPUUtilization has the same."""
+    throttled_rise: float = 0.1
+    """Rise of the time of a step over that without throttling (0.1 is 10 %) that counts as slow."""
+    throttled_rows: int = 20
+    """Rows of the last `throttled_window` that have to be throttled and slow."""
+    throttled_window: int = 30
+    """Rows that `throttled_rows` looks back on."""
 
     stall_s: float = 180.0
     """Seconds of silence that are never a stall."""

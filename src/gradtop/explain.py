@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from gradtop.clean import clean, shorten
+from gradtop.coverage import REMEDY, blindness
 from gradtop.merge import Joined
 from gradtop.record import Event
 from gradtop.run import RunView
+from gradtop.snapshot import RunSnapshot
 from gradtop.sources import Source, SourceStatus
 from gradtop.sources.reader import Account, NameUse, Tally
 from gradtop.units import count, number
@@ -46,6 +48,22 @@ def explain_run(path: Path, sources: Sequence[Source], joined: Sequence[Joined],
         yield from _file(source.status)
         yield from _part(one)
         yield from _lines(source.account)
+
+
+def explain_rules(run: RunSnapshot) -> Iterator[str]:
+    """Which kinds of findings cannot be told of a run, why, and what its log needs so that they can."""
+    if run.goal:
+        yield from _filled(f"judged as {clean(run.goal)}; {REMEDY}", "")
+    if run.muted:
+        yield from _filled(f"muted: {', '.join(sorted(run.muted))}", "")
+    blind = blindness(run.coverage)
+    if not blind or not run.view.rows:
+        return
+    yield "cannot tell"
+    for one in blind:
+        yield from _filled(f"{', '.join(one.kinds)}: {clean(one.why)}", "  ")
+        for needs in one.needs:
+            yield from _filled(f"needs {needs}", "    ")
 
 
 def _part(one: Joined) -> Iterator[str]:
@@ -98,6 +116,18 @@ def _wrapped(label: str, text: str) -> Iterator[str]:
     for line in textwrap.wrap(text, WIDTH - len(_labelled("", "")), break_long_words=False, break_on_hyphens=False):
         yield _labelled(label, line)
         label = ""
+
+
+def _filled(text: str, indent: str) -> list[str]:
+    """A sentence in as many lines as it takes, the later ones further in."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _run(view: RunView) -> Iterator[str]:

@@ -28,6 +28,16 @@ class FindingState(StrEnum):
     RECOVERED = "recovered"
 
 
+class Standing(StrEnum):
+    """What the user said of a finding. Only open ones count for a verdict."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    """It is known, and counts again when it gets more severe."""
+    MUTED = "muted"
+    """No finding of its kind counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Criterion:
     """One condition for acting on a finding."""
@@ -72,12 +82,18 @@ class Finding:
     """What the log cannot say, where it weakens the finding."""
     nth: int = 1
     """Which of those with this kind, scope and first step it is: a run that goes back can fail again at a step."""
+    standing: Standing = Standing.OPEN
 
     @property
     def id(self) -> str:
         """Unique and stable within a run: names the finding in acknowledgements and jumps."""
         start = str(float(self.first_step)).removesuffix(".0")
         return f"{self.kind}:{self.scope}:{start}" + (f":{self.nth}" if self.nth > 1 else "")
+
+    @property
+    def counts(self) -> bool:
+        """It is one to act on: it holds, is more than a notice, and nobody said that it does not count."""
+        return self.standing is Standing.OPEN and self.state is FindingState.ACTIVE and self.severity > Severity.NOTICE
 
     @property
     def met(self) -> int:

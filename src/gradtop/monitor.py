@@ -8,8 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gradtop.attention import Attention
 from gradtop.config import Settings
 from gradtop.errors import SourceError
+from gradtop.finding import Severity
+from gradtop.ledger import Ledger
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources import Source
 from gradtop.sources.follow.file import open_source
@@ -29,7 +32,7 @@ OPEN_RUNS = 64
 
 
 class Monitor:
-    """Watches the runs under some paths. One thread polls; `select` may come from another."""
+    """Watches the runs under some paths. One thread polls; what the user says may come from another."""
 
     def __init__(
         self,
@@ -39,12 +42,13 @@ class Monitor:
         sources: Sequence[tuple[Candidate, Source]] = (),
         profiles: Sequence[Rule] = (),
         open_runs: int = OPEN_RUNS,
+        state: Path | None = None,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Watch `paths`, and `sources` that are open already (standard input, a replay); keep `open_runs` open.
 
-        Text is read by the user's own `profiles` first.
+        Text is read by the user's own `profiles` first. What the user says of findings is kept in the folder `state`.
         """
         self._threads = Threads()
         self._lookout = Lookout(paths, self._threads, monotonic, settings.discover_s, profiles) if paths else None
@@ -60,6 +64,8 @@ class Monitor:
         self._over = False
         self.following = ""
         """How whoever polls learns of new data, for the snapshot."""
+        self._ledger = Ledger(state, self._threads, everywhere=settings.muted, clock=monotonic, now=now)
+        self._streams = frozenset(str(candidate.path) for candidate, _ in sources)
         for candidate, source in sources:
             run = Watched(candidate, settings.limits, lambda _path, source=source: source)  # type: ignore[misc]  # late binding is what is avoided
             self._runs[run.id] = run
@@ -83,6 +89,20 @@ class Monitor:
     def select(self, run_id: str) -> None:
         """Read this run first, and open it if it is not open."""
         self._selected = run_id
+
+    def acknowledge(self, run_id: str, finding_id: str, upto: Severity | None) -> None:
+        """A finding is known, and does not count unless it gets more severe than `upto`; None: it counts again."""
+        if (run := self._runs.get(run_id)) is not None:
+            self._ledger.acknowledge(self._directory(run), run.files, finding_id, upto)
+
+    def mute(self, run_id: str, kind: str, on: bool) -> None:
+        """Findings of a kind do not count for this run and those in the same directory; with `on` False they do."""
+        if (run := self._runs.get(run_id)) is not None:
+            self._ledger.mute(self._directory(run), kind, on)
+
+    def _directory(self, run: Watched) -> Path | None:
+        """Where a run lies; None where it lies nowhere: what is said of it is forgotten with it."""
+        return None if run.id in self._streams else run.directory
 
     def poll(self) -> Snapshot:
         """One bounded step: search when it is due, read for about `POLL_S`, and say how things stand.
@@ -141,7 +161,7 @@ class Monitor:
         """What was asked of disks and is worth waiting for."""
         searches = [self._lookout.awaited] if self._lookout is not None else []
         reads = [answer for run in self._runs.values() if run.opened for answer in _awaited(run)]
-        return [*(search for search in searches if search is not None), *reads]
+        return [*(search for search in searches if search is not None), *reads, *self._ledger.awaited]
 
     def _in_order(self) -> list[Watched]:
         """Newest first."""
@@ -158,6 +178,7 @@ class Monitor:
         deadline = self._monotonic() + POLL_S
         backlog = False
         for run in self._reading_order(order):
+            self._ledger.open(self._directory(run))
             while run.due(self._monotonic()):
                 more = run.read(self._monotonic())
                 backlog = backlog or more
@@ -186,10 +207,12 @@ class Monitor:
     def _shown(self, run: Watched, now: float, monotonic: float) -> RunSnapshot:
         """A run at this moment; one that is not open stays as it is until a search finds more of it."""
         if run.opened:
-            return run.snapshot(now, monotonic)
+            said = self._ledger.of(self._directory(run), run.files)
+            return run.snapshot(now, monotonic, said)
         candidate, shown = self._unopened.get(run.id, (None, None))
         if shown is None or candidate is not run.candidate:
-            shown = run.snapshot(now, monotonic) if shown is None or candidate != run.candidate else shown
+            anew = shown is None or candidate != run.candidate
+            shown = run.snapshot(now, monotonic, Attention()) if shown is None or anew else shown
             self._unopened[run.id] = run.candidate, shown
         return shown
 

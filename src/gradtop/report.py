@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from gradtop.catalogue import KINDS, PRECEDENCE
 from gradtop.clean import clean
-from gradtop.finding import Criterion, Finding, FindingState, Severity
+from gradtop.coverage import REMEDY, blindness
+from gradtop.finding import Coverage, Criterion, Finding, FindingState, Standing
 from gradtop.record import Model, Train, json_value
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources import SourceStatus
@@ -25,6 +27,12 @@ EXIT_CODES = {Verdict.KEEP_TRAINING: 0, Verdict.WATCH: 1, Verdict.INTERVENE: 2, 
 WIDTH = 100
 """Columns of the text report, where words allow."""
 LAYER_PREFIX = "grad_norm/"
+_BLIND_ROOM = 150
+"""Characters for kinds and reasons, so that what cannot be told takes no more than two lines."""
+_REASONS_ROOM = 90
+"""Characters for reasons alone, with a count of the kinds and of further reasons beside them."""
+_ONE_LOOK = "silence is judged by --follow and by the app, not by one look"
+"""Why the one kind that rows do not decide cannot be told."""
 _BADNESS = (Verdict.KEEP_TRAINING, Verdict.UNKNOWN, Verdict.WATCH, Verdict.INTERVENE)
 _MARKS = {True: "●", False: "○", None: "?"}
 _HEADINGS = ("loss", "grad_norm", "lr", "val_loss")
@@ -48,21 +56,33 @@ def _run(run: RunSnapshot) -> dict[str, Any]:
         "format": sorted({source.format for source in run.sources}),
         "state": run.state.value,
         "steps": {
-            "first": _step(view.first_step),
-            "last": _step(view.last_step),
+            "first": whole(view.first_step),
+            "last": whole(view.last_step),
             "rows": view.rows,
             "sessions": len(view.sessions),
-            "total": _step(view.total),
+            "total": whole(view.total),
         },
         "facts": _facts(view),
         "metrics": {name: _metric(series) for name, series in sorted(view.series.items()) if not layer_of(name)},
         "layers": sum(1 for name in view.series if layer_of(name)),
         "verdict": run.judgement.verdict.value,
         "summary": summary(run),
-        "findings": [_finding(finding) for finding in run.findings],
+        "goal": run.goal or None,
+        "findings": [finding_document(finding) for finding in run.findings],
+        "rules": list(_rules(run)),
         "sources": [_source(source, run) for source in run.sources],
         "problems": [source.problem for source in run.sources if source.problem],
     }
+
+
+def _rules(run: RunSnapshot) -> Iterator[dict[str, str]]:
+    """Of every kind in their order of precedence, whether it is judged, muted, or cannot be told, and why."""
+    known = {one.kind: one for one in run.coverage}
+    for id in PRECEDENCE:
+        if id in KINDS:
+            one = known.get(id) or Coverage(id, _ONE_LOOK, KINDS[id].needs)
+            state = "muted" if id in run.muted else "cannot_tell" if one.why else "judged"
+            yield {"kind": id, "state": state, "why": one.why, "needs": one.needs}
 
 
 def _source(source: SourceStatus, run: RunSnapshot) -> dict[str, Any]:
@@ -96,7 +116,8 @@ def layer_of(name: str) -> str:
     return name.removeprefix(LAYER_PREFIX) if name.startswith(LAYER_PREFIX) else ""
 
 
-def _step(step: float | None) -> float | int | None:
+def whole(step: float | None) -> float | int | None:
+    """A step as JSON has it: whole numbers without a point."""
     return int(step) if step is not None and step == int(step) else step
 
 
@@ -113,16 +134,18 @@ def _metric(series: "SeriesView") -> dict[str, float | int | str | None]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_document(finding: Finding) -> dict[str, Any]:
+    """A finding as it stands in the JSON document."""
     return {
         "id": finding.id,
         "kind": finding.kind,
         "scope": finding.scope,
         "severity": finding.severity.word,
         "state": finding.state.value,
-        "first_step": _step(finding.first_step),
-        "last_step": _step(finding.last_step),
-        "raised_step": _step(finding.raised_step),
+        "standing": finding.standing.value,
+        "first_step": whole(finding.first_step),
+        "last_step": whole(finding.last_step),
+        "raised_step": whole(finding.raised_step),
         "count": finding.count,
         "message": finding.message,
         "evidence": {k: json_value(v) if isinstance(v, float) else v for k, v in finding.evidence.items()},
@@ -162,16 +185,34 @@ def _run_lines(run: RunSnapshot) -> Iterator[str]:
     yield from _numbers(run)
     primary = run.judgement.primary
     told = primary.id if primary is not None and primary.message in run.judgement.summary else ""
-    full = [f for f in run.findings if _to_act_on(f) or f is primary]
+    full = [f for f in run.findings if f.counts or f is primary]
     for finding in sorted(full, key=lambda f: f is not primary):
         yield from finding_lines(finding, told=finding.id == told)
     for finding in run.findings:
         if finding not in full and not short_spike(finding):
             yield from _wrapped(clean(finding.message), f"  {_standing(finding)}  ", "    ")
+    yield from _blind(run)
 
 
-def _to_act_on(finding: Finding) -> bool:
-    return finding.state is FindingState.ACTIVE and finding.severity > Severity.NOTICE
+def _blind(run: RunSnapshot) -> Iterator[str]:
+    """What cannot be told of a run that has rows: the kinds by reason, or where there are many the reasons alone."""
+    reasons = [one for one in blindness(run.coverage) if not (run.goal and one.why.startswith(run.goal))]
+    if not reasons or not run.view.rows:
+        return
+    whys = [clean(one.why.removesuffix(" in this log"), 200) for one in reasons]
+    told = "; ".join(f"{', '.join(one.kinds)} ({why})" for one, why in zip(reasons, whys, strict=True))
+    if len(told) > _BLIND_ROOM:
+        told = f"{_count_of('kind', sum(len(one.kinds) for one in reasons))} of findings ({_some(whys)})"
+    yield from _wrapped(f"cannot tell: {told}. See gradtop explain.", "  ", "    ")
+
+
+def _some(whys: Sequence[str]) -> str:
+    """As many reasons as there is room for, at least one, and how many more there are."""
+    n = 1
+    while n < len(whys) and len("; ".join(whys[: n + 1])) <= _REASONS_ROOM:
+        n += 1
+    more = [f"{_count_of('more reason', len(whys) - n)}"] if n < len(whys) else []
+    return "; ".join([*whys[:n], *more])
 
 
 def _wrapped(text: str, first: str, rest: str) -> list[str]:
@@ -189,6 +230,10 @@ def _numbers(run: RunSnapshot) -> Iterator[str]:
     yield _labelled("path", clean(str(run.path)))
     if view.first_step is not None and view.last_step is not None:
         yield _labelled("state", f"{_state(run)}, {_extent(view, view.first_step, view.last_step)}")
+    if run.goal:
+        yield from _wrapped(
+            f"{clean(run.goal)}: rules for a loss that has to fall are off; {REMEDY}", _labelled("goal", ""), " " * 13
+        )
     for name in _HEADINGS:
         if (series := view.series.get(name)) is not None:
             yield _labelled(name, _range(series))
@@ -235,7 +280,9 @@ def _range(series: "SeriesView") -> str:
 
 
 def _standing(finding: Finding) -> str:
-    return finding.severity.word.upper() + ("" if finding.state is FindingState.ACTIVE else ", over")
+    over = ", over" if finding.state is not FindingState.ACTIVE else ""
+    said = f", {finding.standing.value}" if finding.standing is not Standing.OPEN else ""
+    return f"{finding.severity.word.upper()}{over}{said}"
 
 
 def finding_lines(finding: Finding, told: bool = False) -> Iterator[str]:
@@ -252,7 +299,7 @@ def finding_lines(finding: Finding, told: bool = False) -> Iterator[str]:
         yield from _wrapped(clean(finding.message), "    ", "    ")
     for criterion in finding.criteria:
         yield from _wrapped(_criterion(criterion), "    ", "      ")
-    if _to_act_on(finding):
+    if finding.counts:
         yield from _list("cause", finding.causes)
         yield from _list("next", finding.checks)
     yield from _list("note", finding.caveats)

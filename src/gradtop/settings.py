@@ -1,7 +1,11 @@
-"""`gradtop.toml`: limits of the rules, and profiles for home-made log lines, from a log directory and from the user.
+"""`gradtop.toml`: limits and choice of the rules, and profiles for home-made log lines, for a log directory or a user.
 
 [limits]
 vanish_rows = 100
+
+[rules]
+mute = ["loss_plateau"]
+profile = "rl"
 
 [[profile]]
 name = "my loop"
@@ -13,41 +17,126 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gradtop.config import Limits, Profile, Settings
+from gradtop.catalogue import KINDS, PRECEDENCE
+from gradtop.config import PROFILES, Limits, Profile, Settings
 from gradtop.errors import ConfigError
 
 NAME = "gradtop.toml"
 """The name of a settings file."""
 MAX_BYTES = 256 * 1024
 """A larger file is no settings file."""
-_TABLES = ("limits", "profile")
+_TABLES = ("limits", "rules", "profile")
+_RULES = ("mute", "profile")
 _PROFILE = ("name", "regex", "sample", "names")
-_LIMITS = {field.name: field for field in dataclasses.fields(Limits)}
+_LIMITS = {one.name: one for one in dataclasses.fields(Limits) if one.name != "profile"}
+_KINDS = tuple(kind for kind in PRECEDENCE if kind in KINDS)
 
 
-def settings_for(paths: Sequence[Path], environ: Mapping[str, str], **typed: float | None) -> Settings:
-    """The settings for the logs at `paths`: typed limits, over the nearest file above them, over the user's own file.
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What the user typed: it goes before every file."""
+
+    grad_floor: float | None = None
+    """The limit of that name."""
+    profile: str | None = None
+    """One of `PROFILES`."""
+    mute: tuple[str, ...] = ()
+    """Kinds that are muted besides those that a file mutes."""
+    rules: Path | None = None
+    """A further settings file, which goes before the others."""
+
+    def set(self) -> Iterator[tuple[str, Any, str]]:
+        """(name, value, option) of what was typed, the muted kinds apart."""
+        if self.grad_floor is not None:
+            yield "grad_floor", self.grad_floor, "--grad-floor"
+        if self.profile is not None:
+            yield "profile", self.profile, "--profile"
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What the files say, the later ones over the earlier ones, and where."""
+
+    limits: dict[str, Any] = field(default_factory=dict)
+    muted: frozenset[str] = frozenset()
+    profiles: tuple[Profile, ...] = ()
+    origins: dict[str, str] = field(default_factory=dict)
+
+
+def settings_for(paths: Sequence[Path], environ: Mapping[str, str], typed: Typed | None = None) -> Settings:
+    """What was typed, over `--rules`, over the nearest file above the logs at `paths`, over the user's own file.
 
     Args:
         paths: what is watched; the first one's directory and those above it are searched for a file.
         environ: the environment, for the user's configuration directory.
-        typed: limits from the command line; None leaves one as it is.
+        typed: what the command line says.
 
     Raises:
         ConfigError: a file cannot be read, or holds a key or a value that is not known.
     """
-    limits: dict[str, Any] = {}
-    profiles: list[Profile] = []
-    for path in _files(paths, environ):
-        document, text = _document(path)
-        limits |= dict(_limits(document.get("limits", {}), path, text))
-        # Those beside the logs are tried before the user's own.
-        profiles = [*_profiles(document.get("profile", []), path, text), *profiles]
-    limits |= {name: value for name, value in typed.items() if value is not None}
-    return Settings(limits=Limits(**limits), profiles=tuple(profiles))
+    return _settings([*_files(paths, environ), *([typed.rules] if typed and typed.rules else [])], typed or Typed())
+
+
+def settings_typed(typed: Typed) -> Settings:
+    """The settings of the command line alone, for when the disk with the files does not answer."""
+    return _settings([], typed)
+
+
+def nearest(key: str, known: Iterable[str]) -> str:
+    """`did you mean 'loss_spike'?`, or all that are known where none looks like it."""
+    import difflib
+
+    names = list(known)
+    near = difflib.get_close_matches(key, names, 1, 0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
+
+
+def known_kind(name: str) -> str:
+    """The name of a kind of findings, as it is.
+
+    Raises:
+        ConfigError: there is no such kind; it says which one looks like it.
+    """
+    if name not in KINDS:
+        raise ConfigError(f"{name!r:.60} is not a known kind; {nearest(name, _KINDS)}")
+    return name
+
+
+def _settings(files: Iterable[Path], typed: Typed) -> Settings:
+    gathered = _Gathered()
+    for path in files:
+        _gather(gathered, path)
+    for name, value, option in typed.set():
+        gathered.limits[name], gathered.origins[name] = value, option
+    if typed.mute:
+        gathered.muted |= {known_kind(name) for name in typed.mute}
+        gathered.origins["mute"] = " and ".join(filter(None, (gathered.origins.get("mute"), "--mute")))
+    return Settings(
+        limits=Limits(**gathered.limits),
+        profiles=gathered.profiles,
+        muted=gathered.muted,
+        origins=gathered.origins,
+    )
+
+
+def _gather(gathered: _Gathered, path: Path) -> None:
+    """Put what a file says over what is there; it says its muted kinds as a whole."""
+    document, text = _document(path)
+    rules = _table(document, "rules", path)
+    limits: dict[str, Any] = dict(_limits(_table(document, "limits", path), path, text))
+    limits |= _chosen_profile(rules, path, text)
+    gathered.limits |= limits
+    # A table [[profile]] is something else.
+    gathered.origins |= {name: _place(path, text, name, "=") for name in limits}
+    if "mute" in rules:
+        gathered.muted = frozenset(_muted(rules["mute"], path, text))
+        gathered.origins["mute"] = _place(path, text, "mute")
+    # Those of the stronger file are tried first.
+    gathered.profiles = (*_profiles(document.get("profile", []), path, text), *gathered.profiles)
 
 
 def _files(paths: Sequence[Path], environ: Mapping[str, str]) -> Iterator[Path]:
@@ -101,9 +190,14 @@ def _document(path: Path) -> tuple[dict[str, Any], str]:
     return document, text
 
 
-def _limits(table: object, path: Path, text: str) -> Iterator[tuple[str, float | int]]:
+def _table(document: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
+    table = document.get(name, {})
     if not isinstance(table, dict):
-        raise ConfigError(f"{path}: limits is a table: write [limits], and below it NAME = NUMBER")
+        raise ConfigError(f"{path}: {name} is a table: write [{name}], and below it NAME = VALUE")
+    return table
+
+
+def _limits(table: Mapping[str, Any], path: Path, text: str) -> Iterator[tuple[str, float | int]]:
     for key, value in table.items():
         if key not in _LIMITS:
             raise _unknown(path, text, key, _LIMITS, "limit")
@@ -114,6 +208,30 @@ def _limits(table: object, path: Path, text: str) -> Iterator[tuple[str, float |
         if not math.isfinite(value) or value <= 0:
             raise ConfigError(f"{_place(path, text, key)}: {key} is a number above 0, not {value!r:.40}")
         yield key, value if whole else float(value)
+
+
+def _chosen_profile(rules: Mapping[str, Any], path: Path, text: str) -> dict[str, str]:
+    """What [rules] says of the kind of training; it holds no key that is not known."""
+    for key in rules:
+        if key not in _RULES:
+            raise _unknown(path, text, key, _RULES, "key of [rules]")
+    if "profile" not in rules:
+        return {}
+    chosen = rules["profile"]
+    if chosen not in PROFILES:
+        hint = nearest(chosen, PROFILES) if isinstance(chosen, str) else f"known are {', '.join(PROFILES)}"
+        raise ConfigError(f"{_place(path, text, 'profile', '=')}: {chosen!r:.40} is not a known profile; {hint}")
+    return {"profile": chosen}
+
+
+def _muted(kinds: object, path: Path, text: str) -> Iterator[str]:
+    if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
+        raise ConfigError(f"{_place(path, text, 'mute')}: mute is a list of kinds: write mute = ['loss_plateau']")
+    for kind in kinds:
+        try:
+            yield known_kind(kind)
+        except ConfigError as error:
+            raise ConfigError(f"{_place(path, text, 'mute')}: {error}") from None
 
 
 def _profiles(found: object, path: Path, text: str) -> Iterator[Profile]:
@@ -144,16 +262,11 @@ def _profile(table: object, path: Path, text: str, origin: str) -> Profile:
 
 
 def _unknown(path: Path, text: str, key: str, known: Iterable[str], what: str) -> ConfigError:
-    import difflib
-
-    names = list(known)
-    near = difflib.get_close_matches(key, names, 1, 0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
-    return ConfigError(f"{_place(path, text, key)}: {key!r} is not a known {what}; {hint}")
+    return ConfigError(f"{_place(path, text, key)}: {key!r} is not a known {what}; {nearest(key, known)}")
 
 
-def _place(path: Path, text: str, key: str) -> str:
-    """The file, with the line of a key where it is found."""
-    pattern = re.compile(rf"\s*(?:\[+\s*)?[\"']?{re.escape(key)}[\"']?\s*[\]=.]")
+def _place(path: Path, text: str, key: str, after: str = "[]=.]") -> str:
+    """The file, with the line of a key where it is found; `after` is what may come after it, as a pattern."""
+    pattern = re.compile(rf"\s*(?:\[+\s*)?[\"']?{re.escape(key)}[\"']?\s*{after}")
     line = next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), None)
     return f"{path}, line {line}" if line is not None else str(path)

@@ -5,7 +5,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradtop.finding import Finding
+from gradtop.attention import Attention
+from gradtop.finding import Coverage, Finding
 from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement
 
@@ -41,7 +42,7 @@ class RunSnapshot:
     """Part of its files that has been read, 0 to 1."""
     view: "RunView"
     findings: tuple[Finding, ...]
-    """Active and recovered, worst and newest first."""
+    """Active and recovered, worst and newest first, with what the user said of them."""
     judgement: Judgement
     sources: tuple[SourceStatus, ...]
     changed_at: float | None
@@ -54,6 +55,17 @@ class RunSnapshot:
     """How several sources were joined; empty for one."""
     rate_seen: bool = False
     """The rate is that of rows coming in while they were watched: the log tells no times."""
+    coverage: tuple[Coverage, ...] = ()
+    """Which kinds of findings its log can tell of, those that rows decide."""
+    goal: str = ""
+    """What it is after where its loss need not fall, and how that is known; empty elsewhere. It quotes foreign text."""
+    attention: Attention = field(default_factory=Attention)
+    """What the user said of its findings, and where that is kept."""
+
+    @property
+    def muted(self) -> frozenset[str]:
+        """Kinds of findings that never count, because its user said so."""
+        return self.attention.muted | self.attention.everywhere
 
 
 @dataclass(frozen=True, slots=True)

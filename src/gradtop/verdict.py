@@ -1,17 +1,31 @@
 """Findings to one verdict for the run, its primary cause and what to do next."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from gradtop.catalogue import PRECEDENCE
-from gradtop.finding import Finding, FindingState, Severity
+from gradtop.finding import Finding, FindingState, Severity, Standing
 from gradtop.record import End
 from gradtop.units import count, percent
 
 MIN_ROWS = 5
 """Rows with a loss or a grad norm below which nothing is said of a run, unless it crashed or trains nothing."""
+MOST_NAMED = 3
+"""Kinds of findings that a summary names beside the primary one."""
 _CERTAIN = ("crashed", "nonfinite", "amp_skip_storm", "amp_scale_collapse")
+
+_SPIKES = ("loss_spike", "gradient_exploding")
+_LEADS_TO = {
+    "measurement_suspect": ("gradient_exploding", "gradient_vanishing"),
+    "frozen_layer": ("gradient_exploding", "gradient_vanishing"),
+    "dead_layer": ("gradient_vanishing",),
+    "lr_jump": ("loss_divergence", "gradient_exploding", "gradient_vanishing", "dead_units"),
+    "gradient_exploding": ("gradient_vanishing",),
+    "loss_spike": ("gradient_vanishing",),
+}
+"""What a milder finding explains although it is milder; a layer that never trained explains no late divergence."""
 
 
 class Verdict(StrEnum):
@@ -29,11 +43,15 @@ class Judgement:
 
     verdict: Verdict
     summary: str
-    """One sentence: the worst finding, or that all is well, or why nothing can be said."""
+    """The primary finding and what goes with it, or that all is well, or why nothing can be said."""
     primary: Finding | None = None
     """The finding that explains the others, by precedence of the catalogue."""
     next_step: str = ""
     """What to do or look at next; empty where there is nothing to do."""
+    supporting: tuple[Finding, ...] = ()
+    """The other findings to act on, the worst first."""
+    set_aside: tuple[Finding, ...] = ()
+    """Findings above a notice that do not count, as they were acknowledged or muted; those that hold first."""
 
 
 def judge(
@@ -46,7 +64,7 @@ def judge(
     counts: str = "step",
     growing: bool = True,
 ) -> Judgement:
-    """The verdict: the severity of the worst active finding, unknown while there is too little to go by.
+    """The verdict: the severity of the worst finding that counts, unknown while there is too little to go by.
 
     Args:
         findings: active and recovered findings of the run.
@@ -57,43 +75,86 @@ def judge(
         counts: what that is, in the singular.
         growing: more rows can be expected: the run is being written.
     """
-    active = [f for f in findings if f.state is FindingState.ACTIVE]
-    worst = max((f.severity for f in active), default=Severity.NOTICE)
-    primary = _primary(active, worst) if worst > Severity.NOTICE else _newest(findings)
+    to_act_on = [f for f in findings if f.counts]
+    worst = max((f.severity for f in to_act_on), default=Severity.NOTICE)
+    primary = _primary(to_act_on, worst) if to_act_on else _newest(findings)
+    supporting = tuple(sorted((f for f in to_act_on if f is not primary), key=lambda f: (-f.severity, f.first_step)))
+    aside = tuple(_set_aside(findings))
+
+    def judgement(verdict: Verdict, *sentences: str, next_step: str = "") -> Judgement:
+        return Judgement(verdict, " ".join(filter(None, sentences)), primary, next_step, supporting, aside)
+
+    also = f"Also: {', '.join(_named(supporting, counts))}." if supporting else ""
     if loading is not None:
-        so_far = f" So far: {primary.message}" if primary is not None and worst > Severity.NOTICE else ""
-        return Judgement(Verdict.UNKNOWN, f"Still reading the log, {percent(loading)} done.{so_far}", primary)
-    certain = worst > Severity.NOTICE and any(f.kind in _CERTAIN and f.severity > Severity.NOTICE for f in active)
-    if rows < MIN_ROWS and not certain:
-        return Judgement(Verdict.UNKNOWN, _too_few(rows, primary, growing), primary)
-    if primary is None or worst is Severity.NOTICE:
-        spikes = sum(f.count for f in findings if short_spike(f))
-        return Judgement(
-            Verdict.KEEP_TRAINING,
-            primary.message if primary is not None else _all_well(rows, ended, spikes, planned, counts),
-            primary,
-        )
+        so_far = f"So far: {primary.message}" if primary is not None and to_act_on else ""
+        return judgement(Verdict.UNKNOWN, f"Still reading the log, {percent(loading)} done.", so_far, also)
+    if rows < MIN_ROWS and not any(f.kind in _CERTAIN for f in to_act_on):
+        return judgement(Verdict.UNKNOWN, _too_few(rows, primary, growing), also, _told(aside, counts))
+    if primary is None or not to_act_on:
+        end = _ended(ended)
+        if primary is not None:
+            return judgement(Verdict.KEEP_TRAINING, _told(aside, counts), end and f"{end}.", primary.message)
+        well = _all_well(findings, rows, end, planned, counts, other=bool(aside))
+        return judgement(Verdict.KEEP_TRAINING, _told(aside, counts), well)
     verdict = Verdict.WATCH if worst is Severity.WATCH else Verdict.INTERVENE
-    return Judgement(verdict, primary.message, primary, primary.checks[0] if primary.checks else "")
+    next_step = primary.checks[0] if primary.checks else ""
+    return judgement(verdict, primary.message, also, _told(aside, counts), next_step=next_step)
 
 
-def _primary(active: Sequence[Finding], worst: Severity) -> Finding:
-    """Of the worst findings the one that explains the others; of one kind the newest."""
-    return min((f for f in active if f.severity is worst), key=lambda f: (PRECEDENCE.index(f.kind), -f.raised_step))
+def _primary(to_act_on: Sequence[Finding], worst: Severity) -> Finding:
+    """What explains the others: the first by precedence of the worst findings, or a milder one that led to it."""
+
+    def rank(finding: Finding) -> tuple[int, float]:
+        return PRECEDENCE.index(finding.kind), -finding.raised_step
+
+    first = min((f for f in to_act_on if f.severity is worst), key=rank)
+    led = [f for f in to_act_on if first.kind in _LEADS_TO.get(f.kind, ()) and f.first_step <= first.raised_step]
+    return min((first, *led), key=rank)
+
+
+def _set_aside(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """What would count, or would have counted, if its user had not said otherwise."""
+    found = [f for f in findings if f.standing is not Standing.OPEN and f.severity > Severity.NOTICE]
+    yield from sorted(found, key=lambda f: (f.state is not FindingState.ACTIVE, -f.severity, f.first_step))
+
+
+def _told(aside: Sequence[Finding], counts: str) -> str:
+    """`2 findings acknowledged: loss divergence since step 300, crashed since step 512. 1 finding muted: ...`."""
+    sentences = []
+    for standing in (Standing.ACKNOWLEDGED, Standing.MUTED):
+        if found := [f for f in aside if f.standing is standing]:
+            some = f"{len(found)} finding{'s' if len(found) > 1 else ''}"
+            sentences.append(f"{some} {standing.value}: {', '.join(_named(found, counts))}.")
+    return " ".join(sentences)
+
+
+def _named(findings: Sequence[Finding], counts: str) -> Iterator[str]:
+    """`loss divergence since step 300`, each kind once and no more than a few."""
+    kinds: dict[str, list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault(finding.kind, []).append(finding)
+    for kind, found in list(kinds.items())[:MOST_NAMED]:
+        times = f" ({len(found)})" if len(found) > 1 else ""
+        over = "" if any(f.state is FindingState.ACTIVE for f in found) else ", over"
+        since = "at" if over else "since"
+        yield f"{kind.replace('_', ' ')}{times} {since} {counts} {count(min(f.first_step for f in found))}{over}"
+    if len(kinds) > MOST_NAMED:
+        yield f"{len(kinds) - MOST_NAMED} more"
 
 
 def _newest(findings: Sequence[Finding]) -> Finding | None:
     """What is worth telling of a healthy run: what holds now, else the worst that is over, else the newest.
 
-    A short loss spike is none of it, unless the log itself complains: long runs have many.
+    A short spike is none of it, unless the log itself complains: long runs have many.
     """
-    worth = [f for f in findings if not short_spike(f)]
+    worth = [f for f in findings if f.standing is Standing.OPEN and not short_spike(f)]
     return max(worth, key=lambda f: (f.state is FindingState.ACTIVE, f.severity, f.raised_step, f.kind), default=None)
 
 
 def short_spike(finding: Finding) -> bool:
-    """A loss spike of single rows, of which long runs have many, and of which the log does not complain itself."""
-    return finding.kind == "loss_spike" and finding.severity is Severity.NOTICE and "log_alarm" not in finding.evidence
+    """A spike of single rows, of which long runs have many, and of which the log does not complain itself."""
+    spike = finding.kind in _SPIKES and finding.severity is Severity.NOTICE
+    return spike and "log_alarm" not in finding.evidence
 
 
 def _too_few(rows: int, primary: Finding | None, growing: bool) -> str:
@@ -103,12 +164,32 @@ def _too_few(rows: int, primary: Finding | None, growing: bool) -> str:
     return f"{seen}. {primary.message}" if primary is not None else f"{seen}."
 
 
-def _all_well(rows: int, ended: End | None, spikes: int, planned: float | None, counts: str) -> str:
-    short = f"; {count(spikes)} short loss spike{'s' if spikes > 1 else ''}" if spikes else ""
-    if ended is not None and ended.status == "finished":
-        return f"Finished, no problem seen in {count(rows)} rows{short}."
-    if ended is not None and ended.status == "aborted":
-        where = f" at step {count(ended.step)}" if ended.step is not None else ""
-        return f"Stopped by its user{where}, no problem seen in {count(rows)} rows{short}."
-    plan = f" of a run planned for {count(planned)} {counts}s" if planned else ""
-    return f"No problem seen in {count(rows)} rows{plan}{short}."
+def _all_well(
+    findings: Iterable[Finding], rows: int, ended: str, planned: float | None, counts: str, *, other: bool
+) -> str:
+    """Nothing was seen but short spikes; `ended`: how the run did; `other`: than what was said before."""
+    seen = f"{'no other' if other else 'no'} problem seen in {count(rows)} rows"
+    plan = f" of a run planned for {count(planned)} {counts}s" if planned and not ended else ""
+    text = f"{ended}, {seen}" if ended else f"{seen[0].upper()}{seen[1:]}{plan}"
+    return f"{text}{_spikes(findings)}."
+
+
+def _spikes(findings: Iterable[Finding]) -> str:
+    """`; 10 short loss spikes, 1 of the grad norm`; empty where there are none."""
+    spikes = Counter[str]()
+    for finding in findings:
+        if short_spike(finding):
+            spikes[finding.kind] += finding.count
+    of_loss, of_norm = (spikes[kind] for kind in _SPIKES)
+    loss = f"{count(of_loss)} short loss spike{'s' if of_loss > 1 else ''}" if of_loss else ""
+    short = "" if loss else f"short spike{'s' if of_norm > 1 else ''} "
+    norm = f"{count(of_norm)} {short}of the grad norm"
+    return f"; {', '.join(filter(None, (loss, norm if of_norm else '')))}" if spikes else ""
+
+
+def _ended(ended: End | None) -> str:
+    """How the run ended, where that was in order."""
+    if ended is None or ended.status not in ("finished", "aborted"):
+        return ""
+    where = f" at step {count(ended.step)}" if ended.step is not None else ""
+    return "Finished" if ended.status == "finished" else f"Stopped by its user{where}"

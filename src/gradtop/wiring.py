@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradtop.config import Limits, Profile, Settings
+from gradtop.config import Settings
+from gradtop.ledger import state_folder
 from gradtop.monitor import OPEN_RUNS, Monitor
 from gradtop.snapshot import Snapshot
 from gradtop.sources.follow.stream import StreamSource
@@ -59,6 +60,16 @@ class Watching:
         deaf = self._deaf and watch.mode == "inotify"
         self.monitor.following = "polling (no event tells of new data)" if deaf else watch.mode
 
+    @property
+    def over(self) -> bool:
+        """Nothing more will come: all there was to watch is a pipe, and its other end is closed."""
+        return self.watch is None and self.piped is not None and self.piped.ended
+
+    def wake(self) -> None:
+        """End a wait for files: the user wants something. May be called from any thread."""
+        if self.watch is not None:
+            self.watch.wake()
+
     def to_end(self) -> Snapshot:
         """Read what there is, standard input to its end; a last line without its end counts where nobody writes."""
         self.monitor.poll()
@@ -68,32 +79,29 @@ class Watching:
         return self.monitor.finish()
 
 
-def watch_paths(
-    paths: Sequence[Path], limits: Limits, profiles: Sequence[Profile] = (), piped: int | None = None
-) -> Watching:
+def watch_paths(paths: Sequence[Path], settings: Settings, piped: int | None = None) -> Watching:
     """Watch paths live, the newest runs open; where one is `-`, the descriptor `piped` or else standard input."""
-    return _watching(paths, limits, profiles, OPEN_RUNS, piped)
+    return _watching(paths, settings, OPEN_RUNS, piped)
 
 
-def read_paths(paths: Sequence[Path], limits: Limits, profiles: Sequence[Profile] = ()) -> Watching:
+def read_paths(paths: Sequence[Path], settings: Settings) -> Watching:
     """Watch paths with every run open, for a report on all of them."""
-    return _watching(paths, limits, profiles, sys.maxsize, None)
+    return _watching(paths, settings, sys.maxsize, None)
 
 
-def read_newest(paths: Sequence[Path], limits: Limits, profiles: Sequence[Profile] = ()) -> Watching:
+def read_newest(paths: Sequence[Path], settings: Settings) -> Watching:
     """Watch paths with the newest run open alone, to look closely at it."""
-    return _watching(paths, limits, profiles, 1, None)
+    return _watching(paths, settings, 1, None)
 
 
-def _watching(
-    paths: Sequence[Path], limits: Limits, profiles: Sequence[Profile], open_runs: int, piped: int | None
-) -> Watching:
-    rules = rules_of(profiles)
+def _watching(paths: Sequence[Path], settings: Settings, open_runs: int, piped: int | None) -> Watching:
+    rules = rules_of(settings.profiles)
     fd = (os.dup(0) if piped is None else piped) if STANDARD_INPUT in paths else None
     stream = StreamSource(fd, profiles=rules) if fd is not None else None
     streams = [(Named(STANDARD_INPUT, "standard input"), stream)] if stream is not None else []
     files = tuple(path for path in paths if path != STANDARD_INPUT)
-    monitor = Monitor(files, Settings(limits=limits), sources=streams, profiles=rules, open_runs=open_runs)
+    state = state_folder(os.environ)
+    monitor = Monitor(files, settings, sources=streams, profiles=rules, open_runs=open_runs, state=state)
     return Watching(monitor, stream, Watch(files) if files else None)
 
 

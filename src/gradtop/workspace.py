@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from gradtop.attention import Attention
 from gradtop.config import Limits
 from gradtop.detect import liveness
 from gradtop.finding import Finding, FindingState
@@ -103,6 +104,17 @@ class Watched:
         """Its directory where it has several files, else its file."""
         several = len(self.candidate.parts) > 1 and self.candidate.folder is not None
         return self.candidate.folder if several and self.candidate.folder is not None else self.candidate.path
+
+    @property
+    def directory(self) -> Path:
+        """The directory of its files: what is muted there is muted for all runs in it."""
+        return self.candidate.folder or self.candidate.path.parent
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its files, opened or not, the one that it goes by first."""
+        parts = (part.path for part in self.candidate.parts if part.path != self.candidate.path)
+        return (self.candidate.path, *parts)
 
     @property
     def opened(self) -> bool:
@@ -227,13 +239,19 @@ class Watched:
         """How several sources stand, the most precise first; nothing of a lone one."""
         return self._history.joined()
 
-    def snapshot(self, now: float, monotonic: float) -> RunSnapshot:
-        """The run at this moment. `now` is Unix seconds, `monotonic` the clock of arrivals."""
+    def snapshot(self, now: float, monotonic: float, attention: Attention) -> RunSnapshot:
+        """The run at this moment.
+
+        Args:
+            now: Unix seconds.
+            monotonic: the clock of arrivals.
+            attention: what the user said of its findings.
+        """
         view = self.view()
         statuses = tuple(source.status for source in self._sources.values())
         read = _part_read(statuses) if self._sources else 0.0
         loading = bool(self._sources) and not self._caught_up
-        findings = self._findings(view, now, monotonic, statuses)
+        findings = attention.weighed(self._findings(view, now, monotonic, statuses))
         changed = max((s.modified for s in statuses if s.modified is not None), default=None)
         state = _state(view, findings, loading, now, changed, self._rhythm.last, monotonic)
         self._rhythm.reached(view.last_step)
@@ -263,7 +281,10 @@ class Watched:
             changed_at=changed,
             rate=rate,
             rate_seen=told is None and rate is not None,
+            coverage=self._history.detector.coverage(),
+            goal=self._history.detector.goal,
             eta_s=_eta_s(view, rate) if state is RunState.LIVE and not past else None,
+            attention=attention,
         )
 
     def _findings(

@@ -19,7 +19,7 @@ def noise(i: int, scale: float) -> float:
 QUIET: dict[str, list[Row]] = {
     "steps from a billion on": [{**row, "step": row["step"] + 1e9} for row in falling(600)],
     "thousandths of epochs": [{**row, "step": row["step"] / 1000} for row in falling(600)],
-    "alternating": [{"step": i, "loss": 2.0 + i % 2, "grad_norm": 1.0 + i % 2} for i in range(800)],
+    "two tasks in turn": [{**row, "loss": row["loss"] * (1 + 0.4 * (i % 2))} for i, row in enumerate(falling(800))],
     "loss below zero": [{"step": i, "loss": -5 * (1 - math.exp(-i / 500)) + 0.1 * noise(i, 1)} for i in range(1500)],
     "loss through zero": [
         {"step": i, "loss": 1 - 3 * (1 - math.exp(-i / 500)) + 0.02 * math.log(noise(i, 1))} for i in range(1500)

@@ -1,7 +1,10 @@
 """What holds for every stream, over thousands of made-up ones: findings know no units, no clock and no future."""
 
 import random
+from collections import deque
 from collections.abc import Iterable, Iterator
+from enum import Enum
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -117,3 +120,39 @@ class _Longest(random.Random):
 def _first(rows: list[Row], fault: str) -> float | None:
     raised = [f.raised_step for f in loud(found(rows)) if f.kind in LASTING[fault]]
     return min(raised, default=None)
+
+
+def test_what_is_kept_of_a_stream_does_not_grow_with_it() -> None:
+    chance, run, seen, sizes = random.Random(1), Run(), Detector(), []
+    for part in range(12):
+        rows = training(chance, 2000)
+        for i, row in enumerate(rows):
+            row["step"] = 2000.0 * part + i
+            row |= {f"grad_norm/layers.{layer}": row["grad_norm"] * (layer + 1) for layer in range(6)}
+            row |= {f"weight_norm/layers.{layer}": 10.0 for layer in range(6)}
+        FAULTS[("spike", "nan", "empty", "jump")[part % 4]](rows, 1000, chance)
+        for block in records(rows):
+            for observation in run.apply(block):
+                seen.feed(observation)
+        sizes.append(kept(seen))
+    assert max(sizes[6:]) < 1.5 * max(sizes[:3]) + 500
+
+
+def kept(thing: object) -> int:
+    """Numbers, texts and containers that can be reached from something."""
+    met: set[int] = set()
+    left, n = [thing], 0
+    while left:
+        one = left.pop()
+        if id(one) in met or isinstance(one, type | ModuleType | FunctionType | Enum):
+            continue
+        met.add(id(one))
+        n += getattr(one, "nbytes", 8) // 8
+        slots = [name for base in type(one).__mro__ for name in getattr(base, "__slots__", ())]
+        left += [getattr(one, name) for name in slots if hasattr(one, name)]
+        left += vars(one).values() if hasattr(one, "__dict__") else []
+        if isinstance(one, dict):
+            left += [*one.keys(), *one.values()]
+        elif isinstance(one, list | tuple | set | frozenset | deque):
+            left += one
+    return n

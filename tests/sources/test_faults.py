@@ -18,7 +18,7 @@ import pytest
 from follower import Reading, Watcher, append, jsonl, losses, losses_of, reasons
 from reading import rows_of
 
-from gradtop.config import Limits
+from gradtop.config import Settings
 from gradtop.snapshot import RunState
 from gradtop.sources.follow.lane import STALLED_S
 from gradtop.sources.follow.tail import RECHECK_S, Portion, Tail
@@ -378,7 +378,7 @@ def test_t22_a_report_on_a_hung_disk_ends_and_says_so(dead: tuple[Path, threadin
     """Nobody waits for ever, neither to read nor to let go."""
     hung, _ = dead
     hung.write_text(jsonl(1, 3))
-    watching = watch_paths((hung,), Limits())
+    watching = watch_paths((hung,), Settings())
     started = time.monotonic()
     (run,) = watching.to_end().runs
     watching.monitor.close()
@@ -414,7 +414,7 @@ def latency(watching: Watching, path: Path, step: int) -> float:
 def test_t23_without_watches_left_rows_arrive_by_polling_and_the_mode_is_named(path: Path) -> None:
     """The limit on watches is common on shared machines: it is said, and costs nothing but the early wake-up."""
     path.write_text(jsonl(1, 1))
-    watching = watch_paths((path,), Limits())
+    watching = watch_paths((path,), Settings())
     watching.to_end()
     assert max(latency(watching, path, step) for step in (2, 3, 4)) < 2
     assert watching.monitor.poll().following == "polling (No space left on device)"
@@ -426,7 +426,7 @@ def test_t24_lost_events_lose_no_rows(path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(EventEmitter, "queue_event", lambda self, event: None)
     path.write_text(jsonl(1, 1))
-    watching = watch_paths((path,), Limits())
+    watching = watch_paths((path,), Settings())
     watching.to_end()
     assert max(latency(watching, path, step) for step in (2, 3, 4, 5)) < 2
     assert watching.monitor.poll().following == "polling (no event tells of new data)"

@@ -5,12 +5,20 @@ from staging import SIZES, lines, run, snapshot, staged, text
 
 from gradtop.ui import keys
 from gradtop.ui.app import GradtopApp
+from gradtop.ui.screens.findings import FindingsRoom
 from gradtop.ui.screens.log import LogRoom
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.runs import RunsRoom
 from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom, SheetRoom
 
-OWNERS = {"everywhere": GradtopApp, "overview": Overview, "log": LogRoom, "runs": RunsRoom, "sheet": SheetRoom}
+OWNERS = {
+    "everywhere": GradtopApp,
+    "overview": Overview,
+    "findings": FindingsRoom,
+    "log": LogRoom,
+    "runs": RunsRoom,
+    "sheet": SheetRoom,
+}
 
 
 @pytest.mark.parametrize("key", keys.TABLE, ids=lambda key: key.id)
@@ -28,7 +36,7 @@ def test_ids_are_unique_and_no_key_is_bound_twice_in_a_room() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("room", ["1", "6", "r", "c", "question_mark"])
+@pytest.mark.parametrize("room", ["1", "4", "6", "r", "c", "question_mark"])
 async def test_no_key_breaks_any_room(size: tuple[int, int], room: str) -> None:
     async with staged(snapshot(run()), size) as (app, pilot):
         await pilot.press(room)
@@ -68,7 +76,7 @@ async def test_a_sheet_scrolls_to_its_end_and_back() -> None:
         assert "Vanishing gradient" in text(app)
 
 
-@pytest.mark.parametrize("room", ["overview", "log", "runs", "sheet"])
+@pytest.mark.parametrize("room", ["overview", "findings", "log", "runs", "sheet"])
 def test_a_footer_ends_with_help_and_quit(room: str) -> None:
     assert keys.footer(room)[-2:] == [("?", "help"), ("q", "quit")]
 
@@ -80,7 +88,7 @@ def test_the_readme_table_has_every_key() -> None:
 
 async def test_rooms_follow_each_other_without_piling_up() -> None:
     async with staged(snapshot(run())) as (app, pilot):
-        for key in ("6", "r", "c", "question_mark", "6", "1", "6", "6"):
+        for key in ("6", "r", "4", "c", "question_mark", "6", "1", "6", "6"):
             await pilot.press(key)
         await pilot.pause()
         assert len(app.screen_stack) == 2

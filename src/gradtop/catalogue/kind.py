@@ -70,6 +70,9 @@ FIELDS = frozenset(
     {
         "lr", "lr_lower", "lr_higher", "first_step", "before", "warmup", "warmup_longer",
         "clip", "floor", "below_floor", "precision", "loss", "line", "pid", "rows",
+        "warmup_ended", "usual_grad", "effective_lr", "planned", "lr_before", "lr_after",
+        "usual_time", "time", "full", "share", "device", "reasons",
+        "best_step", "lr_half", "val_loss", "layers", "ratio",
     }
 )  # fmt: skip
 """The numbers of a run that checks may use; each is left out where it is not known."""

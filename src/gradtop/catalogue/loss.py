@@ -42,7 +42,7 @@ DIVERGENCE = Kind(
     title="Loss divergence",
     meaning="The level of the loss rose far above its best and stays there.",
     severity="intervene when it holds for a window of rows; over when the level is back near its best",
-    limits=("divergence_rise", "divergence_rows", "divergence_apart_rows", "early_divergence_factor"),
+    limits=("divergence_rise", "divergence_rows", "divergence_apart_rows", "early_divergence_factor", "profile"),
     criteria=(_LEVEL_PERSISTS, _LOSS_FLAT, _ABOVE, _AFTER_BURN_IN),
     causes=(
         "A learning rate that is too high.",
@@ -87,7 +87,7 @@ NO_LEARNING = Kind(
     title="No learning",
     meaning="The loss has not fallen since the start, although the learning rate was high enough for long enough.",
     severity="watch at most: a fine-tune near its floor looks the same",
-    limits=("no_learning_steps", "no_learning_fall", "burn_in_rows"),
+    limits=("no_learning_steps", "no_learning_fall", "burn_in_rows", "profile"),
     criteria=(
         ("enough_steps", "There were enough steps at a full learning rate"),
         ("no_fall", "The best level of the loss is still that of the first rows"),
@@ -110,5 +110,6 @@ NO_LEARNING = Kind(
             "Try a third and three times the learning rate.",
         ),
     ),
-    reference="fault bench: random labels, lr 1e-9, clip 1e-3 and dead ReLUs are all seen within 220 effective steps",
+    reference="random labels, lr 1e-9 and dead ReLUs on handwritten digits are seen within 203 to 319 effective steps "
+    "in batches of 32 or more; of 100 runs that fall by 0.7 % in 200 steps, 0 to 3 are named",
 )

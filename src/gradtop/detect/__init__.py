@@ -10,9 +10,10 @@ from typing import cast
 
 from gradtop.catalogue import CATALOGUE
 from gradtop.config import Limits
+from gradtop.coverage import REMEDY
 from gradtop.detect import gradient, layers, loss, machine, rate
 from gradtop.detect.alarm import Alarms
-from gradtop.detect.case import EVERY, Rule
+from gradtop.detect.case import EVERY, Rule, off
 from gradtop.detect.gradient.empty import EmptyBatch
 from gradtop.detect.gradient.measurement import MeasurementSuspect
 from gradtop.detect.gradient.vanishing import GradientVanishing
@@ -78,6 +79,11 @@ class Detector:
         """Rows with a loss or a grad norm, which can be judged; rows of one step count once."""
         return self._signals.judged
 
+    @property
+    def goal(self) -> str:
+        """What the training is after where its loss need not fall, and how that is known; empty elsewhere."""
+        return self._signals.goal.text if self._signals.goal is not None else ""
+
     def feed(self, observation: Observation | Event | End | RunFacts) -> None:
         """Take in what the store yields, in the order of the stream."""
         self._found = None
@@ -111,7 +117,9 @@ class Detector:
         """Of every kind of the catalogue that rows decide: whether this log can tell, and what would change that."""
         s = self._signals
         blind = {kind: rule.blind(s, kind) for rule in self._rules for kind in rule.kinds}
-        return tuple(Coverage(kind.id, blind[kind.id], kind.needs) for kind in CATALOGUE if kind.id in blind)
+        needs = {why: f"a loss that has to fall: {REMEDY}" for why in (off(s),) if why}
+        told = ((kind, blind[kind.id]) for kind in CATALOGUE if kind.id in blind)
+        return tuple(Coverage(kind.id, why, needs.get(why, kind.needs)) for kind, why in told)
 
     def _see_event(self, event: Event) -> None:
         if event.event == "alarm":
@@ -158,7 +166,7 @@ class Detector:
         s, columns, lines = self._signals, rows.columns, rows.lines
         losses, grads, rates = (_plain(columns.get(name)) for name in ("loss", "grad_norm", "lr"))
         others = [(see, _plain(columns[name])) for name, see in plan.setters]
-        bound = rows.below.get("grad_norm", 0.0)
+        bound, lr_bound = rows.below.get("grad_norm", 0.0), rows.below.get("lr", 0.0)
         looks = plan.rules
         layers = s.layers if plan.layers and s.layers.block(columns) else None
         for i, step in enumerate(_plain(rows.steps)):
@@ -170,6 +178,7 @@ class Detector:
                 s.fresh_loss = s.fresh_grad = False
             if rates and 0.0 <= rates[i] < math.inf:
                 s.see_lr(rates[i])
+                s.lr_bound = lr_bound if rates[i] == 0.0 else 0.0
             for see, values in others:
                 see(s, values[i])
             if layers is not None:

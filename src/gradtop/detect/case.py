@@ -222,7 +222,7 @@ def lacking(s: Signals, *names: str) -> str:
 
 def off(s: Signals) -> str:
     """Why a rule about a loss that has to fall is silent; empty where it is not."""
-    return "reinforcement learning, GANs and VAEs: the loss need not fall" if s.other_goals else ""
+    return f"{s.goal.text}: the loss need not fall" if s.goal is not None else ""
 
 
 _WORDS = {

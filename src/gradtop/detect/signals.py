@@ -1,11 +1,11 @@
 """What the rules look at: the state of a run at one row, built row by row from its streams."""
 
 import math
-import re
 from collections import deque
 from collections.abc import Iterable
 
 from gradtop.config import Limits
+from gradtop.detect.goal import goal
 from gradtop.detect.perlayer import FAMILIES, Layers
 from gradtop.detect.robust import Level, median
 from gradtop.detect.schedule import Schedule
@@ -18,10 +18,6 @@ READINGS_KEPT = 64
 _INTERVAL_ROWS = 20
 _BEST_STEP = 0.02
 _BEST_KEPT = 4096
-_OTHER_GOALS = re.compile(
-    r"(?:^|[/_.])(?:rewards?|rew|kl|pg_loss|policy_loss|value_loss|disc|discriminator|generator|gan|elbo|advantages?"
-    r"|actor|critic|episode_returns?|[dg]_?loss|loss_?[dg])(?:$|[/_.])"
-)
 
 
 class Signals:
@@ -29,8 +25,8 @@ class Signals:
 
     __slots__ = (
         "_bests", "_gaps", "_max_step", "_pinned", "_skip_count", "_skips_add_up", "counts", "dead", "facts",
-        "first_losses", "first_step", "fresh_grad", "fresh_loss", "grad", "grad_bound", "grad_level",
-        "interval", "judged", "layers", "limits", "line", "loss", "loss_level", "loss_tail", "losses",
+        "first_losses", "first_step", "fresh_grad", "fresh_loss", "goal", "grad", "grad_bound", "grad_level",
+        "interval", "judged", "layers", "limits", "line", "loss", "loss_level", "loss_tail", "losses", "lr_bound",
         "names", "other_goals", "param_norm", "readings", "rows", "scale", "scale_dropped", "schedule",
         "session", "skips", "step", "suspect", "unit_steps", "update_ratio", "values",
     )  # fmt: skip
@@ -54,8 +50,10 @@ class Signals:
         """Steps count steps, as opposed to epochs, samples or tokens."""
         self.counts = "step"
         """What the log counts, in the singular."""
-        self.other_goals = False
-        """The log has the names of reinforcement learning, GANs or VAEs: the loss need not fall."""
+        self.goal = goal((), limits.profile)
+        """What the training is after where its loss need not fall."""
+        self.other_goals = self.goal is not None
+        """It is one of reinforcement learning, a GAN or a VAE: the loss need not fall."""
         self.suspect = False
         """The grad norm contradicts the loss: what follows from it is not to be trusted."""
         self.dead = False
@@ -75,6 +73,8 @@ class Signals:
         self.grad: float | None = None
         self.grad_bound = 0.0
         """Where the grad norm was printed as zero: it is at most this."""
+        self.lr_bound = 0.0
+        """Where the learning rate was printed as zero: it is at most this."""
         self.skips = 0.0
         """Steps skipped by mixed precision since the last row, as far as rows say so."""
         self.scale_dropped = False
@@ -106,10 +106,13 @@ class Signals:
 
     def meet(self, names: Iterable[str]) -> None:
         """Take in the names of further metrics of the log."""
-        for name in names:
+        fresh = [name for name in names if name not in self.names]
+        for name in fresh:
             self.names.add(name)
             self.names |= {family + "/" for family in FAMILIES if name.startswith(family + "/")}
-            self.other_goals = self.other_goals or bool(_OTHER_GOALS.search(name.lower()))
+        known = (self.goal.metric,) if self.goal is not None else ()
+        self.goal = goal((*known, *fresh), self.limits.profile)
+        self.other_goals = self.goal is not None
 
     def begin_session(self, number: int, step: float, counts: str) -> bool:
         """A session begins at `step`; True when the run starts over and nothing known of it holds any more."""

@@ -6,6 +6,8 @@ from gradtop.detect.case import Case
 from gradtop.detect.signals import Signals
 
 _DIGITS = 3
+_LAYERS_BEFORE, _LAYERS_AFTER = 30, 3
+"""Rows with per-layer values before and after an incident in which a layer that moved has to do with it."""
 
 
 def short(value: float) -> str:
@@ -67,6 +69,27 @@ def training(s: Signals, effective: float) -> str:
 def fold(ratio: float) -> str:
     """A factor: `400×`, `2.3×`, `10^7 ×` for very large ones."""
     return f"{units.number(ratio, 2)}×" if ratio < 1e5 else f"{units.number(ratio, 1)}×"
+
+
+def first_layers(s: Signals, step: float) -> str:
+    """Which layer's gradient moved first, or was the first that is not finite, around `step`; empty if none is known.
+
+    `layers.3.mlp moved first, at step 812`, `14 of 16 layers moved at once, at step 812, layers.3.mlp the most`.
+    """
+    since, until = step - s.layers.interval * _LAYERS_BEFORE, step + s.layers.interval * _LAYERS_AFTER
+    bad = [move for move in s.layers.moves.bad if since <= move.step <= until]
+    near = bad or [move for move in s.layers.moved_first(since) if move.step <= until]
+    if not near:
+        return ""
+    first, where = near[0], place(s, near[0].step)
+    name = clean(first.layer, 60)
+    if bad and first.layers == first.of > 1:
+        return f"the gradients of all {first.of} layers stopped being finite at once, at {where}"
+    if bad:
+        return f"{name} was the first with a gradient that is not finite, at {where}"
+    if 2 * first.layers >= first.of > 1:
+        return f"{first.layers} of {first.of} layers moved at once, at {where}, {name} the most"
+    return f"{name} moved first, at {where}"
 
 
 def numbers(s: Signals, case: Case) -> dict[str, str]:

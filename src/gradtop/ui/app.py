@@ -22,6 +22,7 @@ from gradtop.ui.background import Background
 from gradtop.ui.feed import Feed, FeedFailed, SnapshotReady
 from gradtop.ui.palette import THEME, AsciiOnly
 from gradtop.ui.scene import Scene
+from gradtop.ui.screens.findings import Acknowledge, FindingsRoom, Mute
 from gradtop.ui.screens.log import LogRoom, Pages
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.room import Room
@@ -49,6 +50,8 @@ class GradtopApp(App[None]):
         *,
         settings: Settings | None = None,
         select: Callable[[str], object] | None = None,
+        acknowledge: Acknowledge = lambda *_: None,
+        mute: Mute = lambda *_: None,
         pages: Callable[[Path, int | None], Pages] = Peek,
         background: Callable[[Callable[[], object]], object] | None = None,
         ascii: bool = False,
@@ -61,6 +64,8 @@ class GradtopApp(App[None]):
             wait: `wait(timeout_s)` returns early when there is something to read.
             settings: how often to poll.
             select: told the id of the run that the user opens.
+            acknowledge: told what the user says of a finding.
+            mute: told what the user says of a kind of findings.
             pages: opens a file for the Log, up to a byte.
             background: runs a read of the Log off the event loop.
             ascii: draw with ASCII characters only.
@@ -83,6 +88,7 @@ class GradtopApp(App[None]):
         self._overview = Overview(glyphs)
         self._rooms: dict[str, Room] = {
             "overview": self._overview,
+            "findings": FindingsRoom(acknowledge, mute),
             "log": LogRoom(pages, background or Background()),
             "runs": RunsRoom(ascii),
             "checklist": ChecklistRoom(),
@@ -219,7 +225,7 @@ class GradtopApp(App[None]):
 def _same(a: Snapshot, b: Snapshot) -> bool:
     """Nothing on the screen differs, ages apart."""
     return (a.notes, a.searching, len(a.runs)) == (b.notes, b.searching, len(b.runs)) and all(
-        x.view is y.view and (x.id, x.state, x.read, x.judgement, x.findings, x.sources, x.changed_at)
-        == (y.id, y.state, y.read, y.judgement, y.findings, y.sources, y.changed_at)
+        x.view is y.view and (x.id, x.state, x.read, x.judgement, x.findings, x.sources, x.changed_at, x.attention)
+        == (y.id, y.state, y.read, y.judgement, y.findings, y.sources, y.changed_at, y.attention)
         for x, y in zip(a.runs, b.runs, strict=True)
     )  # fmt: skip

@@ -8,6 +8,7 @@ from textual.binding import Binding
 ROOMS = {
     "everywhere": "Everywhere",
     "overview": "Overview",
+    "findings": "Findings",
     "log": "Log",
     "runs": "Runs",
     "sheet": "Help and checklist",
@@ -39,6 +40,7 @@ class Key:
 
 TABLE = (
     Key("everywhere", "1", "1", "app.room('overview')", "Overview", "the verdict and the curves"),
+    Key("everywhere", "4", "4", "app.room('findings')", "Findings", "all findings; acknowledge them, mute kinds"),
     Key("everywhere", "6", "6", "app.room('log')", "Log", "the text of the run's files"),
     Key("everywhere", "r", "r", "app.room('runs')", "runs", "all runs that were found"),
     Key("everywhere", "c", "c", "app.room('checklist')", "checklist", "the reasons to act, causes and next checks"),
@@ -63,6 +65,23 @@ TABLE = (
     Key("overview", "G", "G", "screen.cursor_to('last')", "", "cursor to the newest step"),
     Key("overview", "n", "n", "screen.mark(1)", "", "cursor to the next mark: finding or resume"),
     Key("overview", "N", "N", "screen.mark(-1)", "", "cursor to the previous mark"),
+    Key("findings", "down,j", "↓", "screen.move(1)", "", "next finding"),
+    Key("findings", "up,k", "↑", "screen.move(-1)", "", "previous finding"),
+    Key("findings", "g,home", "g", "screen.first", "", "the first finding"),
+    Key("findings", "G,end", "G", "screen.last", "", "the last row: what the log cannot tell"),
+    Key("findings", "pagedown", "pgdn", "screen.page(1)", "", "the rest of this finding"),
+    Key("findings", "pageup", "pgup", "screen.page(-1)", "", "back to the start of this finding"),
+    Key(
+        "findings",
+        "a",
+        "a",
+        "screen.acknowledge",
+        "acknowledge",
+        "this finding is known: it counts again if it gets worse",
+    ),
+    Key(
+        "findings", "m", "m", "screen.mute", "mute", "findings of this kind do not count in this directory, or do again"
+    ),
     Key("log", "down,j", "↓", "screen.scroll_lines(1)", "", "one line down"),
     Key("log", "up,k", "↑", "screen.scroll_lines(-1)", "", "one line up"),
     Key("log", "pagedown", "pgdn", "screen.scroll_pages(1)", "", "one page down"),

@@ -6,6 +6,8 @@ Foreign text is cleaned here, so that a view model holds nothing that a terminal
 from gradtop.view.banner import Banner, Tone, banner
 from gradtop.view.charts import Chart, Reading, charts, reading
 from gradtop.view.checklist import Entry, checklist, waiting_for
+from gradtop.view.checklist import title as finding_title
+from gradtop.view.findings import FindingRow, FindingsView
 from gradtop.view.header import Part, header
 from gradtop.view.log import first_source, marked_values, standing
 from gradtop.view.runs import RunRow, RunsView
@@ -14,6 +16,8 @@ __all__ = [
     "Banner",
     "Chart",
     "Entry",
+    "FindingRow",
+    "FindingsView",
     "Part",
     "Reading",
     "RunRow",
@@ -22,6 +26,7 @@ __all__ = [
     "banner",
     "charts",
     "checklist",
+    "finding_title",
     "first_source",
     "header",
     "marked_values",

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from gradtop import report
 from gradtop.clean import clean
-from gradtop.finding import Finding
+from gradtop.finding import Finding, Standing
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.verdict import Verdict
 from gradtop.view.header import verdict_word
@@ -63,18 +63,26 @@ def banner(snapshot: Snapshot, run: RunSnapshot | None) -> Banner:
 
 
 def primary(run: RunSnapshot) -> Finding | None:
-    """The finding that the banner and the checklist speak of: the judgement's, else the newest."""
-    return run.judgement.primary or max(run.findings, key=lambda f: f.raised_step, default=None)
+    """The finding that the banner and the checklist speak of: the judgement's, else the newest that is open."""
+    still_open = [f for f in run.findings if f.standing is Standing.OPEN] if not run.judgement.set_aside else []
+    return run.judgement.primary or max(still_open, key=lambda f: f.raised_step, default=None)
 
 
 def _lines(run: RunSnapshot, finding: Finding | None) -> tuple[str, ...]:
     summary = clean(report.summary(run), 600)
     message = clean(finding.message, 600) if finding is not None else ""
     if not message or message in summary:
-        return (summary, *_troubles(run))
+        # Beside the first sentences, the others of the run have a line of their own.
+        return (*_after(summary, message), *_troubles(run))
     if summary in message or run.judgement.verdict is not Verdict.UNKNOWN:
         return (message, *_troubles(run))
     return (summary, message, *_troubles(run))
+
+
+def _after(summary: str, message: str) -> tuple[str, ...]:
+    """The summary up to the end of the message, and the rest of it."""
+    head, _, rest = summary.partition(message) if message else ("", "", summary)
+    return tuple(filter(None, (f"{head}{message}", rest.strip())))
 
 
 def _troubles(run: RunSnapshot) -> tuple[str, ...]:

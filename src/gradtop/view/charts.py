@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gradtop import units
 from gradtop.clean import clean
-from gradtop.finding import Finding, Severity
+from gradtop.finding import Finding, Severity, Standing
 from gradtop.plot import Columns, Mark, grown_end
 from gradtop.plot.picture import ACT, NOTICE, RESUME, WATCH
 from gradtop.snapshot import RunSnapshot, RunState
@@ -244,7 +244,8 @@ def _marks(findings: Sequence[Finding], view: "RunView") -> tuple[Mark, ...]:
     inks = {Severity.NOTICE: NOTICE, Severity.WATCH: WATCH, Severity.INTERVENE: ACT}
     newest = sorted(findings, key=lambda f: f.first_step)[-MAX_MARKS:]
     resumes = [Mark(session.first_step, RESUME) for session in view.sessions[1:][-MAX_MARKS:]]
-    return (*(Mark(f.first_step, inks[f.severity]) for f in newest), *resumes)
+    found = ((f, inks[f.severity] if f.standing is Standing.OPEN else NOTICE) for f in newest)
+    return (*(Mark(f.first_step, ink) for f, ink in found), *resumes)
 
 
 @dataclass(frozen=True, slots=True)

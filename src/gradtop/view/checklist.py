@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gradtop import units
 from gradtop.catalogue import KINDS
 from gradtop.clean import clean
-from gradtop.finding import Criterion, Finding, FindingState
+from gradtop.finding import Criterion, Finding, FindingState, Severity, Standing
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources import SourceStatus
 from gradtop.view.banner import primary
@@ -32,20 +32,23 @@ def checklist(run: RunSnapshot | None) -> tuple[Entry, ...]:
     """The primary finding (or the newest) in full, then the others in one line each."""
     if run is None:
         return (Entry("There is no run yet.", "quiet"),)
-    finding = primary(run)
+    finding = primary(run) or next(iter(run.judgement.set_aside), None)
     if finding is None:
         return (
             Entry("No finding", "title"),
             Entry(clean(run.judgement.summary, 600)),
             Entry("A checklist opens here when something is found.", "quiet"),
         )
-    return (*_finding(finding), *_others(run, finding))
+    return (*described(run, finding), *_others(run, finding))
 
 
-def _finding(finding: Finding) -> Iterator[Entry]:
-    yield Entry(_title(finding), "title")
+def described(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
+    """A finding of a run in full: what goes with it, its checklist, numbers, likely causes and what to check."""
+    yield Entry(title(finding), "title")
     yield Entry(_where(finding), "quiet")
+    yield from _said(run, finding)
     yield Entry(clean(finding.message, 2000))
+    yield from _beside(run, finding)
     if finding.criteria:
         yield Entry(f"{finding.met} of {len(finding.criteria)} reasons to act", "heading")
         for criterion in finding.criteria:
@@ -56,9 +59,32 @@ def _finding(finding: Finding) -> Iterator[Entry]:
     yield from _list("What this log cannot say", finding.caveats)
 
 
-def _title(finding: Finding) -> str:
+def title(finding: Finding) -> str:
+    """What a finding is called."""
     kind = KINDS.get(finding.kind)
     return kind.title if kind is not None else clean(finding.kind.replace("_", " "), 100)
+
+
+def _said(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
+    """What its user said of it, and how that is taken back."""
+    if finding.standing is Standing.ACKNOWLEDGED:
+        worse = f" unless it gets worse than {finding.severity.word}" if finding.severity < Severity.INTERVENE else ""
+        yield Entry(f"Acknowledged: it does not count{worse}.", "quiet")
+    elif finding.kind in run.attention.everywhere:
+        yield Entry("Muted in the settings, by gradtop.toml, --rules or --mute: this kind counts in no run.", "quiet")
+    elif finding.standing is Standing.MUTED:
+        yield Entry("Muted: this kind does not count in the runs of this directory.", "quiet")
+
+
+def _beside(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
+    """What else there is to act on, where this is the finding that the verdict goes by."""
+    if finding is run.judgement.primary and run.judgement.supporting:
+        yield Entry("With it", "heading")
+        for other in run.judgement.supporting[:20]:
+            since = f"{run.view.x_kind.removesuffix('s')} {units.count(other.first_step)}"
+            layer = other.scope.removeprefix("layer:")
+            where = f" · {clean(layer, 100)}" if layer != other.scope else ""
+            yield Entry(f"{title(other)}{where} since {since}: {other.severity.word}", "plain", 2, "●")
 
 
 def _criterion(criterion: Criterion) -> Iterator[Entry]:
@@ -94,7 +120,8 @@ def _others(run: RunSnapshot, shown: Finding) -> Iterator[Entry]:
         yield Entry(f"Other findings ({len(others)})", "heading")
         for finding in others[:50]:
             mark = "●" if finding.state is FindingState.ACTIVE else "○"
-            yield Entry(f"{_title(finding)}: {clean(finding.message, 300)}", "quiet", 2, mark)
+            said = f" ({finding.standing.value})" if finding.standing is not Standing.OPEN else ""
+            yield Entry(f"{title(finding)}{said}: {clean(finding.message, 300)}", "quiet", 2, mark)
 
 
 def waiting_for(snapshot: Snapshot, run: RunSnapshot | None) -> tuple[Entry, ...]:

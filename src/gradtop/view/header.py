@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from gradtop import units
 from gradtop.clean import clean
-from gradtop.finding import FindingState
+from gradtop.finding import Severity, Standing
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.verdict import Verdict
 
@@ -99,13 +99,13 @@ def warmup_of(view: "RunView") -> float | None:
 
 def verdict_word(run: RunSnapshot) -> str:
     """The verdict of a run as a screen says it."""
-    verdict = run.judgement.verdict
-    if verdict is Verdict.KEEP_TRAINING and run.state is RunState.FINISHED:
-        return "FINISHED, NO PROBLEM SEEN"
+    verdict, aside = run.judgement.verdict, run.judgement.set_aside
     words = verdict.value.replace("_", " ").upper()
+    if verdict is Verdict.KEEP_TRAINING and aside:
+        word = run.state.name if run.state in (RunState.FINISHED, RunState.CRASHED) else words
+        said = ((s, sum(f.standing is s for f in aside)) for s in (Standing.ACKNOWLEDGED, Standing.MUTED))
+        return ", ".join([word, *(f"{n} {standing.name}" for standing, n in said if n)])
+    if verdict is Verdict.KEEP_TRAINING and run.state is RunState.FINISHED:
+        had = any(finding.severity > Severity.NOTICE for finding in run.findings)
+        return "FINISHED, RECOVERED" if had else "FINISHED, NO PROBLEM SEEN"
     return f"FINISHED, {words}" if run.state is RunState.FINISHED and verdict is not Verdict.UNKNOWN else words
-
-
-def active_findings(run: RunSnapshot) -> int:
-    """How many findings of a run still hold."""
-    return sum(f.state is FindingState.ACTIVE for f in run.findings)

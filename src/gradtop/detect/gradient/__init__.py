@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from gradtop.detect.case import Rule
+from gradtop.detect.gradient.clipping import ClipSaturation
+from gradtop.detect.gradient.exploding import GradientExploding
 from gradtop.detect.signals import Signals
 
-RULES: tuple[Callable[[Signals], Rule], ...] = ()
+RULES: tuple[Callable[[Signals], Rule], ...] = (GradientExploding, ClipSaturation)
 """The rules of this group, in the order in which they look at a row."""

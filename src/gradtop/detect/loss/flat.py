@@ -8,7 +8,7 @@ from gradtop.detect.wording import change, short, training
 
 _SIGNIFICANT = 2.0
 _BEYOND_DOUBT = 4.0
-"""The same, where the loss was called flat before: a question that is put row after row is answered wrongly at times."""
+"""The same, where the loss was called flat before: what is asked row after row is answered wrongly at times."""
 _ROOM = 0.02
 """Fall over the window that the noise may still hide when the loss is called flat."""
 _LEAST_LOSSES = 5

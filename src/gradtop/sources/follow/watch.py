@@ -148,6 +148,10 @@ class Watch:
         self._early = self._early + 1 if changed else 0
         return changed
 
+    def wake(self) -> None:
+        """End the wait: there is something to do. May be called from any thread."""
+        self._changed.set()
+
     def _rests(self) -> bool:
         """Events are switched off because there are too many of them; switch them off and on again as needed."""
         if self._rests_until is None:

@@ -26,9 +26,10 @@ class Sheet(Canvas):
         """Rows inside the frame."""
         return max(1, self.size.height - 2)
 
-    def show(self, entries: Sequence[Entry]) -> None:
-        """Show these entries from where the sheet stands."""
+    def show(self, entries: Sequence[Entry], *, anew: bool = False) -> None:
+        """Show these entries from where the sheet stands; `anew`: from the top."""
         self._entries = entries
+        self._top = 0 if anew else self._top
         self.scroll_rows(0)
 
     def on_resize(self) -> None:
@@ -54,7 +55,7 @@ class Sheet(Canvas):
         seen += [()] * (self.page_rows - len(seen))
         below = len(lines) - self._top - self.page_rows
         title: Row = ((self._title, "title"),)
-        more: Row = ((f"{below} more lines ↓", "quiet"),) if below > 0 else ()
+        more: Row = ((f"{below} more line{'s' if below > 1 else ''} ↓", "quiet"),) if below > 0 else ()
         self.paint(
             [
                 box.top(title, width, "border"),

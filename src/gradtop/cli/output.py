@@ -1,0 +1,45 @@
+"""What the commands print: text for people on stderr, reports and documents on stdout."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from gradtop.snapshot import Snapshot
+
+
+def say(message: str) -> None:
+    """A sentence to the user, beside the output."""
+    from gradtop.clean import clean
+
+    click.echo(clean(message), err=True)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines of text, which are clean already."""
+    for line in lines:
+        click.echo(line)
+
+
+def print_report(snapshot: "Snapshot", as_json: bool) -> None:
+    """The report on all runs."""
+    from gradtop.report import lines, report
+
+    if as_json:
+        print_document(report(snapshot))
+    else:
+        print_lines(lines(snapshot))
+
+
+def print_document(document: dict[str, Any]) -> None:
+    """A JSON document on a line of its own."""
+    import json
+
+    import msgspec
+
+    try:
+        click.echo(msgspec.json.encode(document).decode())
+    except UnicodeEncodeError:
+        # The name of a file need not be UTF-8: what is none of it is shown as a question mark.
+        click.echo(json.dumps(document, ensure_ascii=False).encode("utf-8", "replace").decode())

@@ -1,0 +1,98 @@
+"""The way into the app: which terminal it is shown on, and the monitor behind it."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gradtop.finding import Severity
+    from gradtop.snapshot import Snapshot
+    from gradtop.wiring import Watching
+
+
+class Deferred:
+    """A monitor that is made by the thread that polls it, so that the screen is painted before its imports."""
+
+    def __init__(self, make: Callable[[], "Watching"]) -> None:
+        self._make = make
+        self._made: Watching | None = None
+
+    def poll(self) -> "Snapshot":
+        """One step of the monitor."""
+        if self._made is None:
+            self._made = self._make()
+        return self._made.monitor.poll()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until there is something to do."""
+        if self._made is not None:
+            self._made.wait(timeout_s)
+
+    def select(self, run_id: str) -> None:
+        """Read this run first."""
+        if self._made is not None:
+            self._made.monitor.select(run_id)
+            self._made.wake()
+
+    def acknowledge(self, run_id: str, finding_id: str, upto: "Severity | None") -> None:
+        """A finding is known up to a severity; None takes that back."""
+        if self._made is not None:
+            self._made.monitor.acknowledge(run_id, finding_id, upto)
+            self._made.wake()
+
+    def mute(self, run_id: str, kind: str, on: bool) -> None:
+        """A kind of findings does not count for a run and those beside it; `on` False takes that back."""
+        if self._made is not None:
+            self._made.monitor.mute(run_id, kind, on)
+            self._made.wake()
+
+
+def open_app(make: Callable[[], "Watching"], ascii_only: bool) -> None:
+    """Show the screen until the user leaves, then end with its exit code."""
+    # A monitor does no linear algebra: without this, numpy starts a thread for every core when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from gradtop.ui.app import GradtopApp
+
+    watching = Deferred(make)
+    app = GradtopApp(
+        watching.poll,
+        watching.wait,
+        select=watching.select,
+        acknowledge=watching.acknowledge,
+        mute=watching.mute,
+        ascii=ascii_only or prefers_ascii(os.environ),
+    )
+    app.run()
+    sys.exit(app.return_code)
+
+
+def prefers_ascii(environ: Mapping[str, str]) -> bool:
+    """The locale says that the terminal knows no UTF-8; saying nothing is taken as UTF-8."""
+    kind = environ.get("LC_CTYPE", "")
+    # Python itself sets these where the locale is C, which says nothing of the terminal.
+    chosen = (
+        environ.get("LC_ALL") or (kind if kind not in ("C.UTF-8", "C.utf8", "UTF-8") else "") or environ.get("LANG", "")
+    )
+    name, _, encoding = chosen.partition(".")
+    return "utf" not in encoding.lower() if encoding else name in ("C", "POSIX")
+
+
+def take_stdin() -> int:
+    """The piped input as a descriptor of its own; the keyboard takes its place, where there is one."""
+    piped = os.dup(0)
+    try:
+        keyboard = os.open("/dev/tty", os.O_RDWR)
+    except OSError:
+        return piped
+    os.dup2(keyboard, 0)
+    os.close(keyboard)
+    return piped
+
+
+def is_terminal(paths: Sequence[Path]) -> bool:
+    """A screen can be shown: a real terminal to draw on (Textual draws on stderr) and one to type on."""
+    if os.environ.get("TERM", "") in ("", "dumb") or not sys.stderr.isatty() or not sys.stdout.isatty():
+        return False
+    return sys.stdin.isatty() or Path("-") in paths
