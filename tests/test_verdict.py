@@ -148,13 +148,32 @@ def test_a_cause_counts_from_where_it_began_and_not_from_where_it_was_known() ->
 
 def test_supporting_findings_are_told_worst_first_once_for_each_kind_and_not_all() -> None:
     layers = [finding("dead_layer", Severity.WATCH, raised=100.0 + i) for i in range(5)]
-    more = [finding(kind, Severity.WATCH, raised=200.0) for kind in ("loss_spike", "overfitting", "oscillation")]
+    more = [finding(kind, Severity.WATCH, raised=200.0) for kind in ("loss_spike", "overfitting", "clip_saturation")]
     found = judged(*layers, *more, finding("loss_divergence", Severity.INTERVENE, raised=300.0))
     assert found.summary == (
         "loss_divergence happened. Also: dead layer (5) since step 100, loss spike since step 200,"
         " overfitting since step 200, 1 more."
     )
     assert len(found.supporting) == 8
+
+
+def test_a_chain_of_causes_is_followed_to_its_beginning() -> None:
+    found = judged(
+        finding("lr_jump", Severity.WATCH, raised=100.0),
+        finding("dead_units", Severity.WATCH, raised=150.0),
+        finding("dead_layer", Severity.INTERVENE, raised=200.0),
+    )
+    assert (found.verdict, found.primary and found.primary.kind) == (Verdict.INTERVENE, "lr_jump")
+
+
+@pytest.mark.parametrize(("divergence", "primary"), [(100.0, "loss_divergence"), (400.0, "dead_layer")])
+def test_a_divergence_explains_only_what_begins_once_it_is_known(divergence: float, primary: str) -> None:
+    found = judged(
+        finding("loss_divergence", Severity.INTERVENE, raised=divergence),
+        finding("dead_layer", Severity.INTERVENE, raised=300.0),
+    )
+    assert found.primary is not None
+    assert found.primary.kind == primary
 
 
 def test_what_is_acknowledged_does_not_count_and_is_told() -> None:

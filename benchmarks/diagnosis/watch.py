@@ -15,7 +15,7 @@ from gradtop.history import Store
 from gradtop.record import Record, Rows
 from gradtop.run import cut
 from gradtop.sources.follow.file import open_source
-from gradtop.verdict import judge
+from gradtop.verdict import cause, judge
 
 from .score import NOTED, Alarm, Outcome, Truth
 
@@ -158,9 +158,9 @@ def primary(store: Store) -> str:
     judged = judge(findings, rows=store.detector.rows, ended=store.run.view().end, loading=None).primary
     if judged is not None and judged.severity > Severity.NOTICE and judged.state is FindingState.ACTIVE:
         return judged.kind
-    loud = {finding.kind for finding in findings if finding.severity > Severity.NOTICE}
-    noted = {finding.kind for finding in findings} & NOTED
-    return min(loud or noted, key=PRECEDENCE.index, default="")
+    if loud := [finding for finding in findings if finding.severity > Severity.NOTICE]:
+        return cause(loud).kind
+    return min({finding.kind for finding in findings} & NOTED, key=PRECEDENCE.index, default="")
 
 
 def size(state: object) -> int:

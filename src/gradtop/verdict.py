@@ -17,15 +17,31 @@ MOST_NAMED = 3
 _CERTAIN = ("crashed", "nonfinite", "amp_skip_storm", "amp_scale_collapse")
 
 _SPIKES = ("loss_spike", "gradient_exploding")
+_DAMAGE = (
+    "nonfinite", "amp_scale_collapse", "amp_skip_storm", "loss_divergence", "gradient_exploding", "loss_spike",
+    "gradient_vanishing", "layer_imbalance", "dead_layer", "dead_units", "frozen_layer", "activation_growth",
+    "update_ratio", "clip_saturation", "no_learning", "oscillation",
+)  # fmt: skip
+"""What too large a step can do to a model."""
 _LEADS_TO = {
+    "lr_jump": _DAMAGE,
     "measurement_suspect": ("gradient_exploding", "gradient_vanishing"),
+    "amp_scale_collapse": ("nonfinite",),
+    "amp_skip_storm": ("nonfinite",),
     "frozen_layer": ("gradient_exploding", "gradient_vanishing"),
     "dead_layer": ("gradient_vanishing",),
-    "lr_jump": ("loss_divergence", "gradient_exploding", "gradient_vanishing", "dead_units"),
+    "dead_units": ("dead_layer", "gradient_vanishing", "update_ratio", "no_learning"),
+    "layer_imbalance": ("frozen_layer", "dead_layer", "gradient_vanishing", "update_ratio"),
+    "loss_divergence": ("dead_layer", "dead_units", "frozen_layer", "layer_imbalance", "activation_growth"),
     "gradient_exploding": ("gradient_vanishing",),
     "loss_spike": ("gradient_vanishing",),
+    "activation_growth": ("nonfinite", "loss_divergence", "gradient_exploding", "loss_spike", "layer_imbalance"),
+    "update_ratio": ("loss_divergence", "gradient_exploding", "dead_layer", "dead_units"),
+    "oscillation": ("loss_divergence", "gradient_exploding", "loss_spike", "update_ratio"),
+    "gpu_throttled": ("throughput_drop",),
+    "gpu_starved": ("throughput_drop",),
 }
-"""What a milder finding explains although it is milder; a layer that never trained explains no late divergence."""
+"""What explains another finding that goes before it by precedence or is worse, where it was there first."""
 
 
 class Verdict(StrEnum):
@@ -77,7 +93,7 @@ def judge(
     """
     to_act_on = [f for f in findings if f.counts]
     worst = max((f.severity for f in to_act_on), default=Severity.NOTICE)
-    primary = _primary(to_act_on, worst) if to_act_on else _newest(findings)
+    primary = cause(to_act_on) if to_act_on else _newest(findings)
     supporting = tuple(sorted((f for f in to_act_on if f is not primary), key=lambda f: (-f.severity, f.first_step)))
     aside = tuple(_set_aside(findings))
 
@@ -101,15 +117,29 @@ def judge(
     return judgement(verdict, primary.message, also, _told(aside, counts), next_step=next_step)
 
 
-def _primary(to_act_on: Sequence[Finding], worst: Severity) -> Finding:
-    """What explains the others: the first by precedence of the worst findings, or a milder one that led to it."""
+def cause(found: Sequence[Finding]) -> Finding:
+    """What explains the others: the first by precedence of the worst, or what led to it, step by step back."""
 
     def rank(finding: Finding) -> tuple[int, float]:
         return PRECEDENCE.index(finding.kind), -finding.raised_step
 
-    first = min((f for f in to_act_on if f.severity is worst), key=rank)
-    led = [f for f in to_act_on if first.kind in _LEADS_TO.get(f.kind, ()) and f.first_step <= first.raised_step]
-    return min((first, *led), key=rank)
+    worst = max(f.severity for f in found)
+    first = min((f for f in found if f.severity is worst), key=rank)
+    known = {first.kind}
+    while led := [f for f in found if f.kind not in known and _led_to(f, first)]:
+        first = min(led, key=rank)
+        known.add(first.kind)
+    return first
+
+
+def _led_to(earlier: Finding, later: Finding) -> bool:
+    """One finding explains another: it is of a kind that can, and was there when the other one was raised."""
+    if later.kind not in _LEADS_TO.get(earlier.kind, ()):
+        return False
+    if earlier.kind == "loss_divergence":
+        # It has to be known before what it is to explain begins: the two often come of one fault.
+        return earlier.raised_step <= later.first_step
+    return earlier.first_step <= later.raised_step
 
 
 def _set_aside(findings: Iterable[Finding]) -> Iterator[Finding]:
