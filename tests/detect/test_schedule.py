@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from gradtop.detect.schedule import Schedule
@@ -85,3 +87,15 @@ def test_a_ramp_a_decay_a_jump_above_the_peak_and_a_resume_begin_none() -> None:
     assert not schedule.see(1e-3, 101)
     assert schedule.see(0.9e-4, 102) is False
     assert schedule.see(0.9e-3, 103)
+
+
+def test_a_rate_that_creeps_above_its_peak_is_no_cycle() -> None:
+    schedule = Schedule()
+    rates = [1e-3] * 50 + [1e-3 * 1.015**i for i in range(600)]
+    assert sum(schedule.see(lr, float(i)) for i, lr in enumerate(rates)) == 0
+
+
+def test_a_return_to_the_peak_after_a_decay_is_a_cycle() -> None:
+    schedule = Schedule()
+    rates = [0.1 * (1 + math.cos(math.pi * (i % 100) / 100)) for i in range(400)]
+    assert [i for i, lr in enumerate(rates) if schedule.see(lr, float(i))] == [100, 200, 300]

@@ -24,6 +24,7 @@ class Schedule:
         "_peak_declared",
         "_resumed",
         "_ties",
+        "_top",
         "_weighted",
         "first_step",
         "last_rise",
@@ -46,6 +47,8 @@ class Schedule:
         self.first_step: float | None = None
         self._ties = 0
         self._least = 0.0
+        self._top = 0.0
+        """The highest rate when it was at its lowest: a rise above it is no return."""
         self._weighted = 0.0
         self._declared: int | None = None
         self._peak_declared: float | None = None
@@ -72,13 +75,14 @@ class Schedule:
         return cycle
 
     def _begins_cycle(self, lr: float) -> bool:
-        if self.rising or self._resumed or lr > _CYCLE_MOST * self.peak:
-            self._least = lr
+        if self.rising or self._resumed or lr > _CYCLE_MOST * self._top:
+            self._least, self._top = lr, max(lr, self.peak)
             return False
         if lr > _CYCLE_RISE * self._least and lr >= _CYCLE_LEAST * self.peak:
-            self._least = lr
+            self._least, self._top = lr, self.peak
             return True
-        self._least = min(self._least, lr)
+        if lr <= self._least:
+            self._least, self._top = lr, self.peak
         return False
 
     def _follow_ramp(self, before: float | None, lr: float, step: float) -> None:
