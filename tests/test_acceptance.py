@@ -304,7 +304,10 @@ def test_a_dead_loss_scale_is_not_called_an_empty_batch() -> None:
 
 def test_a_run_that_its_user_interrupted_did_not_crash() -> None:
     run = run_of(shared("corpus", "mg08__*"))
-    assert run.judgement.summary == "Stopped by its user at step 2,130, no problem seen in 213 rows."
+    assert run.judgement.verdict is Verdict.KEEP_TRAINING
+    assert run.judgement.summary.startswith("Stopped by its user at step 2,130.")
+    # The steps do get slower: the median of its own times is 547 ms until step 660, and 626 ms from then on.
+    assert [(f.kind, f.severity) for f in run.findings] == [("throughput_drop", Severity.NOTICE)]
 
 
 def test_a_norm_that_is_printed_as_zero_has_not_vanished() -> None:
@@ -370,9 +373,11 @@ def test_a_flood_of_alarms_is_one_finding(tmp_path: Path) -> None:
 def test_a_healthy_run_is_one_line_and_its_numbers() -> None:
     path = shared("corpus", "lc01__*")
     told = list(lines(read_paths((path,), Settings()).to_end()))
-    assert told[0] == "KEEP TRAINING  lc01__main.log: No problem seen in 19,552 rows; 10 short loss spikes."
-    assert told[2] == "  state      quiet, steps 0 to 19,552, 19,552 rows"
-    assert len(told) == 7
+    summary = "No problem seen in 19,552 rows; 10 short loss spikes, 2 of the grad norm."
+    assert " ".join("".join(told[:2]).split()) == f"KEEP TRAINING lc01__main.log: {summary}"
+    assert told[3] == "  state      quiet, steps 0 to 19,552, 19,552 rows"
+    assert [line for line in told if line.startswith(("  NOTICE", "  WATCH", "  INTERVENE"))] == []
+    assert len(told) == 10
 
 
 def test_a_file_that_is_not_read_says_why() -> None:

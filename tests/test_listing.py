@@ -38,6 +38,8 @@ def test_the_text_has_everything_within_80_columns() -> None:
             assert part in text
         for _, criterion in kind.criteria:
             assert criterion in text
+        for form, advice in kind.forms.items():
+            assert set(advice.causes) <= set(kind.causes) or f" form {form} cause {advice.causes[0]}" in text
     assert "{" not in text
 
 

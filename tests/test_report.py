@@ -130,6 +130,34 @@ def test_findings_that_do_not_count_say_so_and_are_short() -> None:
     assert "look at batch 14" in "\n".join(lines(snapshot(dataclasses.replace(run_snapshot(), findings=(fault,)))))
 
 
+def test_what_goes_with_the_primary_cause_is_brief() -> None:
+    cause = dataclasses.replace(
+        DIP,
+        kind="lr_jump",
+        severity=Severity.WATCH,
+        state=FindingState.ACTIVE,
+        causes=("first cause", "second cause"),
+        checks=("first check", "second check"),
+    )
+    effect = dataclasses.replace(cause, kind="loss_spike", causes=("odd batch", "beta2"), checks=("wait", "look"))
+    shown = dataclasses.replace(
+        run_snapshot(Verdict.WATCH), findings=(effect, cause), judgement=Judgement(Verdict.WATCH, "it jumped", cause)
+    )
+    text = list(lines(snapshot(shown)))
+    told = [line.split("  ")[-1].strip() for line in text if line.startswith(("    cause", "    next"))]
+    assert told == ["first cause", "second cause", "first check", "second check"]
+    assert [line for line in text if "reasons to act" in line and "loss spike" in line]
+    assert "  Causes and checks of these: gradtop check --list-rules loss_spike" in text
+
+
+@pytest.mark.parametrize(("n", "told"), [(2, ["wobble 0", "wobble 1"]), (4, ["wobble 0", "3 more since step 1"])])
+def test_many_findings_of_a_kind_are_counted(n: int, told: list[str]) -> None:
+    found = tuple(dataclasses.replace(DIP, scope=str(i), first_step=n - i, message=f"wobble {i}") for i in range(n))
+    text = list(lines(snapshot(dataclasses.replace(run_snapshot(), findings=found))))
+    heads = [line for line in text if line.startswith("  NOTICE, over")]
+    assert [head.removeprefix("  NOTICE, over  ").removeprefix("gradient vanishing: ") for head in heads] == told
+
+
 def blind(*coverage: tuple[str, str]) -> list[str]:
     """What the text says that it cannot tell, of (kind, why)."""
     found = tuple(Coverage(kind, why, "what it needs") for kind, why in coverage)
@@ -146,7 +174,7 @@ def test_what_cannot_be_told_is_named_by_its_reason() -> None:
         ("overfitting", "no validation loss in this log"),
     ) == [
         "  cannot tell: dead_layer, frozen_layer (no grad norm per layer); overfitting (no validation loss).",
-        "    See gradtop explain.",
+        "    gradtop explain says what is missing.",
     ]
 
 
@@ -154,9 +182,9 @@ def test_much_that_cannot_be_told_is_counted_in_two_lines() -> None:
     told = blind(*((f"kind_{i}", f"no metric {i} with a name of some length in this log") for i in range(20)))
     assert len(told) == 2
     assert told[0].startswith(
-        "  cannot tell: 20 kinds of findings (no metric 0 with a name of some length; no metric 1"
+        f"  cannot tell: 20 of {len(KINDS)} kinds of findings (no metric 0 with a name of some length;"
     )
-    assert told[1].endswith("; 18 more reasons). See gradtop explain.")
+    assert told[1].endswith("; 18 more reasons). gradtop explain says what is missing.")
 
 
 def test_the_document_has_every_rule_once() -> None:

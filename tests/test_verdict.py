@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from gradtop.finding import Finding, FindingState, Severity, Standing
@@ -216,3 +218,14 @@ def test_an_acknowledged_crash_does_not_make_a_judgement_of_few_rows() -> None:
 def test_nothing_acknowledged_hides_in_a_healthy_summary() -> None:
     over = finding("loss_divergence", Severity.INTERVENE, FindingState.RECOVERED, standing=Standing.ACKNOWLEDGED)
     assert judged(over).summary.startswith("1 finding acknowledged: loss divergence at step 10, over.")
+
+
+def test_a_run_that_reached_its_plan_says_so() -> None:
+    told = judge([], rows=100, ended=None, loading=None, planned=800.0, newest=800.0).summary
+    assert told == "No problem seen in 100 rows, up to the planned end at step 800."
+
+
+def test_steps_that_were_skipped_to_find_a_loss_scale_are_not_quoted() -> None:
+    skips = replace(finding("nonfinite", Severity.NOTICE, FindingState.RECOVERED), evidence={"skipped": 1.0})
+    assert judged(skips).summary.startswith("No problem seen")
+    assert judged(replace(skips, evidence={})).summary == skips.message

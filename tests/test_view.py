@@ -177,7 +177,7 @@ def test_measured_counts_are_whole_numbers() -> None:
     run = run_of(findings=(found,), judgement=Judgement(Verdict.WATCH, "", found))
     entries = [entry.text for entry in checklist(run)]
     assert entries[0] == "Vanishing gradient"
-    assert {"rows 1", "usual 2.055", "line 1,560"} <= set(entries)
+    assert {"rows: 1", "usual: 2.055", "line: 1,560"} <= set(entries)
 
 
 def test_charts_come_in_order_and_only_for_series_that_are_there() -> None:

@@ -25,7 +25,7 @@ class Change:
         """It happens in this step."""
         return self.first <= step < self.until and (step - self.first) % self.every < self.length
 
-    def rate(self, lr: float, step: int) -> float:
+    def rate(self, lr: float, loop: Loop) -> float:
         """The learning rate instead of the scheduled one."""
         return lr
 
@@ -199,9 +199,20 @@ class Rate(Change):
     most: float = 1e30
     """The largest factor."""
 
-    def rate(self, lr: float, step: int) -> float:
+    def rate(self, lr: float, loop: Loop) -> float:
         """Counted from the first step."""
-        return lr * min(self.most, self.factor * self.growth ** min(step - self.first, 2000))
+        return lr * min(self.most, self.factor * self.growth ** min(loop.step - self.first, 2000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgottenRate(Change):
+    """After a restart of the run the learning rate is another one, by a factor."""
+
+    factor: float
+
+    def rate(self, lr: float, loop: Loop) -> float:
+        """From the first step of the second session on."""
+        return lr * self.factor if loop.session > 1 else lr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

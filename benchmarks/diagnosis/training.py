@@ -88,7 +88,7 @@ class Training:
         loop.lr = rate(setup.schedule, step, self._steps)
         batch = self._batch()
         for change in changes:
-            loop.lr = change.rate(loop.lr, step)
+            loop.lr = change.rate(loop.lr, loop)
             batch = change.batch(loop, *batch)
         look = bool(setup.log.layers) and step % setup.log.layers == 0
         loop.net.watched = {} if look else None

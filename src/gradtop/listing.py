@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from gradtop import config
-from gradtop.catalogue import KINDS, PRECEDENCE, Check, Kind
+from gradtop.catalogue import KINDS, PRECEDENCE, Advice, Check, Kind
 from gradtop.clean import clean
 from gradtop.config import AUTO, Limits, Settings
 from gradtop.units import setting
@@ -104,11 +104,20 @@ def _kind(kind: Kind, settings: Settings) -> Iterator[str]:
         yield from _labelled("limit", _limit_line(name, settings))
     for _, text in kind.criteria:
         yield from _labelled("criterion", text)
-    for text in kind.causes:
-        yield from _labelled("cause", text)
-    for check in kind.checks:
-        yield from _labelled("next", _check(check))
+    yield from _advice(kind.advice())
+    for form, advice in kind.forms.items():
+        # A form with fewer causes and nothing new is not worth its lines.
+        if not set(advice.causes) <= set(kind.causes):
+            yield from _labelled("form", form)
+            yield from _advice(advice)
     yield from _labelled("source", kind.reference)
+
+
+def _advice(advice: Advice) -> Iterator[str]:
+    for text in advice.causes:
+        yield from _labelled("cause", text)
+    for check in advice.checks:
+        yield from _labelled("next", _check(check))
 
 
 def _limit_line(name: str, settings: Settings) -> str:

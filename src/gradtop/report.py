@@ -31,6 +31,8 @@ _BLIND_ROOM = 150
 """Characters for kinds and reasons, so that what cannot be told takes no more than two lines."""
 _REASONS_ROOM = 90
 """Characters for reasons alone, with a count of the kinds and of further reasons beside them."""
+_ALIKE_SHOWN = 2
+"""Findings of one kind that are told in a sentence each; of more only the newest is, and the rest are counted."""
 _ONE_LOOK = "silence is judged by --follow and by the app, not by one look"
 """Why the one kind that rows do not decide cannot be told."""
 _BADNESS = (Verdict.KEEP_TRAINING, Verdict.UNKNOWN, Verdict.WATCH, Verdict.INTERVENE)
@@ -180,18 +182,32 @@ def summary(run: RunSnapshot) -> str:
 
 
 def _run_lines(run: RunSnapshot) -> Iterator[str]:
-    """The verdict, the numbers, what there is to act on in full, and the rest in a sentence each."""
+    """The verdict, the numbers, what there is to act on, the primary cause in full, and the rest in a sentence each."""
     yield from _wrapped(headline(run), "", "  ")
     yield from _numbers(run)
     primary = run.judgement.primary
     told = primary.id if primary is not None and primary.message in run.judgement.summary else ""
-    full = [f for f in run.findings if f.counts or f is primary]
-    for finding in sorted(full, key=lambda f: f is not primary):
-        yield from finding_lines(finding, told=finding.id == told)
-    for finding in run.findings:
-        if finding not in full and not short_spike(finding):
-            yield from _wrapped(clean(finding.message), f"  {_standing(finding)}  ", "    ")
+    full = sorted((f for f in run.findings if f.counts or f is primary), key=lambda f: f is not primary)
+    for finding in full:
+        yield from finding_lines(finding, told=finding.id == told, brief=primary not in (None, finding))
+    if others := dict.fromkeys(f.kind for f in full if primary is not None and f.causes != primary.causes):
+        yield from _wrapped(f"Causes and checks of these: gradtop check --list-rules {' '.join(others)}", "  ", "    ")
+    yield from _sentences(run, [f for f in run.findings if f not in full and not short_spike(f)])
     yield from _blind(run)
+
+
+def _sentences(run: RunSnapshot, findings: Sequence[Finding]) -> Iterator[str]:
+    """A sentence for each finding; where there are many of one kind, for the first of them and for all others."""
+    alike: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault((_standing(finding), finding.kind), []).append(finding)
+    for (standing, kind), found in alike.items():
+        shown = found if len(found) <= _ALIKE_SHOWN else found[:1]
+        for finding in shown:
+            yield from _wrapped(clean(finding.message), f"  {standing}  ", "    ")
+        if more := found[len(shown) :]:
+            since = f"{run.view.x_kind.removesuffix('s')} {count(min(f.first_step for f in more))}"
+            yield f"  {standing}  {kind.replace('_', ' ')}: {len(more):,} more since {since}"
 
 
 def _blind(run: RunSnapshot) -> Iterator[str]:
@@ -202,8 +218,8 @@ def _blind(run: RunSnapshot) -> Iterator[str]:
     whys = [clean(one.why.removesuffix(" in this log"), 200) for one in reasons]
     told = "; ".join(f"{', '.join(one.kinds)} ({why})" for one, why in zip(reasons, whys, strict=True))
     if len(told) > _BLIND_ROOM:
-        told = f"{_count_of('kind', sum(len(one.kinds) for one in reasons))} of findings ({_some(whys)})"
-    yield from _wrapped(f"cannot tell: {told}. See gradtop explain.", "  ", "    ")
+        told = f"{sum(len(one.kinds) for one in reasons)} of {len(KINDS)} kinds of findings ({_some(whys)})"
+    yield from _wrapped(f"cannot tell: {told}. gradtop explain says what is missing.", "  ", "    ")
 
 
 def _some(whys: Sequence[str]) -> str:
@@ -285,12 +301,13 @@ def _standing(finding: Finding) -> str:
     return f"{finding.severity.word.upper()}{over}{said}"
 
 
-def finding_lines(finding: Finding, told: bool = False) -> Iterator[str]:
+def finding_lines(finding: Finding, told: bool = False, brief: bool = False) -> Iterator[str]:
     """A finding with its checklist, as plain text; with causes and next checks where there is something to act on.
 
     Args:
         finding: the finding.
         told: its message stands above already.
+        brief: it goes with another finding, which says what to do; its own causes and checks are left out.
     """
     kind = clean(finding.kind.replace("_", " "))
     reasons = f": {finding.met} of {len(finding.criteria)} reasons to act" if finding.criteria else ""
@@ -299,7 +316,7 @@ def finding_lines(finding: Finding, told: bool = False) -> Iterator[str]:
         yield from _wrapped(clean(finding.message), "    ", "    ")
     for criterion in finding.criteria:
         yield from _wrapped(_criterion(criterion), "    ", "      ")
-    if finding.counts:
+    if finding.counts and not brief:
         yield from _list("cause", finding.causes)
         yield from _list("next", finding.checks)
     yield from _list("note", finding.caveats)

@@ -78,6 +78,7 @@ def judge(
     loading: float | None,
     planned: float | None = None,
     counts: str = "step",
+    newest: float | None = None,
     growing: bool = True,
 ) -> Judgement:
     """The verdict: the severity of the worst finding that counts, unknown while there is too little to go by.
@@ -89,6 +90,7 @@ def judge(
         loading: the part of its files that has been read, 0 to 1, while that goes on.
         planned: the planned end of the run, in what it counts.
         counts: what that is, in the singular.
+        newest: the newest step of the run.
         growing: more rows can be expected: the run is being written.
     """
     to_act_on = [f for f in findings if f.counts]
@@ -110,7 +112,8 @@ def judge(
         end = _ended(ended)
         if primary is not None:
             return judgement(Verdict.KEEP_TRAINING, _told(aside, counts), end and f"{end}.", primary.message)
-        well = _all_well(findings, rows, end, planned, counts, other=bool(aside))
+        plan = _planned(planned, newest, counts) if planned and not end else ""
+        well = _all_well(findings, rows, end, plan, other=bool(aside))
         return judgement(Verdict.KEEP_TRAINING, _told(aside, counts), well)
     verdict = Verdict.WATCH if worst is Severity.WATCH else Verdict.INTERVENE
     next_step = primary.checks[0] if primary.checks else ""
@@ -177,7 +180,7 @@ def _newest(findings: Sequence[Finding]) -> Finding | None:
 
     A short spike is none of it, unless the log itself complains: long runs have many.
     """
-    worth = [f for f in findings if f.standing is Standing.OPEN and not short_spike(f)]
+    worth = [f for f in findings if f.standing is Standing.OPEN and not short_spike(f) and not _all_skipped(f)]
     return max(worth, key=lambda f: (f.state is FindingState.ACTIVE, f.severity, f.raised_step, f.kind), default=None)
 
 
@@ -187,6 +190,18 @@ def short_spike(finding: Finding) -> bool:
     return spike and "log_alarm" not in finding.evidence
 
 
+def _all_skipped(finding: Finding) -> bool:
+    """NaN and Inf of steps that mixed precision skipped, and that are over: so it searches its scale."""
+    skipped = finding.evidence.get("skipped", 0.0)
+    return (
+        finding.kind == "nonfinite"
+        and finding.severity is Severity.NOTICE
+        and finding.state is FindingState.RECOVERED
+        and "log_alarm" not in finding.evidence
+        and skipped == finding.count
+    )
+
+
 def _too_few(rows: int, primary: Finding | None, growing: bool) -> str:
     seen = f"{rows} row{'s' if rows > 1 else ''}{' so far' if growing else ''}: too few to judge"
     if not rows:
@@ -194,14 +209,17 @@ def _too_few(rows: int, primary: Finding | None, growing: bool) -> str:
     return f"{seen}. {primary.message}" if primary is not None else f"{seen}."
 
 
-def _all_well(
-    findings: Iterable[Finding], rows: int, ended: str, planned: float | None, counts: str, *, other: bool
-) -> str:
+def _all_well(findings: Iterable[Finding], rows: int, ended: str, plan: str, *, other: bool) -> str:
     """Nothing was seen but short spikes; `ended`: how the run did; `other`: than what was said before."""
     seen = f"{'no other' if other else 'no'} problem seen in {count(rows)} rows"
-    plan = f" of a run planned for {count(planned)} {counts}s" if planned and not ended else ""
     text = f"{ended}, {seen}" if ended else f"{seen[0].upper()}{seen[1:]}{plan}"
     return f"{text}{_spikes(findings)}."
+
+
+def _planned(planned: float, newest: float | None, counts: str) -> str:
+    if newest is not None and newest >= planned:
+        return f", up to the planned end at {counts} {count(planned)}"
+    return f" of a run planned for {count(planned)} {counts}s"
 
 
 def _spikes(findings: Iterable[Finding]) -> str:

@@ -274,6 +274,7 @@ class Watched:
                 loading=read if loading else None,
                 planned=view.total,
                 counts=view.x_kind.removesuffix("s"),
+                newest=view.last_step,
                 growing=state is RunState.LIVE,
             ),
             sources=statuses,

@@ -21,7 +21,7 @@ def with_family(family: str, values: list[float], every: int = 1) -> list[Row]:
 def test_attention_logits_beyond_what_softmax_copes_with(top: float, severity: Severity) -> None:
     finding = only(with_family("max_attention_logit", [20.0] * 100 + [top] * 60))
     assert (finding.kind, finding.severity, finding.raised_step) == ("activation_growth", severity, 119)
-    assert finding.scope == "layer:layers.0.attn"
+    assert finding.scope == "layers"
     assert "Attention logits of layers.0.attn are above 1,000 since step 100" in finding.message
 
 

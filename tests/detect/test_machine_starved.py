@@ -51,9 +51,13 @@ def test_a_run_that_was_so_from_the_start_is_told_and_no_more() -> None:
     assert [criterion.met for criterion in finding.criteria] == [True, True, False]
 
 
-def test_a_third_of_a_step_is_a_notice() -> None:
-    (finding,) = starved(fed(700, {0: 0.03, 400: 0.4}))
-    assert finding.severity is Severity.NOTICE
+@pytest.mark.parametrize(("share", "severity"), [(0.33, Severity.NOTICE), (0.42, Severity.WATCH)])
+def test_a_third_of_a_step_is_a_notice_and_what_slows_it_down_by_half_is_worth_watching(
+    share: float, severity: Severity
+) -> None:
+    (finding,) = starved(fed(700, {0: 0.03, 400: share}))
+    assert finding.severity is severity
+    assert 390 < finding.first_step <= 401
 
 
 def test_data_that_comes_quickly_again_is_over() -> None:

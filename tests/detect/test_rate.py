@@ -197,10 +197,18 @@ def test_a_resume_that_goes_on_with_the_schedule_is_none() -> None:
 def test_a_resume_that_begins_the_schedule_again_is_named() -> None:
     (higher,) = told("lr_jump", run(lambda i: cosine(i, 700))[:650] + run(lambda i: PEAK)[600:])
     assert higher.message.startswith("The schedule was not restored at the resume at step 601")
-    assert higher.severity is Severity.NOTICE
+    assert (higher.severity, higher.state) == (Severity.WATCH, FindingState.ACTIVE)
+    assert higher.raised_step == 601
     assert any("scheduler's state" in check for check in higher.checks)
     (lower,) = told("lr_jump", resumed(560, lambda i: PEAK * (i - 559) / 1000))
     assert "lower" in lower.message
+    assert lower.severity is Severity.NOTICE
+
+
+def test_a_rate_that_comes_back_after_a_resume_is_over() -> None:
+    rows = run(lambda i: cosine(i, 700))[:650] + run(lambda i: PEAK if i < 640 else cosine(i, 700))[600:]
+    (finding,) = told("lr_jump", rows)
+    assert (finding.severity, finding.state) == (Severity.WATCH, FindingState.RECOVERED)
 
 
 def test_odd_rates_make_no_finding_and_no_error() -> None:

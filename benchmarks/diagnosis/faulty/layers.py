@@ -124,8 +124,10 @@ PLANS: tuple[Plan, ...] = (
         "updates_huge",
         0,
         700,
-        f"update_ratio no_learning loss_plateau {UPWARD}",
-        "A normalised net at a learning rate that replaces the weights at every step.",
+        # One step makes the weights thirteen times as large, so that later ones are small beside them: what stays is
+        # that hardly a ReLU is active.
+        f"dead_units dead_layer update_ratio no_learning loss_plateau {UPWARD}",
+        "A normalised net whose first step replaces the weights: the learning rate is 1.",
         Setup(shape=Shape(batch_norm=True), schedule=Schedule(lr=1.0)),
     ),
 )

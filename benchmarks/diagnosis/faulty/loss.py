@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ..change import GradientFactor, KeptGradients, Rate, Weights, WrongLabels
+from ..change import ForgottenRate, GradientFactor, KeptGradients, Rate, Rewound, Weights, WrongLabels
 from ..models import Shape
 from ..plan import CNN, TEXT, UPWARD, Plan, Schedule, Setup, faulty
 
@@ -23,14 +23,20 @@ PLANS: tuple[Plan, ...] = (
         700,
         1100,
         f"lr_jump {UPWARD} update_ratio",
-        "The schedule is lost at step 700: the learning rate is ten times what it was.",
-        Setup(optimizer="momentum", schedule=Schedule(lr=0.05, kind="steps"), changes=(Rate(first=700, factor=10.0),)),
+        "A resume from step 700 does not restore the schedule: the learning rate is back at ten times what it was.",
+        # Without a resume it would be a warm restart to any reader of the stream: the rate is one of before.
+        Setup(
+            optimizer="momentum",
+            schedule=Schedule(lr=0.05, kind="steps"),
+            changes=(Rewound(first=710, to=699), ForgottenRate(factor=10.0)),
+        ),
     ),
     faulty(
         "rate_too_high",
         0,
         600,
-        f"{UPWARD} nonfinite no_learning update_ratio dead_units dead_layer",
+        # The first steps kill the ReLUs: the loss goes to that of guessing, where it began, and so never goes up.
+        f"dead_units dead_layer no_learning update_ratio nonfinite {UPWARD}",
         "The learning rate is far too high from the start.",
         Setup(shape=CNN, optimizer="momentum", schedule=Schedule(lr=0.6)),
     ),
@@ -46,7 +52,9 @@ PLANS: tuple[Plan, ...] = (
         "transformer_rate_too_high",
         0,
         600,
-        f"{UPWARD} no_learning update_ratio activation_growth loss_plateau",
+        # Adam's steps are as large as the learning rate: weights and activations grow with it, from the first step on,
+        # while the loss still falls; it stays far below that of the start.
+        f"activation_growth {UPWARD} no_learning update_ratio loss_plateau",
         "A transformer whose warm-up climbs to three hundred times the learning rate that it can take.",
         replace(TEXT, optimizer="adam", clip=None, schedule=Schedule(lr=1.0, warmup=300)),
     ),

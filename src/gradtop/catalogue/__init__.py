@@ -27,4 +27,4 @@ PRECEDENCE = (
     "clip_saturation", "no_learning", "loss_plateau", "overfitting", "oscillation", "gpu_throttled",
     "gpu_starved", "throughput_drop", "memory_leak", "stalled", "amp_overflow", "empty_batch",
 )  # fmt: skip
-"""Which of several findings explains the others, first to last; it names kinds to come as well."""
+"""All kinds; of several findings the first one in this order explains the others."""

@@ -2,7 +2,7 @@
 
 from gradtop.catalogue.kind import Advice, Check, Kind
 
-_LOSS_SUFFERS = ("loss_suffers", "Learning suffers: the loss is near its start, or rose")
+_LOSS_SUFFERS = ("loss_suffers", "The loss is near its start, or it rose")
 _PERSISTS = ("persists", "It holds row after row")
 
 IMBALANCE = Kind(
@@ -126,6 +126,7 @@ FROZEN = Kind(
         "Parameters that are missing from the optimizer: added or replaced after it was made.",
         "A parameter group with learning rate 0.",
         "Weights in bf16 whose updates are lost to rounding (below 2^-9 of the weight).",
+        "A gradient that is next to nothing there, so that the updates are lost to rounding in fp32 as well.",
     ),
     checks=(
         Check(
@@ -190,6 +191,8 @@ UPDATE_RATIO = Kind(
         "low": Advice(
             (
                 "A learning rate that is far too low.",
+                "Weights that the optimizer does not hold (a copy from before .to(), FSDP or a new head), or a step() "
+                "that is not called: then the ratio is exactly 0.",
                 "A gradient so small that Adam's epsilon dominates, or a clip value far below the norm with SGD.",
                 "Weights in bf16 whose updates are lost to rounding (below 2^-9 of the weight).",
                 "Weights that have become very large.",
@@ -198,6 +201,10 @@ UPDATE_RATIO = Kind(
                 Check(
                     "Raise the learning rate: {lr} → {lr_higher}. The ratio is {ratio}, 1e-4 to 1e-2 is usual.",
                     "Raise the learning rate threefold. The ratio is {ratio}, 1e-4 to 1e-2 is usual.",
+                ),
+                Check(
+                    "If the ratio is exactly 0, no rate helps: compare model.parameters() with those in "
+                    "optimizer.param_groups, and see that step() is called."
                 ),
                 Check("Compare the grad norm per element with Adam's epsilon (1e-8 by default)."),
                 Check("With weights in bf16 keep fp32 master weights."),

@@ -16,14 +16,14 @@ THROUGHPUT = Kind(
     criteria=(
         ("persists", "Steps take longer row after row"),
         ("large", "A step takes at least 1.5 times as long as before"),
-        ("per_unit", "A token or a sample takes longer as well: the steps did not just become larger"),
+        ("per_unit", "A token or a sample takes longer too, so the steps did not just become larger"),
         ("same_session", "It began without a resume, on the same hardware"),
     ),
     causes=(
         "One slow GPU or node that all others wait for: heat, a power limit, a failing link.",
         "Data that arrives more slowly: a shared disk, fewer or dead data-loader workers.",
         "Another job on the same machine.",
-        "Longer sequences or a larger batch from here on: then this is no fault.",
+        "Longer sequences, a larger batch or more of the model at work from here on: then this is no fault.",
         "More logging, evaluation or checkpointing than before.",
     ),
     checks=(
@@ -92,12 +92,12 @@ STARVED = Kind(
     needs="the time for data beside the step time, or the utilisation of the GPUs",
     title="GPU waits for data",
     meaning="A large part of a step is spent on waiting for data, or the GPUs are idle much of the time.",
-    severity="notice from 30 % on; watch when it takes half of the step and was not so at the start of the run",
-    limits=("starved_share", "starved_watch", "starved_rows", "busy_share"),
+    severity="notice from 30 % on; watch at half of the step or 1.5 times its time, when it was not so at the start",
+    limits=("starved_share", "starved_watch", "starved_rows", "busy_share", "throughput_watch"),
     criteria=(
         ("persists", "It is so in most of the last rows"),
-        ("large", "Waiting takes at least half of the time"),
-        ("began", "It was not so at the start: something changed"),
+        ("large", "Waiting takes at least half of the time, or makes a step 1.5 times as long as it was"),
+        ("began", "It was not so at the start, so something changed"),
     ),
     causes=(
         "Too few data-loader workers, or workers that died.",

@@ -41,7 +41,7 @@ SKIP_STORM = Kind(
     limits=("amp_early_steps", "amp_storm_steps", "amp_storm_share", "amp_blocked_steps"),
     criteria=(
         ("frequent", "More steps are skipped than a loss scale needs to find its range"),
-        ("blocked", "Every step is skipped: nothing is trained"),
+        ("blocked", "Every step is skipped, so nothing is trained"),
         ("after_calibration", "It goes on after the first steps, in which the scale is searched by design"),
     ),
     causes=_CAUSES,

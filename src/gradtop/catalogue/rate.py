@@ -46,7 +46,7 @@ LR_JUMP = Kind(
     needs="the learning rate, and loss or grad norm",
     title="Learning rate jumped",
     meaning="The learning rate rose at once above what it was, or is another one after a resume.",
-    severity="notice; watch when loss or grad norm leave their usual range within 100 steps",
+    severity="notice; watch when loss or grad norm leave their usual range within 100 steps, or higher after a resume",
     limits=("lr_jump_factor", "lr_jump_steps"),
     criteria=(
         ("jumped", "It is another learning rate from one row to the next"),

@@ -50,7 +50,8 @@ def banner(snapshot: Snapshot, run: RunSnapshot | None) -> Banner:
     if run is None:
         return Banner(Tone.UNKNOWN, "UNKNOWN", ("Looking for runs." if snapshot.searching else "No run yet.",))
     judgement = run.judgement
-    finding = primary(run)
+    # Where all is well, a short spike of long ago is no reason to show a checklist.
+    finding = judgement.primary if judgement.verdict is Verdict.KEEP_TRAINING else primary(run)
     return Banner(
         tone=TONES[judgement.verdict],
         word=verdict_word(run),

@@ -53,7 +53,9 @@ def described(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
         yield Entry(f"{finding.met} of {len(finding.criteria)} reasons to act", "heading")
         for criterion in finding.criteria:
             yield from _criterion(criterion)
-    yield from _list("What was measured", tuple(f"{k} {_value(v)}" for k, v in finding.evidence.items()))
+    yield from _list(
+        "What was measured", tuple(f"{k.replace('_', ' ')}: {_value(v)}" for k, v in finding.evidence.items())
+    )
     yield from _list("Likely causes", finding.causes)
     yield from _list("Check next", finding.checks)
     yield from _list("What this log cannot say", finding.caveats)
@@ -104,7 +106,7 @@ def _where(finding: Finding) -> str:
     if finding.last_step != finding.first_step:
         steps += f" to {units.count(finding.last_step)}"
     rows = f"{finding.count:,} row" + ("s" if finding.count != 1 else "")
-    scope = "" if finding.scope == "total" else f" · {clean(finding.scope, 200)}"
+    scope = "" if finding.scope == "total" else f" · {clean(finding.scope.replace('layer:', 'layer '), 200)}"
     return f"{finding.severity.word} · {finding.state.value} · step {steps} · {rows}{scope}"
 
 

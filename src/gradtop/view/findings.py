@@ -26,7 +26,7 @@ class FindingRow:
     mark: str
     """`●` it holds, `○` it is over, `?` cannot be told."""
     word: str
-    """How severe it is, `over`, or what the user said of it."""
+    """How severe it is, `over` (`passed` of a notice), or what the user said of it."""
     ink: str
     title: str
     when: str
@@ -91,7 +91,8 @@ def _counted(findings: tuple[Finding, ...]) -> dict[str, int]:
 
 def _row(finding: Finding, nth: int) -> FindingRow:
     holds, is_open = finding.state is FindingState.ACTIVE, finding.standing is Standing.OPEN
-    word = finding.standing.value if not is_open else finding.severity.word if holds else "over"
+    over = "over" if finding.severity > Severity.NOTICE else "passed"
+    word = finding.standing.value if not is_open else finding.severity.word if holds else over
     layer = finding.scope.removeprefix("layer:")
     scope = f" · {clean(layer, 200)}" if layer != finding.scope else ""
     # Of many, the first ones are not kept.

@@ -12,6 +12,8 @@ from gradtop.finding import Criterion, Finding, Severity
 
 _KIND = "clip_saturation"
 _LEAST_ROWS = 20
+_VERY_FAR = 100.0
+"""Multiple of the clip value above which clipping itself is why nothing moves, but for Adam, whose steps do not shrink."""
 _LOOK_EVERY = 20
 """Rows between two looks at whether the run learns."""
 _WITHIN = 1e-3
@@ -65,8 +67,15 @@ class ClipSaturation:
         else:
             case.extend(s)
         if case.count % _LOOK_EVERY == 1:
-            self._flat = _never_fell(s)
+            self._flat = _never_fell(s, self._needed(s))
             case.raise_to(Severity.WATCH if self._flat.met else Severity.NOTICE, s.step)
+
+    @staticmethod
+    def _needed(s: Signals) -> float:
+        """Effective steps before a loss that did not fall means anything: far fewer where steps are cut to nothing."""
+        clip, optimizer = s.facts.train.clip_norm or 0.0, (s.facts.train.optimizer or "").lower()
+        cut = clip > 0.0 and s.grad_level.y > math.log(clip) + math.log(_VERY_FAR) and "adam" not in optimizer
+        return s.limits.flat_steps if cut else s.limits.no_learning_steps
 
     def blind(self, s: Signals, kind: str) -> str:
         """Why it cannot tell."""
@@ -125,14 +134,14 @@ class ClipSaturation:
         return told, tuple(criterion(self.kind, id, None if blind else False, blind or share) for id in _IDS)
 
 
-def _never_fell(s: Signals) -> Flat:
-    """The loss is flat now, and where it began."""
+def _never_fell(s: Signals, needed: float) -> Flat:
+    """The loss is flat now, and where it began, after `needed` effective steps."""
     level, start = s.loss_level, s.loss_level.start
     if start is None or s.other_goals:
         return Flat(None, "no loss in this log" if start is None else "the loss of this run need not fall")
     fall = s.limits.no_learning_fall
     if level.best < (start - fall * max(abs(start), level.unit) if level.linear else start + math.log(1 - fall)):
         return Flat(False, f"it fell {short(level.value(start))} → {short(level.value(level.best))} at best")
-    if s.schedule.effective < s.limits.no_learning_steps:
+    if s.schedule.effective < needed:
         return Flat(None, "too few steps to tell whether the loss falls")
     return loss_flat(s, 0, 0.0)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from gradtop.detect.case import Case, Episodes, lacking
 from gradtop.detect.gradient import explosion
-from gradtop.detect.gradient.ground import DECADE, Ground, Mark
+from gradtop.detect.gradient.ground import DECADE, LEAST_STEADY_ROWS, STEADY_ROWS, Ground, Mark
 from gradtop.detect.loss.impact import ROWS, Before, before, falls
 from gradtop.detect.robust import Window
 from gradtop.detect.signals import Signals
@@ -24,7 +24,14 @@ _LEARNED = 0.1
 """Fall of the loss since the last calm row, as a part, that explains a larger gradient."""
 _ANYWAY_DECADES = 1.0
 """Decades of growth beyond the limit that are named whatever the loss does."""
-_GROWTH_BACK = 0.5
+_STEADY, _STEADY_FLOOR = 0.25, 0.5
+"""Parts of the growth that counts from which a steady one does: since the loss fell, and since the lowest level."""
+_STEADY_RISE = 0.4
+"""Decades that a steady growth makes within its rows."""
+_ABOVE_BEST = 0.01
+"""Logarithm by which the level of the loss has to be above its best by then: it falls no more."""
+_GROWTH_HIGH = 0.75
+"""Part of the growth above which it goes on."""
 _FELT_Z = 6.0
 _AFTER_STEPS, _AFTER_PART = 100.0, 0.05
 """Steps after the end of the warm-up, and part of it, in which a fault is most likely its doing."""
@@ -77,7 +84,7 @@ class GradientExploding:
         else:
             if self._far.bits or self._episodes.near:
                 self._miss(s)
-            if level.y > ground.floor + self._growth and level.y > ground.ceiling + self._above:
+            if level.y > ground.ceiling + self._above and level.y > ground.floor + _STEADY_FLOOR * self._growth:
                 self._row_grown(s)
 
     def _hit(self, s: Signals, usual: float) -> None:
@@ -159,7 +166,7 @@ class GradientExploding:
         """A case that is worth watching goes on while the grad norm is above what was usual before it."""
         if "grown" in case.seen:
             above = s.grad_level.y - case.seen["y"]
-            high, back = above > self._growth - _GROWTH_BACK * DECADE, above < self._growth / 2
+            high, back = above > _GROWTH_HIGH * case.seen["grown"], above < case.seen["grown"] / 2
         else:
             above = _log(s) - case.seen["y"]
             high, back = above > self._above, above < _BACK_DECADES * DECADE
@@ -205,14 +212,23 @@ class GradientExploding:
 
     def _row_grown(self, s: Signals) -> None:
         """The level is decades above its lowest: the slow form, which a level that follows does not show."""
-        ground = self._ground
-        above = s.grad_level.y - self._growth
-        flat = s.loss_level.ready and above > ground.lowest and not falls(s)
-        if ground.low is None or self._doubtful(s) or not (flat or above > ground.floor + _ANYWAY_DECADES * DECADE):
+        ground, y = self._ground, s.grad_level.y
+        flat = s.loss_level.ready and y > ground.lowest + _STEADY * self._growth and not falls(s)
+        enough = y > ground.lowest + self._growth or self._steady(s)
+        anyway = y > ground.floor + self._growth + _ANYWAY_DECADES * DECADE
+        if self._doubtful(s) or not ((flat and enough) or anyway):
             return
-        self._open(s, ground.floor, ground.low)
-        if self._episodes.current is not None:
-            self._episodes.current.seen["grown"] = 1.0
+        since = ground.base if flat and enough else ground.low
+        if since is not None:
+            self._open(s, ground.lowest if flat and enough else ground.floor, since)
+            if self._episodes.current is not None:
+                self._episodes.current.seen["grown"] = y - self._episodes.current.seen["y"]
+
+    def _steady(self, s: Signals) -> bool:
+        """It grows row by row in a run that has learned, and whose loss has come no lower for as long."""
+        level, rows = s.loss_level, s.rows_for(STEADY_ROWS, LEAST_STEADY_ROWS)
+        learned = level.start is not None and not level.linear and level.best < level.start + math.log1p(-_LEARNED)
+        return learned and self._ground.rise(s, rows) > _STEADY_RISE * DECADE and level.y > level.best + _ABOVE_BEST
 
     def _learns(self, s: Signals) -> bool:
         """The gradient grows because the loss falls, as where a run leaves a plateau."""

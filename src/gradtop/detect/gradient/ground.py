@@ -1,6 +1,7 @@
 """What a rise of the grad norm is measured against: its level in the past, not only the one that follows it."""
 
 import math
+from collections import deque
 from typing import NamedTuple
 
 from gradtop.detect.signals import Signals
@@ -15,6 +16,10 @@ _CALM_Z = 0.5
 _SINK = DECADE / 1500
 """Fall of the top per row: a gradient that is back after some hundred low rows has not exploded."""
 _NEAR = 0.2 * DECADE
+_APART, _LEAST_APART, _PAST = 25, 5, 5
+"""Rows between two levels that are kept; the least of them where a row stands for several steps; and how many."""
+STEADY_ROWS, LEAST_STEADY_ROWS = _APART * (_PAST - 1), _LEAST_APART * (_PAST - 1)
+"""Rows that a steady rise is looked for in."""
 _LEARNED = 0.1
 """Fall of the loss, as a part, that explains a larger gradient: the run has left a plateau."""
 
@@ -33,14 +38,18 @@ class Mark(NamedTuple):
 class Ground:
     """The level of the grad norm in the past: its top, its lowest, and where it was calm last."""
 
-    __slots__ = ("_calm", "_learned", "_low", "_near", "calm_top", "ceiling", "fast", "floor", "lowest", "mean", "top")
+    __slots__ = (
+        "_base", "_calm", "_fast", "_fast_lag", "_fast_mean", "_learned", "_low", "_near", "_past", "calm_top", "ceiling", "fast", "floor",
+        "lowest", "mean", "top",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         """Nothing seen yet."""
         self.mean = 0.0
         """Mean deviation of the last rows, in robust deviations."""
         self.fast = 0.0
-        """Mean of the log grad norm over the last rows, single far ones cut."""
+        """The log grad norm by the last rows, single far ones cut, without the lag of a mean; at most the newest."""
+        self._fast = self._fast_mean = self._fast_lag = 0.0
         self.top = -math.inf
         """The highest level of the last some hundred rows."""
         self.calm_top = math.inf
@@ -55,11 +64,23 @@ class Ground:
         self.ceiling = math.inf
         """The top at the newest low row: growth has to go beyond it, or else the gradient has only come back."""
         self._low: tuple[float, int, int, float] | None = None
+        self._base: tuple[float, int, int, float] | None = None
+        self._past: deque[tuple[int, float]] = deque(maxlen=_PAST)
 
     @property
     def calm(self) -> Mark | None:
         """The newest row at which nothing was high."""
         return Mark(*self._calm) if self._calm is not None else None
+
+    @property
+    def base(self) -> Mark | None:
+        """The newest calm row near the lowest level since the loss last fell by a tenth: where growth began."""
+        return Mark(*self._base) if self._base is not None else None
+
+    def rise(self, s: Signals, rows: int) -> float:
+        """How far the level has risen over the last `rows` at least; minus infinity where it is not known."""
+        past = self._past
+        return s.grad_level.y - past[0][1] if past and s.rows - past[0][0] >= rows else -math.inf
 
     @property
     def low(self) -> Mark | None:
@@ -74,8 +95,10 @@ class Ground:
         if early:
             self._learn(s)
         mean = self.mean = self.mean + _FAST * (near - self.mean)
-        self.fast = y if early else self.fast + _FAST * (y + near * level.spread - self.fast)
+        self._follow(y + near * level.spread, early)
         self.top = y if y > self.top or early else self.top - _SINK
+        if not self._past or s.rows - self._past[-1][0] >= s.rows_for(_APART, _LEAST_APART):
+            self._past.append((s.rows, y))
         if mean < _CALM_Z:
             self._calm, self.calm_top = (s.step, s.rows, s.losses, y), self.top
             if not early:
@@ -83,6 +106,19 @@ class Ground:
                     self._low, self.ceiling = self._calm, self.top
                 if y < self.lowest or s.loss_level.y < self._learned:
                     self._lower(s, y)
+                if y < self.lowest + _NEAR:
+                    self._base = self._calm
+
+    def _follow(self, y: float, early: bool) -> None:
+        if early:
+            self.fast = self._fast = self._fast_mean = y
+            self._fast_lag = 0.0
+            return
+        off, lag = y - self._fast, self._fast_lag
+        self._fast_mean += _FAST * (lag + off)
+        self._fast_lag = lag + _FAST * off
+        fast = self._fast = self._fast_mean + self._fast_lag
+        self.fast = fast if fast < y else y
 
     def _lower(self, s: Signals, y: float) -> None:
         """`lowest` counts since the loss last fell by a tenth, `floor` since the beginning."""

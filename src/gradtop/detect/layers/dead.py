@@ -159,10 +159,16 @@ class DeadLayer:
 
     def _judge_never(self, s: Signals, group: Group) -> None:
         """A frozen backbone is common and no fault while the loss falls; it had time to by now."""
-        if self._hurts(s, group):
+        if self._hurts(s, group) or self._meant_to_train(s, group):
             group.case.raise_to(Severity.WATCH, s.step)
         elif not impaired(s).met:
             group.case.raise_to(Severity.NOTICE, s.step)
+
+    def _meant_to_train(self, s: Signals, group: Group) -> bool:
+        """Most layers, in a run that says that it trains all parameters: nothing is frozen on purpose."""
+        model = s.facts.model
+        most = len(group.members) > s.limits.dead_layers_most * int(np.count_nonzero(self._seen))
+        return most and model.params is not None and model.trainable == model.params
 
     @staticmethod
     def _hurts(s: Signals, group: Group) -> bool:

@@ -18,6 +18,8 @@ from gradtop.finding import Criterion, Finding, Severity
 _FEWEST = 5
 _MOVES = 1e-4
 """Relative change of the median layer over the window that a constant norm stands out from; float32 has 6e-8."""
+_FADED = 1e-6
+"""Part of the largest gradient below which a step may be lost in rounding: float32 has 6e-8, a usual step 1e-3."""
 _DIGITS = 6
 """Significant digits that a weight norm needs at least, so that a constant one is not just a rounded one."""
 STILL, CONSTANT, GROWING = "still", "constant", "growing"
@@ -84,9 +86,13 @@ class FrozenLayer:
 
     @staticmethod
     def _has_gradient(s: Signals) -> Flags | np.bool_:
-        """A layer without a gradient does not move by right; where no gradients are logged, nothing speaks of that."""
+        """A layer with hardly a gradient does not move by right; where none are logged, nothing speaks of that."""
         grads = s.layers.newest("grad_norm")
-        return grads > 0.0 if grads is not None else np.True_
+        if grads is None:
+            return np.True_
+        known = (grads > 0.0) & (grads < math.inf)
+        has: Flags = known & (grads > _FADED * grads[known].max(initial=0.0))
+        return has
 
     def _judge(self, s: Signals, held: Flags, ends: Flags, form: str) -> None:
         streaks = self._streaks

@@ -62,6 +62,17 @@ class Groups:
         self._count()
         return group
 
+    def join(self, layers: Flags, form: str) -> bool:
+        """Make those layers that are in no group part of the one of the `form` that goes on; False without one."""
+        group = next((group for group in self.all if group.case.active and group.form == form), None)
+        if group is None:
+            return False
+        more = [i for i in np.flatnonzero(layers).tolist() if i not in self.grouped]
+        if more:
+            group.members = (*group.members, *more)
+            self._count()
+        return True
+
     def follow(self, s: Signals, layers: Flags, form: str | None = None) -> None:
         """Take a row in, at which the fault holds for `layers`: a group is over when it is gone for some rows.
 

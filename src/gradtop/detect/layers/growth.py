@@ -64,8 +64,10 @@ class ActivationGrowth:
         self._groups.follow(s, high, LOGITS)
         long = s.layers.rows_for(s.limits.layer_rows, _FEWEST)
         found = self._logits.count >= long
-        if found.any() and (group := self._groups.begin(s, found, self._logits.first(found), long, LOGITS)) is not None:
-            group.case.seen = {"most": 0.0}
+        if found.any() and not self._groups.join(found, LOGITS):
+            group = self._groups.begin(s, found, self._logits.first(found), long, LOGITS)
+            if group is not None:
+                group.case.seen = {"most": 0.0}
         for group in self._groups.all:
             if group.form == LOGITS and group.case.active:
                 members = list(group.members)
@@ -89,7 +91,7 @@ class ActivationGrowth:
         self._sizes.see(s.step, held, growth < math.log10(s.limits.activation_growth))
         self._groups.follow(s, held, SIZE)
         found = self._sizes.count >= s.layers.rows_for(s.limits.layer_rows, _FEWEST)
-        if found.any():
+        if found.any() and not self._groups.join(found, SIZE):
             group = self._groups.begin(s, found, self._sizes.first(found), self._sizes.most(found), SIZE)
             if group is not None:
                 group.case.seen = {"most": 0.0}
@@ -126,7 +128,7 @@ class ActivationGrowth:
                 self._criteria(s, group),
                 numbers=numbers(s, group.case) | {"layers": group.names(s)},
                 form=group.form if group.form == SIZE else "",
-                scope=group.scope(s),
+                scope="layers",
                 evidence=evidence,
             )
 

@@ -182,7 +182,15 @@ class _Form:
             case.seen = {"ratio": ratio, "relative": float("weight_norm/" in s.names)}
         farther = max if self.name else min
         case.seen["ratio"] = farther(ratio, case.seen["ratio"])
-        case.raise_to(Severity.WATCH if impaired(s).met and not s.converged else Severity.NOTICE, s.step)
+        hurts = impaired(s).met and not s.converged and not _learned(s)
+        case.raise_to(Severity.WATCH if hurts else Severity.NOTICE, s.step)
+
+
+def _learned(s: Signals) -> bool:
+    """The loss has been well below the start: what threw it back since made the layers differ, not the reverse."""
+    level = s.loss_level
+    start = level.start
+    return start is not None and not level.linear and level.best < start + math.log(s.limits.impaired_level)
 
 
 def _criteria(s: Signals, form: _Form, case: Case) -> tuple[Criterion, ...]:

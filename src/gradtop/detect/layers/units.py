@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradtop.detect.case import criterion, finding
+from gradtop.detect.case import Case, criterion, finding
 from gradtop.detect.layers.group import Group, Groups
 from gradtop.detect.layers.impact import impaired, loss_before
 from gradtop.detect.layers.streak import Streaks
+from gradtop.detect.loss.flat import Flat, loss_flat
 from gradtop.detect.perlayer import Flags, Floats, grown
 from gradtop.detect.signals import Signals
 from gradtop.detect.wording import back, numbers, place, rows
@@ -20,6 +21,8 @@ _ALPHA = 1 / 16
 """Weight of a new row in the share of a layer."""
 _FIRST_ROWS = 20
 """Rows after which that is what the layer began with."""
+_NO_LOWER = 0.98
+"""Part of the loss before that it has to have fallen to for learning to go on."""
 _GRADIENTS = 0.7
 """Share of zero gradients that counts where units themselves are not logged (AutoTrainer's limit)."""
 
@@ -41,6 +44,7 @@ class DeadUnits:
         self._first = np.zeros(0)
         self._seen = np.zeros(0, dtype=np.intp)
         self._level = np.zeros(0)
+        self._rose: dict[str, float] = {}
 
     def resume(self, s: Signals, anew: bool) -> None:
         """Rows of two sessions are not neighbours."""
@@ -88,12 +92,12 @@ class DeadUnits:
     def _judge(self, s: Signals) -> None:
         units = self._level
         long = s.layers.rows_for(s.limits.layer_rows, _FEWEST)
-        rising = units - self._first >= s.limits.dead_units_rise
+        rising = self._rising(s)
         found = ((self._high.count >= long) & rising) | (self._most.count >= long)
         if found.any():
             group = self._groups.begin(s, found, self._high.first(found), self._high.most(found))
             if group is not None:
-                group.case.seen = {"loss": loss_before(s), "share": 0.0}
+                group.case.seen = {"loss": loss_before(s), "share": 0.0, **self._rose}
         if not self._groups.active:
             return
         for group in self._groups.all:
@@ -102,9 +106,19 @@ class DeadUnits:
                 group.case.seen["share"] = float(max(share[share <= 1.0].max(initial=0.0), group.case.seen["share"]))
                 group.case.raise_to(self._severity(s, group), s.step)
 
+    def _rising(self, s: Signals) -> Flags:
+        """The layers whose share rose; what the loss did before the first of them is kept."""
+        rising: Flags = self._level - self._first >= s.limits.dead_units_rise
+        if not rising.any():
+            self._rose.clear()
+        elif not self._rose:
+            self._rose |= {"losses": float(s.losses_before), "effective": s.schedule.effective}
+            self._rose |= {"level": loss_before(s), "fell": float(loss_flat(s, 0, 0.0).met is False)}
+        return rising
+
     def _severity(self, s: Signals, group: Group) -> Severity:
         """A notice while learning goes on."""
-        if s.converged or not impaired(s, group.case.seen["loss"]).met:
+        if s.converged or not _suffers(s, group.case).met:
             return Severity.NOTICE
         known = int(np.count_nonzero(self._level >= 0.0))
         all_dead = np.count_nonzero(self._level >= s.limits.dead_units_most) > s.limits.dead_layers_most * known
@@ -141,7 +155,7 @@ class DeadUnits:
 
     def _criteria(self, s: Signals, group: Group) -> tuple[Criterion, ...]:
         case, kind, members = group.case, self.kind, list(group.members)
-        hurt = impaired(s, case.seen["loss"])
+        hurt = _suffers(s, case)
         over = f", over {back(s, case)}" if not case.active else ""
         first = float(self._first[members].max(initial=0.0)) if len(self._first) > max(members) else 0.0
         rises = case.seen["share"] - first >= s.limits.dead_units_rise
@@ -166,3 +180,14 @@ class DeadUnits:
 
 
 _IDS = ("persists", "rises", "loss_suffers")
+
+
+def _suffers(s: Signals, case: Case) -> Flat:
+    """The loss is near its start, or rose, or fell until nearly all units of a layer began to die, and has not since."""
+    hurt, seen, level = impaired(s, case.seen["loss"]), case.seen, s.loss_level
+    if hurt.met or not seen.get("fell") or seen["share"] < s.limits.dead_units_most or level.linear:
+        return hurt
+    if not level.value(level.y) > _NO_LOWER * seen["level"]:
+        return hurt
+    flat = loss_flat(s, int(seen["losses"]), seen["effective"], was_flat=case.severity is not Severity.NOTICE)
+    return flat if flat.met else hurt

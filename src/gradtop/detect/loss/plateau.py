@@ -20,6 +20,8 @@ _FALLEN_FAR, _SOLVED = 0.1, 0.9
 """Falls since the start below which a run may be a fine-tune at its floor, and above which it is all but solved."""
 _OTHER_ROWS = 30.0
 """Rows that stand for `plateau_steps` where the log counts epochs, tokens or samples."""
+_LONGER = 0.6
+"""Part of the run that has to be flat where the losses are too noisy to tell of the newest third."""
 _GROWS = 1.1
 _LEAST_BEFORE, _LEAST_BLOCKS = 3, 8
 _WANDERS = 0.36
@@ -46,7 +48,7 @@ class _Stretch:
 
     def flat(self, least: float) -> bool:
         """It falls by less than `least`, and there is no room for much more."""
-        return self.visible and self.fall <= least and self.fall + self.hidden <= _RULED_OUT
+        return self.fall <= least and self.fall + self.hidden <= _RULED_OUT
 
 
 class LossPlateau:
@@ -106,8 +108,12 @@ class LossPlateau:
             self._val_best = (step, val)
 
     def _judge(self, s: Signals) -> None:
-        stretch = self._stretch(s)
-        flat = stretch is not None and stretch.flat(s.limits.plateau_fall) and _fallen(s) >= _FALLEN
+        least = s.limits.plateau_fall
+        stretch = self._stretch(s, s.limits.plateau_part)
+        if stretch is not None and not stretch.flat(least) and stretch.fall <= least and not stretch.visible:
+            # Where noise hides what the newest part does, a longer one may tell.
+            stretch = self._stretch(s, _LONGER)
+        flat = stretch is not None and stretch.flat(least) and _fallen(s) >= _FALLEN
         if stretch is None or not flat or not _lr_high(s) or s.solved:
             self._flat_at = math.inf
             return
@@ -146,14 +152,14 @@ class LossPlateau:
             self._current.active, self._current.back_step, self._current = False, step, None
         self._flat_at = math.inf
 
-    def _stretch(self, s: Signals) -> _Stretch | None:
-        """The newest part that has to be flat; None where the run is too short for it."""
+    def _stretch(self, s: Signals, part: float) -> _Stretch | None:
+        """The newest `part` of the run, which has to be flat; None where the run is too short for it."""
         blocks, needed = self._blocks, _needed(s)
         if not blocks or s.schedule.effective < needed:
             return None
         seen = s.step - s.first_step
         least = needed if s.unit_steps else needed * seen / max(s.rows - 1, 1)
-        first = blocks.since(blocks.ends[-1] - max(least, s.limits.plateau_part * max(s.step, seen)))
+        first = blocks.since(blocks.ends[-1] - max(least, part * max(s.step, seen)))
         if first < _LEAST_BEFORE or len(blocks) - first < _LEAST_BLOCKS or (fit := blocks.fit(first)) is None:
             return None
         level, unit = s.loss_level, _unit(s)
@@ -183,7 +189,7 @@ class LossPlateau:
             return why
         if s.schedule.effective < _needed(s):
             return f"only {count(math.floor(s.schedule.effective))} full steps: too short a run for a plateau"
-        stretch = self._stretch(s)
+        stretch = self._stretch(s, s.limits.plateau_part)
         if stretch is not None and not stretch.visible:
             return f"the noise hides a fall below {100 * stretch.hidden:.1g} % over the newest third of the run"
         return ""
@@ -221,7 +227,7 @@ class LossPlateau:
         return f"{short(self._val[1])}{best} at {place(s, self._val_best[0])}"
 
     def _criteria(self, s: Signals, case: Case | None) -> tuple[Criterion, ...]:
-        stretch, lr, active = self._stretch(s), s.schedule.lr, case is not None and case.active
+        stretch, lr, active = self._stretch(s, s.limits.plateau_part), s.schedule.lr, case is not None and case.active
         done = f"{count(math.floor(s.schedule.effective))} full steps, {count(_needed(s))} needed"
         part = (
             f"a fall of {100 * stretch.fall:.2g} % over the newest part" if stretch is not None else "too short a run"

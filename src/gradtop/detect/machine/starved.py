@@ -24,14 +24,21 @@ _WEIGHED_ROWS = 10
 class _Waiting:
     """A part of the time that is lost, row by row."""
 
-    __slots__ = ("_least", "_limit", "_lost", "_settling", "_window", "began", "case", "cases", "now")
+    __slots__ = (
+        "_least", "_limit", "_lost", "_settling", "_slower", "_usual", "_window", "began", "case", "cases",
+    )  # fmt: skip
 
-    def __init__(self, limit: float, least: float, s: Signals) -> None:
-        """No row seen yet; a row counts from `limit` on, and the part `least` of a window has to."""
-        self._limit, self._least = limit, least
+    def __init__(self, limit: float, least: float, slower: float, s: Signals) -> None:
+        """No row seen yet; a row counts from `limit` on, and the part `least` of a window has to.
+
+        What makes a step `slower` times as long as it was is worth watching.
+        """
+        self._limit, self._least, self._slower = limit, least, slower
         self.cases: list[Case] = []
         self.began: bool | None = None
         """It was not so when the run began; None before the first full window."""
+        self._usual = 1.0
+        """The part that was lost in the first full window."""
         self.begin(s)
 
     def begin(self, s: Signals) -> None:
@@ -62,12 +69,15 @@ class _Waiting:
         holds = high and (self._window.bits & ((1 << n) - 1)).bit_count() >= self._least * n
         if self.began is None:
             self.began = not holds
+            self._usual = self._median(n)
         if holds:
             self._open(s, n)
 
     def _open(self, s: Signals, n: int) -> None:
         self.case = case = opened(s)
-        case.first_step, case.first_row, case.count = self._lost[-n][0], s.rows - n + 1, n
+        newest = list(self._lost)[-n:]
+        first = next(i for i, (_, lost) in enumerate(newest) if lost > self._limit)
+        case.first_step, case.first_row, case.count = newest[first][0], s.rows - n + 1 + first, n - first
         self.cases = [*self.cases[1 - MAX_CASES :], case]
         self._weigh(s, case, n)
 
@@ -83,10 +93,19 @@ class _Waiting:
             case.active, self.case = False, None
 
     def _weigh(self, s: Signals, case: Case, n: int) -> None:
-        """How much it is by now: worth watching where it is large and was not so from the start."""
-        case.seen["lost"] = median([lost for _, lost in self._lost][-n:])
-        if self.began and case.seen["lost"] >= s.limits.starved_watch and case.severity is Severity.NOTICE:
+        """How much it is by now: worth watching where it is large, or slows the run down, and was not from the start."""
+        lost = case.seen["lost"] = self._median(n)
+        if self.began and self.large(s, lost) and case.severity is Severity.NOTICE:
             case.raise_to(Severity.WATCH, s.step)
+
+    def large(self, s: Signals, lost: float) -> bool:
+        """It is much of the time, or makes the run as slow as is worth watching."""
+        # An infinite factor is for what says nothing of the time of a step.
+        slower = self._slower < math.inf and 1.0 - self._usual >= self._slower * (1.0 - lost)
+        return slower or lost >= s.limits.starved_watch
+
+    def _median(self, n: int) -> float:
+        return median([lost for _, lost in self._lost][-n:])
 
 
 class GpuStarved:
@@ -99,8 +118,8 @@ class GpuStarved:
     def __init__(self, s: Signals) -> None:
         """No row seen yet; `s` has the limits."""
         self._devices = Devices(UTILIZATION)
-        self._data = _Waiting(s.limits.starved_share, _MOST, s)
-        self._idle = _Waiting(1.0 - s.limits.busy_share, _NEARLY_ALL, s)
+        self._data = _Waiting(s.limits.starved_share, _MOST, s.limits.throughput_watch, s)
+        self._idle = _Waiting(1.0 - s.limits.busy_share, _NEARLY_ALL, math.inf, s)
         self._seen = 0
         self._sample = (0, 0.0)
 
@@ -157,7 +176,7 @@ class GpuStarved:
         began = f"since {place(s, case.first_step)}" if waiting.began else "from the first rows on"
         return (
             criterion(self.kind, "persists", case.active, f"{rows(case.count)}{over}"),
-            criterion(self.kind, "large", case.active and lost >= s.limits.starved_watch, percent(lost)),
+            criterion(self.kind, "large", case.active and waiting.large(s, lost), percent(lost)),
             criterion(self.kind, "began", case.active and bool(waiting.began), f"{began}{over}"),
         )
 

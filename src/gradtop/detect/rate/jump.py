@@ -31,7 +31,7 @@ _IDS = ("jumped", "above_peak", "trouble", "loss_high")
 
 
 class LearningRateJump:
-    """A notice; worth watching when loss or grad norm leave their usual range soon after."""
+    """A notice; worth watching when loss or grad norm leave their usual range soon after, or higher after a resume."""
 
     kind = _KIND
     kinds = (kind,)
@@ -135,14 +135,21 @@ class LearningRateJump:
         self._before = before(s)
         self._trouble = Window(_TROUBLE_OF)
         self._rates = ", ".join(short(rate) for rate in self._shown)
+        if self._lost(case, lr):
+            case.raise_to(Severity.WATCH, s.step)
+
+    def _lost(self, case: Case, lr: float | None) -> bool:
+        """The rate is still one that a resume made far higher: no schedule goes on like this."""
+        return bool(case.seen["resumed"]) and lr is not None and lr > self._factor * case.seen["from"]
 
     def _follow(self, s: Signals, case: Case) -> None:
         """What loss and grad norm do in the steps after a jump."""
         hurt = self._suffers(s)
-        if case.severity is Severity.NOTICE:
-            self._wait(s, case, hurt)
+        lost = self._lost(case, s.schedule.lr)
+        if "trouble" not in case.seen:
+            self._wait(s, case, hurt, lost)
             return
-        if not hurt and not self._leaves(s):
+        if not hurt and not lost and not self._leaves(s):
             case.misses += 1
             case.back_step = s.step if case.back_step is None else case.back_step
             if case.misses >= s.limits.clear_rows:
@@ -150,13 +157,16 @@ class LearningRateJump:
             return
         case.extend(s)
 
-    def _wait(self, s: Signals, case: Case, hurt: bool) -> None:
+    def _wait(self, s: Signals, case: Case, hurt: bool, lost: bool) -> None:
         self._trouble.push(self._leaves(s))
         since = s.rows - case.first_row
         if self._trouble.count >= _TROUBLE or (hurt and since >= _LEAST_ROWS):
             case.seen["trouble"] = s.step
             case.raise_to(Severity.WATCH, s.step)
             case.extend(s)
+        elif lost:
+            if since:
+                case.extend(s)
         elif since >= _LEAST_ROWS and (s.step - case.first_step if s.unit_steps else since) > s.limits.lr_jump_steps:
             self._close(s)
 

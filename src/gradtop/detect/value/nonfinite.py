@@ -144,6 +144,8 @@ class NonFinite:
         for case in self._episodes.cases:
             reason = _KINDS[int(case.seen["reason"])]
             evidence: dict[str, float | str] = {"value": number(case.seen["value"]), "rows": float(case.count)}
+            if skips := case.seen.get("skips"):
+                evidence["skipped"] = skips
             if "line" in case.seen:
                 evidence["line"] = case.seen["line"]
             yield finding(
