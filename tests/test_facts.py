@@ -62,7 +62,7 @@ def test_facts_are_shown(folder: Path) -> None:
     run = run_of(folder)
     parts = [part.text for part in header(_snapshot(folder), run, None, False)]
     assert "step 30/1,000" in parts
-    assert "warm-up 30%" in parts
+    assert "warm-up 30 %" in parts
     (source,) = watched(folder).monitor.newest().sources
     told = [line[12:] for line in explain(source.status, source.account, run.view)]
     for fact in (

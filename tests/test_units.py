@@ -78,14 +78,14 @@ def test_age_changes_at_most_fifteen_times_in_the_first_minute() -> None:
 @pytest.mark.parametrize(
     ("fraction", "text"),
     [
-        (0, "0%"),
-        (0.0004, "<0.1%"),
-        (0.0125, "1.2%"),
-        (0.07, "7%"),
-        (0.366, "36%"),
-        (0.9999, ">99.9%"),
-        (0.999, "99%"),
-        (1, "100%"),
+        (0, "0 %"),
+        (0.0004, "<0.1 %"),
+        (0.0125, "1.2 %"),
+        (0.07, "7 %"),
+        (0.366, "36 %"),
+        (0.9999, ">99.9 %"),
+        (0.999, "99 %"),
+        (1, "100 %"),
     ],
 )
 def test_percent_never_rounds_up_to_done(fraction: float, text: str) -> None:

@@ -80,8 +80,8 @@ def test_what_needs_no_rows_is_said_at_once(kind: str) -> None:
 def test_while_it_is_read_nothing_is_certain() -> None:
     found = judged(finding("nonfinite", Severity.INTERVENE), loading=0.12)
     assert found.verdict is Verdict.UNKNOWN
-    assert found.summary == "Still reading the log, 12% done. So far: nonfinite happened."
-    assert judged(loading=0.12).summary == "Still reading the log, 12% done."
+    assert found.summary == "Still reading the log, 12 % done. So far: nonfinite happened."
+    assert judged(loading=0.12).summary == "Still reading the log, 12 % done."
 
 
 def test_a_healthy_run_is_one_quiet_line() -> None:

@@ -71,10 +71,10 @@ def test_the_header_says_which_run_how_it_stands_and_how_far_it_is() -> None:
         "run-1",
         "● live 2m ago",
         "step 1,432/20,000",
-        "7.1%" if 1432 / 20000 * 100 < 7.15 else "7.2%",
+        "7.1 %" if 1432 / 20000 * 100 < 7.15 else "7.2 %",
         "3.10 it/s",
         "eta 1h39m",
-        "warm-up 35%",
+        "warm-up 35 %",
         "2 runs",
     ]
     assert header(Snapshot(NOW, (run,)), run, None, paused=True)[2].text.endswith("paused")
@@ -155,10 +155,10 @@ def test_a_plan_that_the_run_went_beyond_is_not_shown_as_its_end() -> None:
 @pytest.mark.parametrize(
     ("losses", "note"),
     [
-        ([4.0] * 100 + [3.9] * 100, "▼ 2.5% in 100 rows"),
-        ([2.0] * 30 + [2.5] * 30, "▲ 25% in 30 rows"),
+        ([4.0] * 100 + [3.9] * 100, "▼ 2.5 % in 100 rows"),
+        ([2.0] * 30 + [2.5] * 30, "▲ 25 % in 30 rows"),
         ([2.0] * 300, "no trend in 100 rows"),
-        ([3.0] * 100 + [0.0] * 10 + [2.7] * 90, "▼ 10% in 100 rows"),
+        ([3.0] * 100 + [0.0] * 10 + [2.7] * 90, "▼ 10 % in 100 rows"),
         ([2.0, 1.0] * 50 + [2.1, 1.1] * 50, "no trend in 100 rows"),
         ([2.0] * 39, ""),
         ([0.0] * 300, ""),
@@ -349,7 +349,7 @@ def by_epoch(facts: Train, epochs: int = 2) -> RunView:
 def test_a_run_that_counts_epochs_says_so_everywhere() -> None:
     run = run_of(by_epoch(Train(epochs=50, warmup_epochs=3)))
     texts = [part.text for part in header(Snapshot(NOW, (run,)), run, 120.0, paused=False)]
-    assert {"epoch 2/50", "3.10 epoch/s", "warm-up 66%"} <= set(texts)
+    assert {"epoch 2/50", "3.10 epoch/s", "warm-up 66 %"} <= set(texts)
     assert charts(run, 9)[0].counts == "epoch"
     assert RunsView(Snapshot(NOW, (run,))).row(0).step == "epoch 2"
 

@@ -17,10 +17,10 @@ class Limits:
     """
 
     profile: str = AUTO
-    """What kind of training this is, one of `PROFILES`: rules for a loss that has to fall are off for `rl`, `gan` and
-    `vae`."""
+    """What kind of training this is: `auto` (by the names of the metrics), `supervised`, or `rl`, `gan` or `vae`, for
+    which rules for a loss that has to fall are off."""
     grad_floor: float | None = None
-    """A user's own floor for the grad norm (`--grad-floor`); None: only the run's own range counts."""
+    """A user's own floor for the grad norm (`--grad-floor`); without one only the run's own range counts."""
 
     burn_in_rows: int = 20
     """Rows of a stream before its usual range is known; until then only drastic things are judged."""

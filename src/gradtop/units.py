@@ -72,14 +72,14 @@ def age(seconds: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A ratio as per cent; below 10 with one decimal, `<0.1%` and `>99.9%` instead of a rounded 0 or 100."""
+    """A ratio as per cent; below 10 with one decimal, `<0.1 %` and `>99.9 %` instead of a rounded 0 or 100."""
     value = 100 * fraction
     if 0 < value < 0.1:
-        return "<0.1%"
+        return "<0.1 %"
     if 99.9 < value < 100:
-        return ">99.9%"
+        return ">99.9 %"
     text = f"{value:.1f}".removesuffix(".0") if value < 10 else f"{math.floor(value)}"
-    return f"{text}%"
+    return f"{text} %"
 
 
 def rate(per_second: float, word: str = "it") -> str:

@@ -64,3 +64,19 @@ def test_without_a_clip_value_it_cannot_tell() -> None:
     assert not clipped(falling(600, grad=40.0), None)
     blind = {c.kind: c.why for c in detector(records(falling(10))).coverage()}
     assert blind[KIND] == "the clip value of this run is not known"
+
+
+@pytest.mark.parametrize(("optimizer", "most"), [("sgd", 100), ("adamw", 320)])
+def test_steps_that_are_cut_to_nothing_are_told_sooner_where_their_size_counts(optimizer: str, most: int) -> None:
+    facts = RunFacts(train=Train(clip_norm=1.0, optimizer=optimizer))
+    (finding,) = [f for f in detector([facts, *records(flat(600, 400.0))]).findings() if f.kind == KIND]
+    assert finding.severity is Severity.WATCH
+    assert most - 120 < finding.raised_step <= most
+
+
+def test_a_run_whose_loss_has_risen_is_not_said_to_learn() -> None:
+    rows = falling(600, grad=40.0)
+    for row in rows[400:]:
+        row["loss"] *= 3.0
+    (finding,) = clipped(rows)
+    assert finding.message.endswith("scaled down 40×.")

@@ -51,3 +51,11 @@ def test_rare_ones_stay_notices() -> None:
     findings = found(rows)
     assert {f.severity for f in findings} == {Severity.NOTICE}
     assert [f.first_step for f in findings] == [2000, 1600, 1200, 800, 400]
+
+
+def test_rows_that_come_again_and_again_are_no_stretch() -> None:
+    rows = falling(600)
+    for row in rows[100::40]:
+        row["loss"] = row["grad_norm"] = 0.0
+    (finding,) = found(rows)
+    assert finding.criteria[0].evidence == "13 rows in 13 separate stretches"

@@ -214,3 +214,25 @@ def test_the_same_is_found_however_often_it_is_looked_at() -> None:
             (f.kind, f.first_step) for f in loud(found(rows[:after]))
         }
     assert detector(records(rows, range(0, 500, 7))).findings() == whole
+
+
+def test_steady_growth_after_the_loss_has_learned_is_found_before_it_is_decades() -> None:
+    rows = falling(900, start=3.0, floor=1.0, span=60.0)
+    for row in rows:
+        row["grad_norm"] *= 10 ** (max(0.0, row["step"] - 400) / 150)
+        row["loss"] *= 1 + 0.04 * min(1.0, max(0.0, row["step"] - 400) / 50)
+    (finding,) = explosions(rows)
+    assert finding.severity >= Severity.WATCH
+    assert finding.raised_step <= 600
+    assert finding.first_step == pytest.approx(400, abs=60)
+
+
+@pytest.mark.parametrize(("later", "told"), [(1.08, "the loss rises with it"), (1.0, "and has come down again")])
+def test_message_and_checklist_say_the_same_of_the_loss(later: float, told: str) -> None:
+    rows = falling(330, floor=2.0, noise=0.03)
+    for row in rows[300:]:
+        row["grad_norm"] *= 100.0
+        row["loss"] *= 1.5 if row["step"] < 315 else later
+    (finding,) = (f for f in found(rows) if f.kind == "gradient_exploding")
+    assert told in finding.message
+    assert {c.id: c.met for c in finding.criteria}["loss_flat"] is (later > 1)

@@ -1,8 +1,9 @@
 import pytest
 from layered import WEIGHTS, layered, of_layers, only
-from synthetic import Row, loud
+from synthetic import Row, detector, loud, records
 
 from gradtop.finding import FindingState, Severity
+from gradtop.record import Model, RunFacts
 
 
 def without(rows: list[Row], layers: range, since: int, until: int | None = None, gone: bool = False) -> list[Row]:
@@ -113,3 +114,31 @@ def test_an_idle_layer_that_was_idle_before_needs_longer() -> None:
 def test_steps_per_row_shorten_the_window() -> None:
     finding = only(without(layered(200, every=10), range(2), 100))
     assert finding.raised_step == 1040
+
+
+@pytest.mark.parametrize(
+    ("trainable", "layers", "severity"),
+    [(1000, 6, Severity.WATCH), (200, 6, Severity.NOTICE), (1000, 2, Severity.NOTICE)],
+)
+def test_most_layers_without_a_gradient_ever_are_a_fault_where_all_parameters_are_to_be_trained(
+    trainable: int, layers: int, severity: Severity
+) -> None:
+    facts = RunFacts(model=Model(params=1000, trainable=trainable))
+    rows = without(layered(300), range(layers), 0)
+    (finding,) = [f for f in detector([facts, *records(rows)]).findings() if f.kind == "dead_layer"]
+    assert finding.severity is severity
+
+
+def test_one_other_layer_is_one() -> None:
+    criteria = {c.id: c for c in only(without(layered(200), range(7), 100)).criteria}
+    assert criteria["others_move"].evidence == "1 other layer"
+
+
+def test_dead_units_of_the_same_layers_come_first_among_the_causes() -> None:
+    rows = without(layered(200), range(3), 100)
+    assert only(rows).causes[0].startswith("A graph that was cut")
+    for row in rows[100:]:
+        row["dead_fraction/layers.2.weight"] = 1.0
+    (finding,) = (f for f in of_layers(rows) if f.kind == "dead_layer")
+    assert finding.causes[0].startswith("Dead ReLUs")
+    assert finding.checks[0].startswith("Go back to a checkpoint before step 100")

@@ -121,3 +121,11 @@ def test_gradients_that_grow_in_all_layers_or_smoothly_everywhere_are_none_of_it
     for i, row in enumerate(rows):
         row |= {f"grad_norm/{name}": (1 + i) ** (0.1 * k) for k, name in enumerate(WEIGHTS)}
     assert not of_layers(rows)
+
+
+def test_a_layer_whose_gradient_faded_moves_too_little_to_be_seen() -> None:
+    rows = layered(200)
+    for row in rows:
+        row[f"grad_norm/{WEIGHTS[0]}"] *= 1e-8
+        row[f"update_ratio/{WEIGHTS[0]}"] = 0.0
+    assert not [f for f in of_layers(rows) if f.kind == "frozen_layer"]

@@ -44,3 +44,12 @@ def test_activations_that_grow_tenfold_within_2000_steps(every: int) -> None:
 def test_slow_growth_and_that_of_the_first_steps_are_no_fault() -> None:
     assert not of_layers(with_family("activation_rms", [10 ** (2 * i / 10000) for i in range(0, 10000, 10)], 10))
     assert not of_layers(with_family("activation_rms", [1 + 30 * (1 - math.exp(-i / 40)) for i in range(1500)]))
+
+
+def test_layers_that_follow_one_after_the_other_are_one_finding() -> None:
+    rows = with_family("max_attention_logit", [20.0] * 100 + [3e3] * 100)
+    for row in rows[140:]:
+        row["max_attention_logit/layers.1.attn"] = 4e3
+    finding = only(rows)
+    assert (finding.raised_step, finding.evidence["layers"]) == (119, 2.0)
+    assert "layers.0.attn and layers.1.attn" in finding.message

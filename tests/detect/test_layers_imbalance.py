@@ -81,3 +81,11 @@ def test_the_unit_of_the_gradient_does_not_matter(factor: float) -> None:
     for row in rows:
         row |= {f"grad_norm/{name}": factor * row[f"grad_norm/{name}"] for name in WEIGHTS}
     assert only(rows).raised_step == 44
+
+
+def test_layers_that_come_apart_after_the_loss_was_thrown_back_are_a_notice() -> None:
+    rows = layered(600)
+    for row in rows[300:]:
+        row["loss"] = 4.5
+        row[f"grad_norm/{WEIGHTS[0]}"] *= 1e-6
+    assert [f.severity for f in of_layers(rows) if f.kind == "layer_imbalance"] == [Severity.NOTICE]

@@ -65,3 +65,10 @@ def test_zero_gradients_stand_for_dead_units_but_not_in_embeddings() -> None:
     for row in rows:
         row["zero_fraction/embed.weight"] = row.pop("zero_fraction/layers.0.weight")
     assert not of_layers(rows)
+
+
+def test_nearly_all_units_are_more_than_a_share() -> None:
+    rows = units(rising(400, 0.8), learns=False)
+    for row in rows[100:]:
+        row["dead_fraction/layers.0.weight"] = 0.9999
+    assert only(rows).message.startswith("More than 99.9")

@@ -1,8 +1,9 @@
 import pytest
 from layered import WEIGHTS, layered, of_layers, only
-from synthetic import Row, falling
+from synthetic import Row, detector, falling, records
 
 from gradtop.finding import FindingState, Severity
+from gradtop.record import RunFacts, Train
 
 
 def scaled(rows: list[Row], factor: float, since: int = 0, until: int | None = None) -> list[Row]:
@@ -71,3 +72,16 @@ def test_rows_with_layers_every_ten_steps_need_no_more_steps() -> None:
     thin = [row if i % 10 == 0 else {"step": row["step"], "loss": row["loss"]} for i, row in enumerate(rows)]
     (finding,) = of_layers(thin)
     assert finding.raised_step == 140
+
+
+def test_weights_that_do_not_move_at_all_are_no_matter_of_the_rate() -> None:
+    rows = layered(200, families="gu", learns=False)
+    (finding,) = (f for f in of_layers(scaled(rows, 0.0, 100)) if f.kind == "update_ratio")
+    assert finding.message == "The weights do not move since step 100: each update is exactly 0."
+    assert finding.checks[0].startswith("Compare model.parameters() with those in optimizer.param_groups")
+
+
+def test_a_rate_above_the_declared_peak_is_the_one_to_change() -> None:
+    facts = RunFacts(train=Train(lr_max=1e-4))
+    (finding,) = detector([facts, *records(scaled(layered(200, 2, learns=False), 500, 100))]).findings()
+    assert finding.checks[0].startswith("Lower the learning rate: 0.00100 → 3.33e-4")

@@ -64,3 +64,8 @@ def test_a_norm_at_the_clip_value_is_logged_after_clipping() -> None:
 
 def test_a_learning_rate_that_is_printed_as_zero_contradicts_nothing() -> None:
     assert not loud(found([{**row, "lr": 0.0} for row in falling(300, span=80.0)]))
+
+
+def test_a_norm_that_is_always_zero_did_not_vanish() -> None:
+    rows = [{**row, "grad_norm": 0.0} for row in falling(600)]
+    assert [f.kind for f in found(rows)] == ["measurement_suspect"]

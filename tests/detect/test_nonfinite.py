@@ -114,3 +114,10 @@ def test_loss_and_grad_norm_of_one_step_on_two_lines_count_once() -> None:
         rows += [{"step": row["step"], "grad_norm": row["grad_norm"]}, {"step": row["step"], "loss": row["loss"]}]
     finding = only(rows)
     assert (finding.count, finding.raised_step) == (21, 42)
+
+
+def test_skipped_rows_in_a_row_are_what_holds() -> None:
+    rows = changed(falling(300), range(200, 301), grad_norm=math.inf, skipped=1.0)
+    (finding,) = (f for f in found(rows) if f.kind == "nonfinite")
+    assert finding.severity is Severity.INTERVENE
+    assert finding.criteria[0].evidence == "101 rows in a row, all of them skipped steps"

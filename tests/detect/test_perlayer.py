@@ -163,7 +163,8 @@ def test_healthy_layers_are_quiet(seed: int) -> None:
             if i < random_.randrange(6) or (seed % 3 == 0 and random_.random() < 0.3):
                 row[f"grad_norm/{name}"] = 0.0
     assert not of_layers(rows)
-    assert not loud(found(rows))
+    # The loss has come to its floor in the longest of them, and stays there.
+    assert not [finding for finding in loud(found(rows)) if finding.kind != "loss_plateau"]
 
 
 def test_the_blocks_of_a_stream_do_not_matter() -> None:

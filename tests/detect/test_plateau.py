@@ -53,7 +53,7 @@ def test_a_third_of_the_run_without_a_fall_is_worth_watching() -> None:
     assert 1200 <= finding.raised_step <= 3500
     assert finding.met == len(finding.criteria) - 1
     assert "The loss has stayed around 3.0" in finding.message
-    assert "at 100% of the peak learning rate" in finding.message
+    assert "at 100 % of the peak learning rate" in finding.message
     assert finding.checks[0].startswith("Decay the learning rate now, e.g. 0.00100 → 3.33e-4")
 
 
@@ -151,3 +151,17 @@ def test_the_last_digit_that_is_printed() -> None:
     assert printed_step([2.3, 2.31, 2.0]) == 0.01
     assert printed_step([1e300]) == 1e300
     assert printed_step([math.nan]) == 0.0
+
+
+def test_losses_too_noisy_for_a_third_of_the_run_are_told_of_by_more_of_it_where_they_creep_up() -> None:
+    def creeping(i: int) -> float:
+        return stuck(i) * (1 + 0.08 * i / STEPS)
+
+    assert [f.severity for f in found(course(creeping, noise=0.08)) if f.kind == "loss_plateau"] == [Severity.WATCH]
+
+
+def test_a_loss_that_stays_far_above_its_best_is_no_plateau() -> None:
+    def thrown_back(i: int) -> float:
+        return 5 - i / 500 if i < 1000 else 5.0
+
+    assert not [f for f in found(course(thrown_back)) if f.kind == "loss_plateau"]

@@ -84,3 +84,18 @@ def test_a_storm_is_told_although_the_log_has_no_loss() -> None:
         out += [skip(step)] * 2
         out.append(Rows([step], {"lr": [1e-4]}))
     assert verdict(detector(out)).verdict is Verdict.WATCH
+
+
+def test_counts_of_each_interval_that_fall_are_added_up_from_the_first_row_on() -> None:
+    rows = falling(600)[9::10]
+    for row, skipped in zip(rows, [10.0, 8.0, 1.0, *[0.0] * len(rows)], strict=False):
+        row["skipped"] = skipped
+    finding = of_kind(found(rows), "amp_overflow")
+    assert finding.evidence["skipped_steps"] == 19
+    assert finding.message.startswith("19 steps were skipped by mixed precision in steps 10 to 30 (3.2 %)")
+
+
+def test_a_storm_without_end_names_as_many_steps_as_it_has() -> None:
+    finding = of_kind(detector(with_skips(300, range(200, 300))).findings(), "amp_skip_storm")
+    assert finding.message.startswith("The last 100 steps were skipped because")
+    assert finding.criteria[0].evidence == "the last 100 steps"

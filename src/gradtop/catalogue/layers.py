@@ -10,7 +10,7 @@ IMBALANCE = Kind(
     needs="the grad norm of at least four blocks of layers, better with their weight norms, and the loss",
     title="Gradient fades over depth",
     meaning="The first layers get a gradient that is decades smaller, or larger, than that of the last ones.",
-    severity="watch while the loss is still near its start; notice where the model learns all the same",
+    severity="watch while the loss never left its start; notice where the model learns, or did before",
     limits=("imbalance_ratio", "imbalance_rows", "imbalance_share", "impaired_level"),
     criteria=(
         _PERSISTS,
@@ -61,7 +61,7 @@ DEAD = Kind(
     title="Layers without a gradient",
     meaning="Some layers have a gradient of exactly zero, or none at all, while others have one.",
     severity="watch where they had one before; intervene for more than half of all layers; where they never had one, "
-    "notice, and watch when the loss does not fall either",
+    "notice, and watch when the loss does not fall either, or for most layers where all parameters are to be trained",
     limits=("layer_rows", "never_rows", "dead_layers_most", "impaired_level", "no_learning_steps", "no_learning_fall"),
     criteria=(
         _PERSISTS,
@@ -88,6 +88,22 @@ DEAD = Kind(
         ),
     ),
     forms={
+        "units": Advice(
+            (
+                "Dead ReLUs: nearly all units of a layer are off, so nothing passes to it and to the layers before it.",
+                "Too large steps that pushed the biases of those units far below zero.",
+                "A graph that was cut: detach(), no_grad(), .data or requires_grad_(False) from some step on.",
+            ),
+            (
+                Check(
+                    "Go back to a checkpoint before {first_step}, and train on at a lower rate: {lr} → {lr_lower}.",
+                    "Go back to a checkpoint before {first_step}, and train on with a third of the learning rate.",
+                ),
+                Check("Use LeakyReLU, GELU or SiLU in {layers}, or a normalisation before the activation."),
+                Check("Look at the activations of {layers}: dead ReLUs give zero for every input."),
+                Check("If they do not, look at what the code does at {first_step}: detach(), or requires_grad=False?"),
+            ),
+        ),
         "never": Advice(
             (
                 "Frozen on purpose, as the backbone of a fine-tune: then this is no fault.",
@@ -188,11 +204,24 @@ UPDATE_RATIO = Kind(
         ),
     ),
     forms={
+        "still": Advice(
+            (
+                "Weights that the optimizer does not hold: a copy of the model is trained, or the optimizer was made "
+                "from before .to(), FSDP or a new head.",
+                "A step() that is not called, or that mixed precision skips every time.",
+                "Weights in bf16 whose updates are lost to rounding (below 2^-9 of the weight).",
+            ),
+            (
+                Check("Compare model.parameters() with those in optimizer.param_groups: are they the same tensors?"),
+                Check("Make the optimizer after the last change to the model: new heads, .to(), FSDP, load, deepcopy."),
+                Check("See that optimizer.step() is called, and that the loss scale does not skip every step."),
+                Check("With weights in bf16 keep fp32 master weights."),
+                Check("Leave the learning rate ({lr}) as it is: no rate moves weights whose updates are exactly 0."),
+            ),
+        ),
         "low": Advice(
             (
                 "A learning rate that is far too low.",
-                "Weights that the optimizer does not hold (a copy from before .to(), FSDP or a new head), or a step() "
-                "that is not called: then the ratio is exactly 0.",
                 "A gradient so small that Adam's epsilon dominates, or a clip value far below the norm with SGD.",
                 "Weights in bf16 whose updates are lost to rounding (below 2^-9 of the weight).",
                 "Weights that have become very large.",
@@ -201,10 +230,6 @@ UPDATE_RATIO = Kind(
                 Check(
                     "Raise the learning rate: {lr} → {lr_higher}. The ratio is {ratio}, 1e-4 to 1e-2 is usual.",
                     "Raise the learning rate threefold. The ratio is {ratio}, 1e-4 to 1e-2 is usual.",
-                ),
-                Check(
-                    "If the ratio is exactly 0, no rate helps: compare model.parameters() with those in "
-                    "optimizer.param_groups, and see that step() is called."
                 ),
                 Check("Compare the grad norm per element with Adam's epsilon (1e-8 by default)."),
                 Check("With weights in bf16 keep fp32 master weights."),

@@ -51,7 +51,9 @@ class _Plan:
     rules: tuple[Callable[[Signals], None], ...]
     """The rules that look at them."""
     setters: tuple[tuple[str, Callable[[Signals, float], None]], ...]
-    """Further metrics, and where their values go."""
+    """Further metrics, and what takes their values in."""
+    kept: tuple[str, ...]
+    """Further metrics whose values are kept under their names."""
     layers: bool
     """There are values per layer."""
     observed: bool
@@ -158,14 +160,16 @@ class Detector:
         layers = {name for name in names if any(fnmatchcase(name, pattern) for pattern in PATTERNS)}
         others = [name for name in names if name not in layers | _PRINCIPAL]
         wanted = [name for name in others if any(fnmatchcase(name, pattern) for pattern in asked)]
-        setters = tuple((name, _OTHERS.get(name) or _setter(name)) for name in wanted)
-        return _Plan(rules if asked else (), setters, bool(layers), bool(asked))
+        setters = tuple((name, _OTHERS[name]) for name in wanted if name in _OTHERS)
+        kept = tuple(name for name in wanted if name not in _OTHERS)
+        return _Plan(rules if asked else (), setters, kept, bool(layers), bool(asked))
 
     def _look(self, rows: Rows, plan: _Plan) -> None:
         """Row by row: the same findings for every way of cutting the stream."""
         s, columns, lines = self._signals, rows.columns, rows.lines
         losses, grads, rates = (_plain(columns.get(name)) for name in ("loss", "grad_norm", "lr"))
         others = [(see, _plain(columns[name])) for name, see in plan.setters]
+        kept = [(name, _plain(columns[name])) for name in plan.kept]
         bound, lr_bound = rows.below.get("grad_norm", 0.0), rows.below.get("lr", 0.0)
         looks = plan.rules
         layers = s.layers if plan.layers and s.layers.block(columns) else None
@@ -181,6 +185,10 @@ class Detector:
                 s.lr_bound = lr_bound if rates[i] == 0.0 else 0.0
             for see, values in others:
                 see(s, values[i])
+            if kept:
+                known = s.values
+                for name, values in kept:
+                    known[name] = values[i]
             if layers is not None:
                 layers.at(i)
                 s.see_layers()
@@ -212,15 +220,6 @@ def _see_update_ratio(s: Signals, ratio: float) -> None:
 
 def _see_param_norm(s: Signals, norm: float) -> None:
     s.param_norm = norm
-
-
-def _setter(name: str) -> Callable[[Signals, float], None]:
-    """Keeps a value of this step under its name."""
-
-    def see(s: Signals, value: float) -> None:
-        s.values[name] = value
-
-    return see
 
 
 _OTHERS: dict[str, Callable[[Signals, float], None]] = {

@@ -110,9 +110,11 @@ class Level:
         self._mean += ALPHA * (lag + off)
         self._lag = lag + ALPHA * off
         self.y = self._mean + self._lag
-        self.spread = max(spread + ALPHA * (_CONSISTENT * (off if off >= 0 else -off) - spread), self._least())
+        spread += ALPHA * (_CONSISTENT * (off if off >= 0 else -off) - spread)
+        least = _LEAST_SCALE * self.unit if self.linear else _LEAST_SCALE
+        self.spread = spread if spread > least else least
         # Where a fall ends the level overshoots; a best level is one that a value has reached.
-        if self.y < self.best and y <= self.y:
+        if y <= self.y < self.best:
             self.best, self.best_spread = self.y, self.spread
 
     def _least(self) -> float:

@@ -68,6 +68,8 @@ class Schedule:
 
         That is a return to a rate of before after a decay. A jump above the peak or at a resume is none.
         """
+        if lr == self.lr and not self.rising and not self._resumed:
+            return False
         cycle = self._begins_cycle(lr)
         before, self.lr = self.lr, lr
         self._follow_ramp(before, lr, step)

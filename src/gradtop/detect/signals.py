@@ -235,8 +235,11 @@ class Signals:
         return self.skips > 0.0
 
     def see_skipped(self, n: float) -> None:
-        """A count of skipped steps: since the last row, or, once it is more than there were steps, since the start."""
-        self._skips_add_up = self._skips_add_up or n > self.interval
+        """A count of skipped steps: since the last row, or, once it is more than there were steps, since the start.
+
+        Of the first row that is the same, and a count that falls is not one since the start.
+        """
+        self._skips_add_up = n >= self._skip_count and (self._skips_add_up or (self.rows > 1 and n > self.interval))
         same = n == self._skip_count and n < self.interval
         self.skips = max(0.0, n - self._skip_count if self._skips_add_up or same else n)
         self._skip_count = n

@@ -98,9 +98,10 @@ def numbers(s: Signals, case: Case) -> dict[str, str]:
     if case.first_step > s.first_step:
         known["before"] = place(s, case.first_step)
     train = s.facts.train
-    lr = train.lr_max or s.schedule.peak
+    # A declared rate below what is seen is not the one to change.
+    lr = max(train.lr_max or 0.0, s.schedule.peak)
     if lr:
-        known |= {"lr": short(lr), "lr_lower": short(lr / 3), "lr_higher": short(lr * 3)}
+        known |= {"lr": short(lr), "lr_lower": short(lr / 3), "lr_higher": short(lr * 3), "lr_half": short(lr / 2)}
     if warmup := s.schedule.warmup:
         end = s.schedule.warmup_end
         done = f", {units.percent(s.step / end)} done" if end and s.in_warmup else ""

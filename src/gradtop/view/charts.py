@@ -218,7 +218,7 @@ def _note(kind: _Kind, series: "SeriesView", view: "RunView") -> str:
 
 
 def _trend(series: "SeriesView") -> str:
-    """How the median of the newest rows differs from that of as many before them: `▼ 2.1% in 100 rows`."""
+    """How the median of the newest rows differs from that of as many before them: `▼ 2.1 % in 100 rows`."""
     rows = min(TREND_ROWS, len(series) // 2)
     if rows < _LEAST_TREND_ROWS:
         return ""

@@ -13,7 +13,7 @@ from gradtop.finding import Criterion, Finding, Severity
 _KIND = "clip_saturation"
 _LEAST_ROWS = 20
 _VERY_FAR = 100.0
-"""Multiple of the clip value above which clipping itself is why nothing moves, but for Adam, whose steps do not shrink."""
+"""Multiple of the clip value above which clipping leaves hardly a step; Adam's steps do not depend on it."""
 _LOOK_EVERY = 20
 """Rows between two looks at whether the run learns."""
 _WITHIN = 1e-3
@@ -112,8 +112,16 @@ class ClipSaturation:
         what = f"Clipped in {self._window.count} of the last {rows(self._window.n)}, at {short(clip)} with a grad norm "
         what += f"around {short(level)}: every gradient is scaled down {fold(level / clip)}"
         if case.severity is Severity.NOTICE:
-            return f"{what}. The run learns all the same." if self._flat.met is False else f"{what}."
+            return f"{what}. The run learns all the same." if self._learns(s) else f"{what}."
         return f"{what}, and the loss has not fallen since the start ({self._flat.evidence})."
+
+    def _learns(self, s: Signals) -> bool:
+        """The loss has fallen since the start, and has not risen since by what counts as a divergence."""
+        level = s.loss_level
+        rise = s.limits.divergence_rise
+        return self._flat.met is False and level.y - level.best <= (
+            rise * level.unit if level.linear else math.log1p(rise)
+        )
 
     def _criteria(self, s: Signals, case: Case, clip: float, level: float) -> tuple[Criterion, ...]:
         share = f"{self._window.count} of the last {rows(min(self._window.n, self._window.seen))}"

@@ -88,6 +88,7 @@ class EmptyBatch:
 
     def _criteria(self, s: Signals, case: Case) -> tuple[Criterion, ...]:
         over = f", back {back(s, case)}" if case.back_step is not None else ""
+        held = rows(case.count) + (over if case.episodes == 1 else f" in {case.episodes:,} separate stretches")
         share = f"{self._empty.count} of the last {min(s.rows, self._empty.n):,} rows"
         share += f", {self._allowed(s):g} of {self._empty.n} are allowed"
         return (
@@ -95,7 +96,7 @@ class EmptyBatch:
                 self.kind,
                 "persists",
                 case.active and case.count > 1 and not case.recurring,
-                f"{rows(case.count)}{over}",
+                held,
             ),
             criterion(self.kind, "frequent", self._empty.count > self._allowed(s), share),
         )

@@ -11,6 +11,8 @@ from gradtop.units import count
 
 KIND = "gradient_exploding"
 _IDS = ("persists", "loss_flat", "above_level", "after_burn_in")
+_STILL_HIGHER = 0.05
+"""Part by which a loss that rose clearly has to stay above what it was, however noisy it has become since."""
 
 
 def described(s: Signals, case: Case, before: Before | None) -> Finding:
@@ -88,9 +90,16 @@ def _clipped(s: Signals, peak: float) -> str:
 def _loss(s: Signals, case: Case, before: Before | None) -> str:
     if before is None:
         return ""
-    if case.seen.get("hurt"):
+    if _hurts(s, case, before):
         return f"; the loss rises with it ({before.told(s)})"
+    if case.seen.get("hurt"):
+        return f"; the loss rose with it, and has come down again ({before.told(s)})"
     return f"; the loss has not reacted ({before.told(s)})"
+
+
+def _hurts(s: Signals, case: Case, before: Before) -> bool:
+    """The loss rose clearly, and is still above what it was: message and checklist say the same of it."""
+    return bool(before.hurt(s)) or bool(case.seen.get("hurt") and (before.rise(s) or 0.0) > _STILL_HIGHER)
 
 
 def _caveats(s: Signals) -> tuple[str, ...]:
@@ -128,7 +137,7 @@ def _hurt(s: Signals, case: Case, before: Before | None) -> Criterion:
         return criterion(
             KIND, "loss_flat", False, f"{short(s.recent_loss() or 0.0)} now, {short(case.seen['loss'])} before"
         )
-    return criterion(KIND, "loss_flat", bool(before.hurt(s)), before.told(s))
+    return criterion(KIND, "loss_flat", _hurts(s, case, before), before.told(s))
 
 
 def too_few(s: Signals) -> str:

@@ -39,8 +39,8 @@ class Ground:
     """The level of the grad norm in the past: its top, its lowest, and where it was calm last."""
 
     __slots__ = (
-        "_base", "_calm", "_fast", "_fast_lag", "_fast_mean", "_learned", "_low", "_near", "_past", "calm_top", "ceiling", "fast", "floor",
-        "lowest", "mean", "top",
+        "_base", "_calm", "_fast", "_fast_lag", "_fast_mean", "_learned", "_low", "_near", "_next", "_past",
+        "calm_top", "ceiling", "fast", "floor", "lowest", "mean", "top",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -66,6 +66,7 @@ class Ground:
         self._low: tuple[float, int, int, float] | None = None
         self._base: tuple[float, int, int, float] | None = None
         self._past: deque[tuple[int, float]] = deque(maxlen=_PAST)
+        self._next = 0
 
     @property
     def calm(self) -> Mark | None:
@@ -97,8 +98,9 @@ class Ground:
         mean = self.mean = self.mean + _FAST * (near - self.mean)
         self._follow(y + near * level.spread, early)
         self.top = y if y > self.top or early else self.top - _SINK
-        if not self._past or s.rows - self._past[-1][0] >= s.rows_for(_APART, _LEAST_APART):
+        if s.rows >= self._next:
             self._past.append((s.rows, y))
+            self._next = s.rows + s.rows_for(_APART, _LEAST_APART)
         if mean < _CALM_Z:
             self._calm, self.calm_top = (s.step, s.rows, s.losses, y), self.top
             if not early:

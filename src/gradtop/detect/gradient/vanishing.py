@@ -132,8 +132,11 @@ class GradientVanishing:
                 return True
         elif self._rows >= _LEAST_ROWS - 1 and (usual := self._usual_so_far(s)) is not None:
             return most <= usual * s.limits.vanish_factor and self._stands_out(s)
-        ratio, lr = s.update_ratio, s.schedule.lr
-        still = ratio is not None and lr is not None and lr > 0.0 and ratio <= s.limits.update_ratio_floor
+        ratio = s.update_ratio
+        if ratio is None:
+            return False
+        lr = s.schedule.lr
+        still = lr is not None and lr > 0.0 and ratio <= s.limits.update_ratio_floor
         return still and not s.in_warmup
 
     def _below_reference(self, s: Signals, most: float, bound: float) -> bool:
@@ -165,10 +168,11 @@ class GradientVanishing:
 
     def _observe(self, s: Signals, grad: float, low: bool) -> None:
         window = self.window
-        settled = not s.early and not s.in_warmup
+        settled = s.rows >= s.limits.burn_in_rows and not s.in_warmup
         self.late_rows += settled
         if not low:
-            self._between_rows += settled and self._between(s, grad)
+            if settled and self._between(s, grad):
+                self._between_rows += 1
             if window.bits or self.episodes.near:
                 window.push(False)
                 if self._decline_case is None:
@@ -335,7 +339,9 @@ class GradientVanishing:
 
     def findings(self, s: Signals) -> Iterator[Finding]:
         """One finding for each episode."""
-        return (words.described(self, s, case) for case in self.episodes.cases)
+        # Always 0 while the loss falls: the reading is wrong, and nothing vanished.
+        cases = (case for case in self.episodes.cases if case.seen["usual"] or not s.suspect)
+        return (words.described(self, s, case) for case in cases)
 
     def answer(self, s: Signals, step: float) -> tuple[str, tuple[Criterion, ...]]:
         """The grad norm at `step` against the usual range."""

@@ -73,12 +73,12 @@ def _reading(s: Signals, case: Case) -> str:
 def _below(s: Signals, case: Case) -> str:
     usual, low = case.seen["usual"], case.seen["low"] or case.seen["bound"]
     found = [_own_floor(s)] if _under_floor(s, low) else []
-    if (per_element := _per_element(s, low)) is not None and _per_element_too_small(s, per_element):
+    if low and (per_element := _per_element(s, low)) is not None and _per_element_too_small(s, per_element):
         found.append(f"an RMS of {short(per_element)} per element, below Adam's epsilon {short(s.limits.adam_epsilon)}")
     if "update_ratio" in case.seen:
         found.append(f"with updates of {short(case.seen['update_ratio'])} of the weights")
     if low <= s.limits.vanish_factor * usual or not found:
-        against = f"against the usual {short(usual)}"
+        against = f"against the usual {short(usual)}" if usual else "never above it so far"
         found.insert(0, f"{against} ({fold(usual / low)} below)" if 0 < low < usual else against)
     return " and ".join(found)
 

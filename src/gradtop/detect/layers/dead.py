@@ -141,6 +141,9 @@ class DeadLayer:
         most = self._groups.share(int(np.count_nonzero(self._seen))) > s.limits.dead_layers_most
         act = most or self._suffers(s, group).met
         group.case.raise_to(Severity.INTERVENE if act else Severity.WATCH, s.step)
+        units = s.layers.newest("dead_fraction")
+        if units is not None and (units[list(group.members)] >= s.limits.dead_units_most).any():
+            group.case.seen["units"] = 1.0
 
     @staticmethod
     def _suffers(s: Signals, group: Group) -> Flat:
@@ -198,7 +201,7 @@ class DeadLayer:
                 self._message(s, group),
                 self._criteria(s, group),
                 numbers=numbers(s, group.case) | {"layers": group.names(s)},
-                form="never" if group.form else "",
+                form="never" if group.form else "units" if "units" in group.case.seen else "",
                 scope=group.scope(s),
                 evidence={"layers": float(len(group.members)), "of": float(self._size)},
                 caveats=caveats,
@@ -220,9 +223,10 @@ class DeadLayer:
         hurt = self._suffers(s, group)
         over = f", back {back(s, case)}" if not case.active else ""
         had = "in no row so far" if group.form else f"until {place(s, case.first_step)}"
+        others = self._size - len(group.members)
         return (
             criterion(kind, "persists", case.active, f"{rows(case.count)}{over}"),
-            criterion(kind, "others_move", case.active, f"{self._size - len(group.members)} other layers"),
+            criterion(kind, "others_move", case.active, f"{others} other layer{'s' if others != 1 else ''}"),
             criterion(kind, "had_gradient", case.active and not group.form, had),
             criterion(kind, "loss_suffers", case.active and hurt.met, hurt.evidence),
         )

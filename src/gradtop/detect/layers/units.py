@@ -148,10 +148,11 @@ class DeadUnits:
         case = group.case
         what = "units are dead" if "dead_fraction/" in s.names else "gradients are zero"
         share, since = percent(case.seen["share"]), place(s, case.first_step)
+        part = f"More than {share[1:]}" if share.startswith(">") else f"Up to {share}"
         if not case.active:
             were = what.replace("are", "were")
-            return f"Up to {share} of the {were} in {group.names(s)} from {since} on; over {back(s, case)}."
-        return f"Up to {share} of the {what} in {group.names(s)}, many since {since}."
+            return f"{part} of the {were} in {group.names(s)} from {since} on; over {back(s, case)}."
+        return f"{part} of the {what} in {group.names(s)}, many since {since}."
 
     def _criteria(self, s: Signals, group: Group) -> tuple[Criterion, ...]:
         case, kind, members = group.case, self.kind, list(group.members)
@@ -183,7 +184,7 @@ _IDS = ("persists", "rises", "loss_suffers")
 
 
 def _suffers(s: Signals, case: Case) -> Flat:
-    """The loss is near its start, or rose, or fell until nearly all units of a layer began to die, and has not since."""
+    """The loss is near its start, or rose, or fell until the units of a layer began to die, and has not since."""
     hurt, seen, level = impaired(s, case.seen["loss"]), case.seen, s.loss_level
     if hurt.met or not seen.get("fell") or seen["share"] < s.limits.dead_units_most or level.linear:
         return hurt

@@ -49,16 +49,21 @@ class UpdateRatio:
         self._n += 1
         limits = s.limits
         high, low = ratio > limits.update_ratio_high, ratio <= limits.update_ratio_floor and self._trains(s)
-        self._largest = max(self._largest, ratio)
-        rows_for = s.rows_for if "update_ratio" in s.names else s.layers.rows_for
+        if ratio > self._largest:
+            self._largest = ratio
         if high or self._high.window.bits or self._high.episodes.near:
-            n = rows_for(limits.layer_rows, _FEWEST)
+            n = self._rows_for(s, limits.layer_rows, _FEWEST)
             self._high.see(s, ratio, high and not s.early, n, n)
         if low or self._low.window.bits or self._low.episodes.near:
-            n = rows_for(limits.imbalance_rows, _FEWEST)
+            n = self._rows_for(s, limits.imbalance_rows, _FEWEST)
             self._low.see(s, ratio, low, n, math.ceil(limits.imbalance_share * n))
             if (case := self._low.episodes.current) is not None:
                 self._judge_low(s, case)
+
+    @staticmethod
+    def _rows_for(s: Signals, n: int, least: int) -> int:
+        """`n` rows of a log with every step, as rows that have an update ratio."""
+        return (s if "update_ratio" in s.names else s.layers).rows_for(n, least)
 
     @staticmethod
     def _trains(s: Signals) -> bool:
@@ -84,8 +89,8 @@ class UpdateRatio:
                     case,
                     side.message(s, case),
                     side.criteria(s, case),
-                    numbers=numbers(s, case) | {"ratio": short(case.seen["ratio"])},
-                    form=side.name if side.name == "low" else "",
+                    numbers=numbers(s, case) | {"ratio": _told(case)},
+                    form="" if side is self._high else "low" if case.seen["most"] else "still",
                     evidence={"update_ratio": case.seen["ratio"]},
                 )
 
@@ -98,6 +103,11 @@ class UpdateRatio:
 
 
 _IDS = ("persists", "out_of_range", "loss_suffers", "trains")
+
+
+def _told(case: Case) -> str:
+    """The ratio that is farthest out."""
+    return short(case.seen["ratio"]) if case.seen["ratio"] else "exactly 0"
 
 
 class _Side:
@@ -130,6 +140,7 @@ class _Side:
             case.first_step, case.count = min(step, s.step), self.window.count
             case.seen = {"ratio": ratio, "losses": float(losses), "effective": effective}
         case.seen["ratio"] = (max if self.name == "high" else min)(ratio, case.seen["ratio"])
+        case.seen["most"] = max(ratio, case.seen.get("most", 0.0))
         if new or case.count % _FLAT_EVERY == 0:
             self._flat = loss_flat(s, int(case.seen["losses"]), case.seen["effective"])
         falls = self._flat.met is False
@@ -137,10 +148,12 @@ class _Side:
 
     def message(self, s: Signals, case: Case) -> str:
         """What is wrong, since when."""
-        ratio, since = short(case.seen["ratio"]), at(s, case.first_step)
+        ratio, since = _told(case), at(s, case.first_step)
         verb = "changes" if case.active else "changed"
         part = "a tenth" if self.name == "high" else f"{short(s.limits.update_ratio_floor)}"
         over = "" if case.active else f"; over {back(s, case)}"
+        if not case.seen["most"]:
+            return f"The weights {'do' if case.active else 'did'} not move since {since}: each update is {ratio}{over}."
         if self.name == "high":
             return (
                 f"Each step {verb} the weights by more than {part} of their size since {since}: {ratio} at most{over}."
@@ -156,7 +169,7 @@ class _Side:
         flat = self._flat.met
         return (
             criterion(kind, "persists", active, f"{rows(case.count)}{over}"),
-            criterion(kind, "out_of_range", active, f"{short(case.seen['ratio'])}, {_USUAL}"),
+            criterion(kind, "out_of_range", active, f"{_told(case)}, {_USUAL}"),
             criterion(kind, "loss_suffers", active and flat, self._flat.evidence),
             criterion(kind, "trains", active and (None if lr is None else lr > 0.0), trains),
         )

@@ -98,6 +98,11 @@ def clipped(level: Level) -> float:
 
 def printed_step(values: Iterable[float]) -> float:
     """The unit of the last digit that any of the values has: smaller changes are not in the log."""
-    exponents = [Decimal(repr(value)).as_tuple().exponent for value in values if math.isfinite(value)]
-    digits = [exponent for exponent in exponents if isinstance(exponent, int)]
+    digits = [_last_digit(repr(value)) for value in values if math.isfinite(value)]
     return float(Decimal(1).scaleb(min(digits))) if digits else 0.0
+
+
+def _last_digit(text: str) -> int:
+    """The power of ten of the last digit of a float as Python writes it: -2 of `1.25`."""
+    digits, _, exponent = text.partition("e")
+    return int(exponent or 0) - len(digits.partition(".")[2])

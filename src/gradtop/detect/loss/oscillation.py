@@ -140,14 +140,12 @@ class Oscillation:
     def findings(self, s: Signals) -> Iterator[Finding]:
         """One finding for each stretch of rows."""
         for case in self._episodes.cases:
-            lr = s.facts.train.lr_max or s.schedule.peak
-            half = {"lr_half": short(lr / 2)} if lr else {}
             yield finding(
                 self.kind,
                 case,
                 _message(s, case),
                 self._criteria(s, case),
-                numbers=numbers(s, case) | half,
+                numbers=numbers(s, case),
                 scope="loss",
                 evidence={"correlation": case.seen["correlation"], "size": case.seen["size"]},
             )

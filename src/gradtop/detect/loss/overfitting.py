@@ -1,6 +1,7 @@
 """`overfitting`: the validation loss rises far above its best while the training loss goes on falling."""
 
 import math
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 
@@ -44,11 +45,15 @@ class Overfitting:
         self._bests: list[tuple[float, float, float]] = []
         """(step, validation loss, training loss) of evaluations that were the best so far."""
         self._last: tuple[float, float] = (-math.inf, math.nan)
-        self._logs: deque[float] = deque(maxlen=3)
+        self._logs = math.nan, math.nan
+        """Logarithms of the two evaluations before."""
         self._noise: deque[float] = deque(maxlen=_NOISE_KEPT)
         self._seen = 0
         self._high = 0
         self._train_best = math.inf
+        self._interval = math.nan
+        self._train_from = 0
+        """The loss, by its number, from which on the training loss could be lower than at any evaluation before."""
         self._negative = False
 
     def row(self, s: Signals) -> None:
@@ -64,31 +69,39 @@ class Overfitting:
         self._last = s.step, val
         self._seen += 1
         self._see_noise(math.log(val))
-        train = _train(s)
-        if train is not None:
-            self._train_best = min(self._train_best, train)
+        if s.losses >= self._train_from or s.interval != self._interval:
+            self._see_train(s)
         if not self._bests or val < self._bests[-1][1]:
-            self._see_best(s, val, train)
+            self._see_best(s, val, _train(s))
         else:
-            self._see(s, val, train)
+            self._see(s, val)
 
     def resume(self, s: Signals, anew: bool) -> None:
         """A run that starts over has nothing to compare with."""
+        self._train_from = 0
         if anew:
             self._close(None)
             self._begin()
+
+    def _see_train(self, s: Signals) -> None:
+        """Keep the lowest training loss, a median, and how soon it can be lower: when half of its losses are."""
+        newest = sorted(list(s.loss_tail)[-_train_rows(s) :])
+        if not newest:
+            return
+        best = self._train_best = min(self._train_best, median(newest))
+        self._interval, self._train_from = s.interval, s.losses + len(newest) // 2 - bisect_left(newest, best)
 
     def _go_back(self, step: float) -> None:
         while self._bests and self._bests[-1][0] >= step:
             self._bests.pop()
         self._high = 0
-        self._logs.clear()
+        self._logs = math.nan, math.nan
 
     def _see_noise(self, log: float) -> None:
-        logs = self._logs
-        logs.append(log)
-        if len(logs) == 3:
-            self._noise.append(abs(logs[0] - 2 * logs[1] + logs[2]))
+        first, second = self._logs
+        self._logs = second, log
+        if first == first:
+            self._noise.append(abs(first - 2 * second + log))
 
     def _see_best(self, s: Signals, val: float, train: float | None) -> None:
         self._bests.append((s.step, val, train if train is not None else math.nan))
@@ -97,17 +110,21 @@ class Overfitting:
         self._high = 0
         self._close(s.step)
 
-    def _see(self, s: Signals, val: float, train: float | None) -> None:
+    def _see(self, s: Signals, val: float) -> None:
         best = self._bests[-1][1]
-        self._high = self._high + 1 if val > self._limit(s) else 0
+        # The limit takes sorting, and is at least so much above the best.
+        high = val > best * (1 + s.limits.overfit_rise) and val > self._limit(s)
+        self._high = self._high + 1 if high else 0
         case = self._current
         if case is not None:
             if val <= _BACK * best:
                 self._close(s.step)
             elif self._high:
                 case.extend(s)
-        elif self._high >= s.limits.overfit_evaluations and self._falls(train) and self._gap(s, val, train):
-            self._open(s, val)
+        elif self._high >= s.limits.overfit_evaluations:
+            train = _train(s)
+            if self._falls(train) and self._gap(s, val, train):
+                self._open(s, val)
 
     def _open(self, s: Signals, val: float) -> None:
         case = opened(s)
@@ -204,4 +221,8 @@ class Overfitting:
 
 def _train(s: Signals) -> float | None:
     """The training loss around this row: a median of few rows where each is an epoch's mean."""
-    return s.recent_loss(s.rows_for(_TRAIN_ROWS, _TRAIN_EPOCHS) if s.unit_steps else _TRAIN_EPOCHS)
+    return s.recent_loss(_train_rows(s))
+
+
+def _train_rows(s: Signals) -> int:
+    return s.rows_for(_TRAIN_ROWS, _TRAIN_EPOCHS) if s.unit_steps else _TRAIN_EPOCHS

@@ -22,6 +22,8 @@ _OTHER_ROWS = 30.0
 """Rows that stand for `plateau_steps` where the log counts epochs, tokens or samples."""
 _LONGER = 0.6
 """Part of the run that has to be flat where the losses are too noisy to tell of the newest third."""
+_FAR_ABOVE = 0.3
+"""Distance to the best level, relative, from which a loss that stays is no plateau."""
 _GROWS = 1.1
 _LEAST_BEFORE, _LEAST_BLOCKS = 3, 8
 _WANDERS = 0.36
@@ -113,7 +115,7 @@ class LossPlateau:
         if stretch is not None and not stretch.flat(least) and stretch.fall <= least and not stretch.visible:
             # Where noise hides what the newest part does, a longer one may tell.
             stretch = self._stretch(s, _LONGER)
-        flat = stretch is not None and stretch.flat(least) and _fallen(s) >= _FALLEN
+        flat = stretch is not None and stretch.flat(least) and _fallen(s) >= _FALLEN and not _thrown_back(s, stretch)
         if stretch is None or not flat or not _lr_high(s) or s.solved:
             self._flat_at = math.inf
             return
@@ -271,6 +273,11 @@ def _unit(s: Signals) -> float:
     """What a relative change is relative to, in the stream's form: 1 for logarithms."""
     level = s.loss_level
     return max(level.unit, abs((level.start or 0.0) - level.best), 1e-300) if level.linear else 1.0
+
+
+def _thrown_back(s: Signals, stretch: _Stretch) -> bool:
+    """The loss is so far above its best that it diverged, wherever it stays now."""
+    return stretch.mean > s.loss_level.best + _FAR_ABOVE * _unit(s)
 
 
 def _fallen(s: Signals) -> float:

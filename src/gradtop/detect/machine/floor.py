@@ -50,12 +50,14 @@ class Growth:
 class Floors:
     """The floors of one metric at four scales, each four times as long as the one before."""
 
-    __slots__ = ("_highest", "_lows", "_parts", "_spans", "rows", "scales", "start")
+    __slots__ = ("_highest", "_lows", "_parts", "_spans", "low", "rows", "scales", "start")
 
     def __init__(self) -> None:
         """No row seen yet."""
         self.rows = 0
         """Rows of the span that is not complete."""
+        self.low = math.inf
+        """The lowest value of them."""
         self.scales = tuple(deque[Floor](maxlen=SPANS) for _ in range(_SCALES))
         """The newest floors of each scale, the shortest spans first."""
         self.start: Floor | None = None
@@ -68,11 +70,12 @@ class Floors:
     def see(self, value: float) -> None:
         """Take a row in."""
         self.rows += 1
-        if value < self._lows[0]:
-            self._lows[0] = value
+        if value < self.low:
+            self.low = value
 
     def close(self, step: float, time: float) -> int:
         """A span of the shortest scale ends here; the number of scales of which one ended."""
+        self._lows[0], self.low = self.low, math.inf
         self.rows = 0
         self._spans += 1
         if self._spans == _START:

@@ -110,17 +110,17 @@ class MemoryLeak:
             self._since = s.step
         if not s.unit_steps:
             return
-        values = s.values
+        values, row = s.values, s.rows
         for name in self._totals:
             self._totals[name] = values.get(name, self._totals[name])
         for name, stream in self._streams.items():
-            value = values.get(name)
-            if value is None or not 0.0 < value < math.inf or stream.seen == s.rows:
-                continue
-            stream.seen = s.rows
-            stream.floors.see(value)
-            if stream.floors.rows >= s.rows_for(_SPAN_ROWS, _LEAST_SPAN):
-                self._close(s, stream)
+            value = values.get(name, 0.0)
+            if 0.0 < value < math.inf and stream.seen != row:
+                stream.seen = row
+                floors = stream.floors
+                floors.see(value)
+                if floors.rows >= _LEAST_SPAN and floors.rows >= s.rows_for(_SPAN_ROWS, _LEAST_SPAN):
+                    self._close(s, stream)
 
     def _meet(self, s: Signals) -> None:
         """Find the metrics of memory among the names that are new."""

@@ -58,8 +58,12 @@ class Pace:
         if self._unit:
             rate = s.values.get(self._unit, 0.0)
             return 1.0 / rate if 1e-300 < rate < math.inf else 0.0
-        self._unit = next((name for name in _RATES if 1e-300 < s.values.get(name, 0.0) < math.inf), "")
-        return self._by_rate(s) if self._unit else 0.0
+        for name in _RATES:
+            rate = s.values.get(name, 0.0)
+            if 1e-300 < rate < math.inf:
+                self._unit = name
+                return 1.0 / rate
+        return 0.0
 
     def _by_work(self, s: Signals, seconds: float) -> float:
         """Seconds per token or sample, from totals that only grow; 0 where the log does not count them."""

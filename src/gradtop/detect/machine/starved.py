@@ -93,7 +93,7 @@ class _Waiting:
             case.active, self.case = False, None
 
     def _weigh(self, s: Signals, case: Case, n: int) -> None:
-        """How much it is by now: worth watching where it is large, or slows the run down, and was not from the start."""
+        """How much it is by now: worth watching where it is large and was not so from the start."""
         lost = case.seen["lost"] = self._median(n)
         if self.began and self.large(s, lost) and case.severity is Severity.NOTICE:
             case.raise_to(Severity.WATCH, s.step)

@@ -88,20 +88,21 @@ class ThroughputDrop:
 
     def row(self, s: Signals) -> None:
         """Look at the time of this row's step."""
-        seconds = self._pace.row(s)
+        pace = self._pace
+        seconds = pace.row(s)
         if seconds <= 0.0:
             return
         if not self._settled:
             self._settle(s)
             return
-        if self._pace.by != self._by:
+        if pace.by != self._by:
             self._change(s)
             return
         if not self._filled:
             self._first = s.step, s.rows
         self._time.rows.append(seconds)
-        if self._pace.per_unit > 0.0:
-            self._unit.rows.append(self._pace.per_unit)
+        if pace.per_unit > 0.0:
+            self._unit.rows.append(pace.per_unit)
         self._filled += 1
         if self._filled == self._size:
             self._filled = 0

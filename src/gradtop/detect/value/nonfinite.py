@@ -164,7 +164,10 @@ class NonFinite:
         persists = case.active and case.severity is Severity.INTERVENE
         over = f", {_fine_again(s, case)}"
         share = f"{window.count} of the last {min(window.n, s.rows)} rows"
-        share = rows(case.count) if reason == "blank" else share
+        if reason == "blank" or not window.count:
+            share = rows(case.count)
+        if self._skips >= _SKIPPED_ROWS:
+            share = f"{rows(self._skips)} in a row, all of them skipped steps"
         now = case.active and not case.recurring
         skips = int(case.seen["skips"])
         affected: bool | None = reason != "norm" and now

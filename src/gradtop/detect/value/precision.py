@@ -58,14 +58,22 @@ class MixedPrecision:
         """Count the steps skipped since the last row."""
         if not s.unit_steps or s.step <= self._last:
             return
-        steps = s.step - self._last if self._first is not None else 1.0
-        skipped = min(steps, max(float(self._announced), s.skips, float(s.scale_dropped)))
+        steps = s.step - self._last if self._first is not None else self._steps_before(s)
+        skipped = 0.0
+        if self._announced or s.skips or s.scale_dropped:
+            skipped = min(steps, max(float(self._announced), s.skips, float(s.scale_dropped)))
         self._first = s.step if self._first is None else self._first
         self._last, self._announced = s.step, 0
         self._scale = s.scale if s.scale is not None else self._scale
         if skipped or self._skips is not None:
             self._take(s, steps, skipped)
-        self._follow_scale(s, skipped)
+        if self._scale is not None:
+            self._follow_scale(s, self._scale, skipped)
+
+    @staticmethod
+    def _steps_before(s: Signals) -> float:
+        """Steps that the first row of a session can speak of; that of a run speaks of all before it."""
+        return max(s.interval, s.step if s.rows == 1 else 1.0)
 
     def _take(self, s: Signals, steps: float, skipped: float) -> None:
         if skipped:
@@ -85,13 +93,14 @@ class MixedPrecision:
         if self._storm is not None and self._storm.active and self._blocked >= s.limits.amp_blocked_steps:
             self._storm.raise_to(Severity.INTERVENE, s.step)
 
-    def _follow_scale(self, s: Signals, skipped: float) -> None:
-        if self._scale is None or self._calibrating(s):
+    def _follow_scale(self, s: Signals, scale: float, skipped: float) -> None:
+        if self._calibrating(s):
             return
-        if not skipped:
-            self._peak = max(self._peak, self._scale)
-        low = self._peak > 1.0 and self._scale <= max(1.0, self._peak / s.limits.amp_collapse_factor)
-        self._collapse = self._followed(self._collapse, low, s, Severity.INTERVENE)
+        if scale > self._peak and not skipped:
+            self._peak = scale
+        low = self._peak > 1.0 and (scale <= 1.0 or scale <= self._peak / s.limits.amp_collapse_factor)
+        if low or self._collapse is not None:
+            self._collapse = self._followed(self._collapse, low, s, Severity.INTERVENE)
 
     @staticmethod
     def _followed(case: Case | None, holds: bool, s: Signals, severity: Severity) -> Case | None:
@@ -154,15 +163,20 @@ class MixedPrecision:
         over = "" if case.active else f"; over since {place(s, case.back_step or case.last_step)}"
         if kind == "amp_scale_collapse":
             return f"The loss scale fell to {short(self._scale or 0.0)}, from {short(self._peak)}{over}."
+        where = f"{'at' if case.first_step == case.last_step else 'in'} {span(s, case)}"
+        if kind == "amp_skip_storm" and not case.active:
+            return f"Far too many steps were skipped {where} because the gradient overflowed{scale}{over}."
         if kind == "amp_skip_storm":
-            return f"{self._share(s)} were skipped at {span(s, case)} because the gradient overflowed{scale}{over}."
-        of = f" ({percent(self._skipped / max(1.0, s.step - s.first_step + 1))})" if s.step > s.first_step else ""
+            share = self._share(s)
+            return f"{share[0].upper()}{share[1:]} were skipped because the gradient overflowed{scale}."
+        steps = max(1.0, s.step - s.first_step + s.interval)
+        of = f" ({percent(self._skipped / steps)})" if s.step > s.first_step else ""
         some = "1 step was" if self._skipped == 1 else f"{count(self._skipped)} steps were"
-        return f"{some} skipped by mixed precision in {span(s, case)}{of}{scale}: so the loss scale finds its range."
+        return f"{some} skipped by mixed precision {where}{of}{scale}: that is how a loss scale finds its range."
 
     def _share(self, s: Signals) -> str:
         if self._blocked >= s.limits.amp_blocked_steps:
-            return f"The last {count(self._blocked)} steps"
+            return f"the last {count(self._blocked)} steps"
         covered = min(_FAR_STEPS, sum(steps for _, steps, _ in self._intervals))
         return f"{count(round(self._far()))} of the last {count(covered)} steps"
 

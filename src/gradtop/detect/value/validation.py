@@ -25,7 +25,12 @@ class Validation:
 
     def see(self, rows: Rows, s: Signals) -> None:
         """Take in rows, of which those with a validation loss are evaluations."""
-        for step, value in zip(rows.steps, rows.columns.get(METRIC, ()), strict=False):
+        values = rows.columns.get(METRIC, ())
+        if self._case is None and len(values) and all(map(math.isfinite, values)):
+            self._evaluations += len(values)
+            self._newest = float(values[-1])
+            return
+        for step, value in zip(rows.steps, values, strict=False):
             self._evaluations += 1
             self._newest = float(value)
             if math.isfinite(value):
