@@ -33,6 +33,12 @@ _TABLES = ("limits", "rules", "profile")
 _RULES = ("mute", "profile")
 _PROFILE = ("name", "regex", "sample", "names")
 _LIMITS = {one.name: one for one in dataclasses.fields(Limits) if one.name != "profile"}
+_MOST_ROWS = 1_000_000
+"""The most of a limit in rows, episodes or evaluations: windows of rows are kept."""
+_LEAST = {"burn_in_rows": 2, "oscillation_rows": 3, "accumulate_rows": 2}
+"""Rows below which there is nothing to compare; 1 for all others."""
+_MOST = {"no_learning_fall": 1}
+"""A loss above 0 cannot fall by all of it."""
 _KINDS = tuple(kind for kind in PRECEDENCE if kind in KINDS)
 
 
@@ -182,7 +188,8 @@ def _document(path: Path) -> tuple[dict[str, Any], str]:
         document = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}; remove it or make it readable") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    # Besides its own errors: an integer of thousands of digits.
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: is no valid TOML: {error}") from None
     for key in document:
         if key not in _TABLES:
@@ -205,8 +212,10 @@ def _limits(table: Mapping[str, Any], path: Path, text: str) -> Iterator[tuple[s
         if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
             kind = "a whole number" if whole else "a number"
             raise ConfigError(f"{_place(path, text, key)}: {key} is {kind}, not {value!r:.40}")
-        if not math.isfinite(value) or value <= 0:
-            raise ConfigError(f"{_place(path, text, key)}: {key} is a number above 0, not {value!r:.40}")
+        least, most = _LEAST.get(key, 1 if whole else 0), _MOST.get(key, _MOST_ROWS if whole else math.inf)
+        if not (least <= value <= most if whole else least < value < most):
+            known = f"from {least} to {most:,}" if whole else f"above 0 and below {most}" if key in _MOST else "above 0"
+            raise ConfigError(f"{_place(path, text, key)}: {key} is a number {known}, not {value!r:.40}")
         yield key, value if whole else float(value)
 
 

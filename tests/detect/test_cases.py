@@ -314,3 +314,14 @@ def test_what_a_log_without_grad_norm_cannot_tell_is_said() -> None:
     assert "grad norm" in blind["gradient_vanishing"].needs
     assert {"gradient_exploding", "layer_imbalance", "overfitting", "memory_leak"} <= set(blind)
     assert not {"loss_spike", "loss_divergence", "no_learning", "lr_zero"} & set(blind)
+
+
+def test_the_layer_that_moved_first_is_named() -> None:
+    rows = deep(changed(run(), 400, loss=2.0), lambda i, layer: 30.0 if i >= 398 and layer == 7 else 0.3)
+    (finding,) = [f for f in detector(plain(rows)).findings() if f.kind == "loss_divergence"]
+    assert "Look at the layers: blocks.7.weight moved first, at step 399." in finding.checks
+
+
+def test_names_of_layers_do_not_make_a_run_a_gan() -> None:
+    rows = [{**row, "grad_norm/decoder.generator.proj": 0.3} for row in changed(run(), 400, loss=2.0)]
+    assert verdict(detector(plain(rows))).verdict is Verdict.INTERVENE

@@ -68,7 +68,7 @@ class Kind:
 
 FIELDS = frozenset(
     {
-        "lr", "lr_lower", "lr_higher", "first_step", "before", "warmup", "warmup_longer",
+        "lr", "lr_lower", "lr_higher", "first_step", "first_layers", "before", "warmup", "warmup_longer",
         "clip", "floor", "below_floor", "precision", "loss", "line", "pid", "rows",
         "warmup_ended", "usual_grad", "effective_lr", "planned", "lr_before", "lr_after",
         "usual_time", "time", "full", "share", "device", "reasons",

@@ -23,7 +23,10 @@ SPIKE = Kind(
     ),
     checks=(
         Check("Wait some 50 rows: if the loss comes back, do nothing. Single spikes are normal in long runs."),
-        Check("Look at the batch of {first_step}, and at the layer whose grad norm moved first."),
+        Check(
+            "Look at the batch of {first_step}, and at the layers: {first_layers}.",
+            "Look at the batch of {first_step}, and at the layer whose grad norm moved first.",
+        ),
         Check(
             "If spikes repeat: learning rate {lr} → {lr_lower}, beta2 0.95, a lower clip value ({clip} now).",
             "If spikes repeat: a third of the learning rate, beta2 0.95, clip at 0.5 to 1.0, qk-norm or z-loss.",
@@ -56,6 +59,7 @@ DIVERGENCE = Kind(
             "{lr} → {lr_lower}.",
             "Go back to a checkpoint before {first_step} and train on with a third to a tenth of the learning rate.",
         ),
+        Check("Look at the layers: {first_layers}."),
         Check("Compare the learning rate and the optimizer state before and after the last resume."),
         Check("Verify the data that was read around {first_step}."),
         Check("If it returns at the lower rate: qk-norm, z-loss, or a longer warm-up."),

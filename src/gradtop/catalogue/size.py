@@ -33,7 +33,10 @@ EXPLODING = Kind(
             "clip value or the learning rate.",
             "Clip the gradient, e.g. at 1.0, so that one bad step does not carry the weights away.",
         ),
-        Check("Look at the layer whose grad norm moved first, and at the batch of {first_step}."),
+        Check(
+            "Look at the batch of {first_step}, and at the layers: {first_layers}.",
+            "Look at the layer whose grad norm moved first, and at the batch of {first_step}.",
+        ),
         Check(
             "If the loss rises and stays: go back to a checkpoint before {first_step} and train on with a lower "
             "learning rate, e.g. {lr} → {lr_lower}, or skip some hundred batches.",

@@ -40,6 +40,7 @@ NONFINITE = Kind(
             "Look at the batch of {first_step}, the first bad one: NaN in the inputs, only masked labels, "
             "an odd length."
         ),
+        Check("Look at the layers: {first_layers}."),
         Check(
             "Lower the learning rate, e.g. {lr} → {lr_lower}; it helps when the loss rose before the first bad step.",
             "Lower the learning rate to a third; it helps when the loss rose before the first bad step.",

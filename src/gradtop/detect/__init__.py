@@ -20,7 +20,7 @@ from gradtop.detect.gradient.vanishing import GradientVanishing
 from gradtop.detect.loss.divergence import LossDivergence
 from gradtop.detect.loss.learning import NoLearning
 from gradtop.detect.loss.spike import LossSpike
-from gradtop.detect.perlayer import PATTERNS
+from gradtop.detect.perlayer import is_layered
 from gradtop.detect.process.crash import Crashed
 from gradtop.detect.process.liveness import liveness
 from gradtop.detect.signals import Signals
@@ -155,9 +155,11 @@ class Detector:
         return plan
 
     def _planned(self, names: tuple[str, ...]) -> _Plan:
-        asked = {pattern for pattern in self._asked if any(fnmatchcase(name, pattern) for name in names)}
+        layers = {name for name in names if is_layered(name)}
+        # Of the thousands of names that layers have, a family is asked for once.
+        asked_of = {f"{name.partition('/')[0]}/*" for name in layers} | (set(names) - layers)
+        asked = {pattern for pattern in self._asked if any(fnmatchcase(name, pattern) for name in asked_of)}
         rules = tuple(rule.row for rule in self._rules if not asked.isdisjoint(rule.inputs) or EVERY in rule.inputs)
-        layers = {name for name in names if any(fnmatchcase(name, pattern) for pattern in PATTERNS)}
         others = [name for name in names if name not in layers | _PRINCIPAL]
         wanted = [name for name in others if any(fnmatchcase(name, pattern) for pattern in asked)]
         setters = tuple((name, _OTHERS[name]) for name in wanted if name in _OTHERS)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gradtop.config import Limits
 from gradtop.detect.goal import goal
-from gradtop.detect.perlayer import FAMILIES, Layers
+from gradtop.detect.perlayer import FAMILIES, Layers, is_layered
 from gradtop.detect.robust import Level, median
 from gradtop.detect.schedule import Schedule
 from gradtop.record import RunFacts
@@ -111,7 +111,7 @@ class Signals:
             self.names.add(name)
             self.names |= {family + "/" for family in FAMILIES if name.startswith(family + "/")}
         known = (self.goal.metric,) if self.goal is not None else ()
-        self.goal = goal((*known, *fresh), self.limits.profile)
+        self.goal = goal((*known, *(name for name in fresh if not is_layered(name))), self.limits.profile)
         self.other_goals = self.goal is not None
 
     def begin_session(self, number: int, step: float, counts: str) -> bool:

@@ -97,6 +97,8 @@ def numbers(s: Signals, case: Case) -> dict[str, str]:
     known = {"first_step": place(s, case.first_step), "rows": f"{s.rows:,}"}
     if case.first_step > s.first_step:
         known["before"] = place(s, case.first_step)
+    if len(s.layers) and (moved := first_layers(s, case.first_step)):
+        known["first_layers"] = moved
     train = s.facts.train
     # A declared rate below what is seen is not the one to change.
     lr = max(train.lr_max or 0.0, s.schedule.peak)

@@ -17,6 +17,7 @@ FAMILIES = (
 )  # fmt: skip
 """What a log can have per layer; `grad_norm/layers.0.attn` is a value of the family `grad_norm`."""
 PATTERNS = tuple(f"{family}/*" for family in FAMILIES)
+"""The names of all that a log can have per layer."""
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -37,6 +38,12 @@ _BACK_Z = 2.0
 _MOVES_KEPT = 64
 _LAYOUTS_KEPT = 256
 _GAPS_KEPT = 20
+
+
+def is_layered(name: str) -> bool:
+    """A metric is of one layer: `grad_norm/layers.0.attn`."""
+    family, slash, _ = name.partition("/")
+    return bool(slash) and family in FAMILIES
 
 
 @dataclass(frozen=True, slots=True)
