@@ -261,3 +261,30 @@ def test_the_first_picture_does_not_wait_for_numpy() -> None:
     code = "import gradtop.ui.app, sys; print([name for name in ('numpy', 'watchdog') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=9)
     assert done.stdout.decode().strip() == "[]"
+
+
+@pytest.mark.parametrize("floor", ["nan", "inf", "0", "-1"])
+def test_a_floor_that_is_no_number_above_0_is_refused(log: Path, floor: str) -> None:
+    done = gradtop("check", f"--grad-floor={floor}", str(log))
+    assert done.returncode == 3
+    assert "--grad-floor" in done.stderr
+
+
+def shell(command: str) -> subprocess.CompletedProcess[str]:
+    """A command of a shell, in which `gradtop` is this one."""
+    command = command.replace("gradtop", f"'{sys.executable}' -m gradtop")
+    return subprocess.run(["bash", "-c", command], capture_output=True, check=False, timeout=9, text=True)
+
+
+def test_no_failure_to_read_or_write_has_the_exit_code_of_a_verdict(log: Path) -> None:
+    closed = shell("gradtop check - <&-")
+    assert (closed.returncode, closed.stderr) == (3, "gradtop: standard input is closed: there is nothing to read\n")
+    assert shell("gradtop check --list-rules | head -1; exit ${PIPESTATUS[0]}").returncode == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("arguments", ["check --list-rules", "check --json {}", "check {}"])
+def test_a_full_disk_is_told(log: Path, arguments: str) -> None:
+    done = shell(f"gradtop {arguments.format(log)} > /dev/full")
+    assert done.returncode == 3
+    assert done.stderr == "gradtop: the output cannot be written: No space left on device\n"

@@ -176,3 +176,18 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "gradtop.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="is no valid TOML"):
         settings_for([tmp_path], {})
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (f"spike_z = {'9' * 5000}", "is no valid TOML"),
+        (f"vanish_rows = {'9' * 400}", "line 2: vanish_rows is a number from 1 to 1,000,000, not 999"),
+        ("burn_in_rows = 1", "line 2: burn_in_rows is a number from 2 to 1,000,000, not 1"),
+        ("oscillation_rows = 2", "line 2: oscillation_rows is a number from 3 to 1,000,000, not 2"),
+        ("no_learning_fall = 1.0", "line 2: no_learning_fall is a number above 0 and below 1, not 1.0"),
+    ],
+)
+def test_a_limit_that_no_rule_can_work_with_is_refused(tmp_path: Path, line: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        settings(tmp_path, f"[limits]\n{line}\n")

@@ -33,7 +33,9 @@ def test_number_reads_back_as_what_it_shows(value: float) -> None:
     assert float(units.number(value).replace(",", "")) == pytest.approx(value, rel=1e-3)
 
 
-@pytest.mark.parametrize(("value", "text"), [(1432, "1,432"), (0.25, "0.25"), (1e6, "1,000,000"), (1 / 3, "0.333")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(1432, "1,432"), (0.25, "0.25"), (1e6, "1,000,000"), (1 / 3, "0.333"), (1e-9, "1e-9")]
+)
 def test_count(value: float, text: str) -> None:
     assert units.count(value) == text
 

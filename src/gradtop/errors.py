@@ -3,7 +3,8 @@
 GradtopError            anything that gradtop reports as a sentence and an exit code
 ├── ConfigError         a setting that is not known or not valid; names the file and the key
 ├── RecordError         one line that is not a record; counted and shown by `explain`
-└── SourceError         a path that cannot be read; becomes a visible state of that source
+├── SourceError         a path that cannot be read; becomes a visible state of that source
+└── OutputError         what is to be printed cannot be written
 """
 
 
@@ -21,3 +22,7 @@ class RecordError(GradtopError):
 
 class SourceError(GradtopError):
     """A path cannot be opened or is of a kind that is not read."""
+
+
+class OutputError(GradtopError):
+    """A report cannot be written where it is to go."""

@@ -32,7 +32,7 @@ def count(value: float) -> str:
         return number(value)
     if value == math.floor(value):
         return f"{int(value):,}"
-    return f"{value:,.3f}".rstrip("0")
+    return f"{value:,.3f}".rstrip("0") if abs(value) >= 0.0005 else number(value)
 
 
 def short_count(value: float) -> str:

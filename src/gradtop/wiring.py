@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradtop.config import Settings
+from gradtop.errors import SourceError
 from gradtop.ledger import state_folder
 from gradtop.monitor import OPEN_RUNS, Monitor
 from gradtop.snapshot import Snapshot
@@ -94,9 +95,16 @@ def read_newest(paths: Sequence[Path], settings: Settings) -> Watching:
     return _watching(paths, settings, 1, None)
 
 
+def _standard_input() -> int:
+    try:
+        return os.dup(0)
+    except OSError:
+        raise SourceError("standard input is closed: there is nothing to read") from None
+
+
 def _watching(paths: Sequence[Path], settings: Settings, open_runs: int, piped: int | None) -> Watching:
     rules = rules_of(settings.profiles)
-    fd = (os.dup(0) if piped is None else piped) if STANDARD_INPUT in paths else None
+    fd = (_standard_input() if piped is None else piped) if STANDARD_INPUT in paths else None
     stream = StreamSource(fd, profiles=rules) if fd is not None else None
     streams = [(Named(STANDARD_INPUT, "standard input"), stream)] if stream is not None else []
     files = tuple(path for path in paths if path != STANDARD_INPUT)

@@ -28,6 +28,10 @@ QUIET: dict[str, list[Row]] = {
     "rows three times": [row for row in falling(300) for _ in range(3)],
     "grad norm alone": [{"step": i, "grad_norm": noise(i, 0.3)} for i in range(600)],
     "loss alone": [{"step": row["step"], "loss": row["loss"]} for row in falling(600)],
+    "update ratios below zero": [{**row, "update_ratio": -1.0} for row in falling(400)],
+    "update ratios of layers below zero": [{**row, "update_ratio/layers.0.w": -1.0} for row in falling(400)],
+    "logits where all is masked": [{**row, "max_attention_logit/layers.0.w": -math.inf} for row in falling(400)],
+    "a loss scale without end": [{**row, "loss_scale": math.inf} for row in falling(400)],
     "learning rate 0": [{**row, "lr": 0.0} for row in falling(600)],
     "a fine-tune at its floor": [{"step": i, "loss": 1.2 * noise(i, 0.25), "lr": 1e-5} for i in range(2000)],
     "batches of one": [

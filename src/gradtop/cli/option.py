@@ -1,5 +1,6 @@
 """Arguments and options that commands share, and the settings that they make."""
 
+import math
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -58,10 +59,20 @@ class KindName(StringParamType):
 path_type = AnyPath(allow_dash=True)
 paths_argument = click.argument("paths", nargs=-1, type=path_type, metavar="[PATH ...]")
 ascii_option = click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
+
+
+def _number(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """A range does not refuse what is no number."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is not a number above 0.", ctx, param)
+    return value
+
+
 _RULE_OPTIONS = (
     click.option(
         "--grad-floor",
-        type=click.FloatRange(min=0, min_open=True),
+        type=click.FloatRange(0, math.inf, min_open=True, max_open=True),
+        callback=_number,
         metavar="NORM",
         help="Call a gradient small below this norm, whatever this run's own range is. A lower floor hides faults.",
     ),

@@ -217,7 +217,8 @@ def _numbered(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def _see_update_ratio(s: Signals, ratio: float) -> None:
-    s.update_ratio = ratio
+    if not ratio < 0.0:  # a size is never negative: this is something else
+        s.update_ratio = ratio
 
 
 def _see_param_norm(s: Signals, norm: float) -> None:

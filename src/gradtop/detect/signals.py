@@ -220,7 +220,7 @@ class Signals:
     def see_layers(self) -> None:
         """The per-layer values of this step are in `layers`: their median update ratio stands for the run's."""
         ratios = self.layers.update_ratio
-        if self.update_ratio is None and ratios is not None and (known := [r for r in ratios.tolist() if r == r]):
+        if self.update_ratio is None and ratios is not None and (known := [r for r in ratios.tolist() if r >= 0.0]):
             self.update_ratio = median(known)
 
     def see_scale(self, scale: float) -> None:

@@ -54,6 +54,7 @@ class ActivationGrowth:
             self._see_sizes(s, sizes)
 
     def _see_logits(self, s: Signals, logits: Floats) -> None:
+        logits = np.where(logits == -math.inf, np.nan, logits)  # all positions of a batch are masked
         high = np.abs(logits) > s.limits.attention_logit
         if not high.any() and not self._logits.any and not self._groups.active:
             return

@@ -217,7 +217,8 @@ def _message(s: Signals, case: Case, now: float) -> str:
     if case.seen["early"]:
         rise = f"The loss diverges: {short(best)} at the start, {short(now)} now, high since {since}"
     else:
-        up = f", {100 * (now / best - 1):,.0f} % above its best" if best > 0 else ""
+        # A hundredfold is plain to see from the two values.
+        up = f", {100 * (now / best - 1):,.0f} % above its best" if best > 0 and now / 100 < best else ""
         rise = f"The loss diverges: {change(best, now)}{up}, since {since}"
     if case.active:
         return f"{rise}."

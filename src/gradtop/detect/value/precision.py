@@ -94,7 +94,7 @@ class MixedPrecision:
             self._storm.raise_to(Severity.INTERVENE, s.step)
 
     def _follow_scale(self, s: Signals, scale: float, skipped: float) -> None:
-        if self._calibrating(s):
+        if self._calibrating(s) or scale - scale != 0.0:
             return
         if scale > self._peak and not skipped:
             self._peak = scale
