@@ -149,12 +149,12 @@ def test_t23_the_command_follows_without_watches_and_says_how(tmp_path: Path) ->
         )
         assert process.stdout is not None
         assert process.stderr is not None
-        assert process.stdout.readline().startswith("UNKNOWN")
+        assert "  verdict  unknown: 3 rows so far" in process.stdout.readline()
         assert process.stderr.readline().startswith("new rows are noticed by polling (")
         with path.open("a") as file:
             file.write(lines(3, 40))
         started = time.monotonic()
-        assert process.stdout.readline().startswith("KEEP TRAINING")
+        assert "  verdict  keep_training (was unknown): " in process.stdout.readline()
         assert time.monotonic() - started < 2
         process.terminate()
         process.communicate()

@@ -15,7 +15,7 @@ from gradtop.detect import Detector
 from gradtop.finding import Finding, Severity
 from gradtop.run import Run
 
-CHUNKS = 8
+CHUNKS = 12
 """Parts of a property's seeds, so that they can be tried in parallel."""
 PER_CHUNK = 50
 MACHINE = frozenset(("throughput_drop", "memory_leak", "gpu_starved", "gpu_throttled"))
