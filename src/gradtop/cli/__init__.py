@@ -1,6 +1,5 @@
 """The command line: wires paths, monitor and front end, and turns errors into sentences and exit codes."""
 
-import os
 import sys
 
 import click
@@ -27,6 +26,3 @@ def main() -> None:
     except GradtopError as error:
         say(f"gradtop: {error}")
         sys.exit(USAGE_EXIT)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(141)

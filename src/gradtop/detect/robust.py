@@ -6,12 +6,14 @@ from itertools import pairwise
 
 ALPHA = 1 / 64
 """Weight of a new value in a level."""
-_CLIP = 3.0
-_CONSISTENT = 1.2533
+CLIP = 3.0
+"""Spreads by which a value may move a level at most."""
+CONSISTENT = 1.2533
 """Mean absolute deviation to standard deviation of a normal distribution: sqrt(pi / 2)."""
-_DIFFERENCES = 0.8862
+DIFFERENCES = 0.8862
 """Mean absolute difference of neighbours to standard deviation: sqrt(pi) / 2."""
-_LEAST_SCALE = 0.01
+LEAST_SPREAD = 0.01
+"""What the spread of a logarithm is at least."""
 _LARGEST_LOG = 709.78
 """Logarithm of about the largest float."""
 
@@ -100,7 +102,7 @@ class Level:
         spread = self.spread
         off = y - self.y
         self.z = off / spread
-        limit = _CLIP * spread
+        limit = CLIP * spread
         if off > limit:
             off = limit
         elif off < -limit:
@@ -110,15 +112,15 @@ class Level:
         self._mean += ALPHA * (lag + off)
         self._lag = lag + ALPHA * off
         self.y = self._mean + self._lag
-        spread += ALPHA * (_CONSISTENT * (off if off >= 0 else -off) - spread)
-        least = _LEAST_SCALE * self.unit if self.linear else _LEAST_SCALE
+        spread += ALPHA * (CONSISTENT * (off if off >= 0 else -off) - spread)
+        least = LEAST_SPREAD * self.unit if self.linear else LEAST_SPREAD
         self.spread = spread if spread > least else least
         # Where a fall ends the level overshoots; a best level is one that a value has reached.
         if y <= self.y < self.best:
             self.best, self.best_spread = self.y, self.spread
 
     def _least(self) -> float:
-        return _LEAST_SCALE * self.unit if self.linear else _LEAST_SCALE
+        return LEAST_SPREAD * self.unit if self.linear else LEAST_SPREAD
 
     def _turn_linear(self) -> None:
         self.linear = True
@@ -137,7 +139,7 @@ class Level:
             self.unit = max(self.unit, abs(self.y), sum(steps) / len(steps), 1e-300)
         # Smoothed losses differ little from their neighbours: what they leave beside a straight line counts too.
         beside = trend_of(form)[2] * math.sqrt(len(form) / 12)
-        self.spread = max(_DIFFERENCES * sum(steps) / len(steps), beside, self._least())
+        self.spread = max(DIFFERENCES * sum(steps) / len(steps), beside, self._least())
         if self.y < self.best:
             self.best, self.best_spread = self.y, self.spread
         self.start = self.y if self.start is None else self.start

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from gradtop.detect.robust import median
+from gradtop.detect.robust import DIFFERENCES, median
 from gradtop.detect.signals import Signals
 from gradtop.detect.wording import change
 
@@ -16,8 +16,6 @@ _SPREADS = 3.0
 """Robust deviations that a rise has to stand out by."""
 _LEVEL_SPREADS = 0.5
 """The same for the level, whose own noise is a tenth of a single loss's."""
-_DIFFERENCES = 0.8862
-"""Mean absolute difference of neighbours to standard deviation: sqrt(pi) / 2."""
 _UNKNOWN_SPREAD = 0.1
 """Relative noise of the loss that is assumed before anything is known of it."""
 _OLD_ROWS = 20
@@ -90,7 +88,7 @@ def _spread(s: Signals) -> float:
     if not level.ready:
         newest = list(s.loss_tail)[-_OLD_ROWS:]
         steps = [abs(_relative(s, a, b)) for a, b in pairwise(newest)]
-        return _DIFFERENCES * sum(steps) / len(steps) if len(steps) >= ROWS else _UNKNOWN_SPREAD
+        return DIFFERENCES * sum(steps) / len(steps) if len(steps) >= ROWS else _UNKNOWN_SPREAD
     return level.spread / level.unit if level.linear else level.spread
 
 

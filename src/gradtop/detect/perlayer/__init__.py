@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradtop.detect.perlayer.depth import Depth, depth_of
+from gradtop.detect.robust import ALPHA, CLIP, CONSISTENT, DIFFERENCES, LEAST_SPREAD
 
 FAMILIES = (
     "grad_norm", "weight_norm", "update_ratio", "update_norm", "dead_fraction", "zero_fraction", "activation_rms",
@@ -28,8 +29,6 @@ _NOT_LAYERS = frozenset(
     ("total", "global", "all", "overall", "sum", "total_norm", "global_norm", "mean", "max", "min", "median", "std")
 )
 """What stands where a layer's name would: values of all layers together."""
-_ALPHA, _CLIP, _CONSISTENT, _DIFFERENCES, _LEAST_SPREAD = 1 / 64, 3.0, 1.2533, 0.8862, 0.01
-"""Those of `robust.Level`, which follows one stream."""
 _BURN_IN = 20
 _MOVED_Z = 6.0
 _MOVED_LOG = 0.5
@@ -111,12 +110,12 @@ class Moves:
             self._see_out(step, out, named, names)
 
     def _learn(self, off: Floats, known: Flags) -> None:
-        part = np.where(known, _ALPHA, 0.0)
-        bound = _CLIP * self._spread
+        part = np.where(known, ALPHA, 0.0)
+        bound = CLIP * self._spread
         off = np.minimum(np.maximum(off, -bound), bound)
         self._y += part * (self._lag + off)
         self._lag += part * off
-        self._spread = np.maximum(self._spread + part * (_CONSISTENT * np.abs(off) - self._spread), _LEAST_SPREAD)
+        self._spread = np.maximum(self._spread + part * (CONSISTENT * np.abs(off) - self._spread), LEAST_SPREAD)
 
     def _fit(self, n: int) -> None:
         self._y, self._lag = grown(self._y, n, 0.0), grown(self._lag, n, 0.0)
@@ -134,8 +133,8 @@ class Moves:
         if (done := at[self._seen[at] == _BURN_IN]).size:
             burn = self._burn[:, done]
             self._y[done] = np.median(burn, axis=0)
-            spread = _DIFFERENCES * np.abs(np.diff(burn, axis=0)).mean(axis=0)
-            self._spread[done] = np.maximum(spread, _LEAST_SPREAD)
+            spread = DIFFERENCES * np.abs(np.diff(burn, axis=0)).mean(axis=0)
+            self._spread[done] = np.maximum(spread, LEAST_SPREAD)
 
     def _see_out(self, step: float, out: Flags, named: Flags, names: Sequence[str]) -> None:
         """A layer is out since its first such row; infinity there means that its move has been told already."""
