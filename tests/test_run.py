@@ -39,6 +39,16 @@ def test_a_repeated_step_is_not_a_restart() -> None:
     assert len(run.view().sessions) == 1
 
 
+def test_values_per_layer_behind_the_row_of_their_step_are_no_row_of_their_own() -> None:
+    run = Run()
+    layers = rows([2], **{"grad_norm/a": [1.0], "grad_norm/b": [0.5]})
+    applied(run, rows([1, 2]), layers, rows([2], **{"dead_fraction/c": [0.1]}), rows([3]))
+    assert (run.view().rows, len(run.view().series["grad_norm/a"])) == (3, 1)
+    alone = Run()
+    applied(alone, layers, rows([4], **{"grad_norm/a": [1.0]}))
+    assert alone.view().rows == 2
+
+
 def test_a_restart_record_begins_a_session_at_any_step() -> None:
     run = Run()
     applied(run, rows([1, 2]), Restart(reason="truncated"), rows([3, 4]))

@@ -147,10 +147,12 @@ class Run:
         for name, values in rows.columns.items():
             if (series := self._series_for(name, kind)) is not None:
                 series.extend(rows.steps, values, session.number)
+        # Values per layer come in lines of their own, behind the row of their step.
+        further = len(rows) == 1 and session.newest.get(kind) == first and all("/" in name for name in rows.columns)
         session.first.setdefault(kind, first)
         session.newest[kind] = last
         extent = self._extents.setdefault(kind, _Extent(first))
-        extent.first, extent.last, extent.rows = min(first, extent.first), last, extent.rows + len(rows)
+        extent.first, extent.last, extent.rows = min(first, extent.first), last, extent.rows + len(rows) - further
         return session
 
     def _session(self) -> _Begun:

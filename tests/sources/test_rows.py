@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reading import lines_of, read, rows_of
 
-from gradtop.record import End, Event, Rows, RunFacts, encode_metrics
+from gradtop.record import End, Event, Restart, Rows, RunFacts, encode_metrics
 from gradtop.sources.rows.jsonl import RowReader
 
 STREAM = """\
@@ -39,6 +39,52 @@ def test_the_own_stream_is_read_record_by_record() -> None:
     assert isinstance(end, End)
     assert reader.account.rejected == {}
     assert reader.account.skipped.samples == [(6, '{"type":"weather","step":1}')]
+
+
+def launched(**facts: object) -> str:
+    return json.dumps({"type": "run", "schema": "gradtop/1", **facts}) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"session": 1, "pid": 7, "host": "n1"}, {"session": 2, "pid": 7, "host": "n1"}),
+        ({"session": 1, "pid": 7, "host": "n1"}, {"session": 1, "pid": 8, "host": "n1"}),
+        ({"pid": 7, "host": "n1"}, {"pid": 7, "host": "n2"}),
+        ({"time": 1.0}, {"time": 2.0}),
+    ],
+)
+def test_the_record_of_another_launch_begins_a_session(first: dict[str, object], second: dict[str, object]) -> None:
+    rows = ['{"step":1,"loss":2}\n', '{"step":2,"loss":1}\n']
+    found = read(RowReader(), launched(**first) + rows[0] + launched(**second) + rows[1])
+    assert [type(record) for record in found] == [RunFacts, Rows, Restart, RunFacts, Rows]
+    assert found[2] == Restart(reason="relaunched", line=3)
+
+
+@pytest.mark.parametrize("second", [{}, {"session": 1}, {"pid": 7, "run": "r"}, {"train": {"total_steps": 9}}])
+def test_a_record_that_adds_to_what_is_known_of_a_launch_begins_none(second: dict[str, object]) -> None:
+    first = {"session": 1, "pid": 7, "time": 1.0}
+    found = read(RowReader(), launched(**first) + launched(**second) + launched(**first))
+    assert [type(record) for record in found] == [RunFacts, RunFacts, RunFacts]
+
+
+def test_values_per_layer_come_with_the_names_that_were_written_last() -> None:
+    names = '{"type":"layer_names","id":"n1","names":["a","b"]}\n'
+    anew = '{"type":"layer_names","id":"n1","names":["a","b","c"]}\n'
+    units = '{"type":"layer_names","id":"n2","names":["a.act"]}\n'
+    text = (
+        f'{names}{units}{{"type":"metrics","step":1,"time":1795444567,"loss":2}}\n'
+        '{"type":"layers","step":1,"time":1795444567,"names":"n1","grad_norm":[1,null],"weight_norm":[3,4]}\n'
+        '{"type":"layers","step":1,"time":1795444567,"names":"n2","dead_fraction":[0.5]}\n'
+        f'{anew}{{"type":"layers","step":2,"names":"n1","grad_norm":[0,"NaN",2]}}\n'
+    )
+    rows = rows_of(read(RowReader(), text))
+    assert rows[:3] == [
+        {"step": 1, "time": 1795444567, "loss": 2},
+        {"step": 1, "grad_norm/a": 1, "weight_norm/a": 3, "weight_norm/b": 4},
+        {"step": 1, "dead_fraction/a.act": 0.5},
+    ]
+    assert str(rows[3]) == str({"step": 2.0, "grad_norm/a": 0.0, "grad_norm/b": math.nan, "grad_norm/c": 2.0})
 
 
 def test_a_newer_schema_is_refused_with_all_that_follows() -> None:

@@ -123,6 +123,13 @@ MEASUREMENT = Kind(
                 Check("Until then the grad norm of this log says nothing, good or bad; the loss is judged as usual."),
             ),
         ),
+        "unread": Advice(
+            ("zero_grad() runs before log.step(), and the logger has no hook on the optimizer.",),
+            (
+                Check("Give the optimizer to gradtop.Logger: it then reads the gradients just before each step."),
+                Check("Or call log.step() before optimizer.zero_grad()."),
+            ),
+        ),
         "clipped": Advice(
             ("The norm is logged after clipping.",),
             (

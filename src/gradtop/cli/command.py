@@ -19,6 +19,7 @@ from gradtop.cli.option import (
     why_no_file,
 )
 from gradtop.cli.output import print_document, print_lines, print_report, say
+from gradtop.cli.run import run
 from gradtop.cli.screen import is_terminal, open_app, take_stdin
 from gradtop.config import Settings
 from gradtop.errors import GradtopError
@@ -58,6 +59,9 @@ def cli() -> None:
 
     PATH is a log directory, a file, or - for standard input; the current directory by default. The newest run opens.
     """
+
+
+cli.add_command(run)
 
 
 @cli.command(DEFAULT_COMMAND, hidden=True)

@@ -51,6 +51,11 @@ class Deferred:
 
 def open_app(make: Callable[[], "Watching"], ascii_only: bool) -> None:
     """Show the screen until the user leaves, then end with its exit code."""
+    sys.exit(show_app(make, ascii_only))
+
+
+def show_app(make: Callable[[], "Watching"], ascii_only: bool) -> int | None:
+    """Show the screen until the user leaves; its exit code."""
     # A monitor does no linear algebra: without this, numpy starts a thread for every core when it is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from gradtop.ui.app import GradtopApp
@@ -65,7 +70,7 @@ def open_app(make: Callable[[], "Watching"], ascii_only: bool) -> None:
         ascii=ascii_only or prefers_ascii(os.environ),
     )
     app.run()
-    sys.exit(app.return_code)
+    return app.return_code
 
 
 def prefers_ascii(environ: Mapping[str, str]) -> bool:

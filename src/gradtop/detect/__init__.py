@@ -16,6 +16,7 @@ from gradtop.detect.alarm import Alarms
 from gradtop.detect.case import EVERY, Rule, off
 from gradtop.detect.gradient.empty import EmptyBatch
 from gradtop.detect.gradient.measurement import MeasurementSuspect
+from gradtop.detect.gradient.unread import Unread
 from gradtop.detect.gradient.vanishing import GradientVanishing
 from gradtop.detect.loss.divergence import LossDivergence
 from gradtop.detect.loss.learning import NoLearning
@@ -68,7 +69,8 @@ class Detector:
         self._signals = Signals(limits or Limits())
         self._crashed = Crashed()
         self._precision = MixedPrecision(self._signals)
-        own = (self._precision, self._crashed)
+        self._unread = Unread()
+        own = (self._precision, self._crashed, self._unread)
         self._rules: tuple[Rule, ...] = (*(rule(self._signals) for rule in RULES), *own)
         self._asked = tuple({*WATCHED, *_OTHERS, *(name for rule in self._rules for name in rule.inputs)} - {EVERY})
         self._alarms = Alarms()
@@ -130,6 +132,8 @@ class Detector:
             self._crashed.see(event, self._signals)
         elif event.event == "skipped_step":
             self._precision.see(event, self._signals)
+        elif event.event == MeasurementSuspect.kind:
+            self._unread.see(event, self._signals)
 
     def _observe(self, observation: Observation) -> None:
         rows, s = observation.rows, self._signals

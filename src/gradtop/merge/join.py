@@ -2,9 +2,9 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from gradtop.merge.plan import HISTORY, Fit, Plan
+from gradtop.merge.plan import Fit, Plan
 from gradtop.merge.track import Lane, Track
 from gradtop.record import End, Event, Record, Restart, Rows, RunFacts
 from gradtop.run import cut
@@ -64,6 +64,7 @@ class Session:
     def __init__(self, fits: Sequence[Fit], x_kind: str) -> None:
         self._x_kind = x_kind
         self._fits = len(fits)
+        self._leading = [i for i, fit in enumerate(fits) if not fit.console]
         self.cursors: dict[str, list[Cursor]] = {x_kind: [Cursor() for _ in fits]}
         self._asides: list[tuple[float, int, int, Aside]] = []
         self._told = 0
@@ -105,13 +106,22 @@ class Session:
 
     @property
     def newest(self) -> float:
-        """The newest step of all sources."""
-        return max((c.lane.last for c in self.cursors[self._x_kind] if c.lane.blocks), default=-math.inf)
+        """The newest step of all sources; of a stream where one is printed beside it."""
+        return max(self._ends(self._leading) or self._ends(range(self._fits)), default=-math.inf)
 
     @property
     def reached(self) -> float:
-        """The step that every source with rows has reached."""
-        return min((c.lane.last for c in self.cursors[self._x_kind] if c.lane.blocks), default=-math.inf)
+        """The step that every source with rows has reached, whatever is printed beside a stream."""
+        return min(self._ends(self._leading) or self._ends(range(self._fits)), default=-math.inf)
+
+    @property
+    def ahead(self) -> bool:
+        """A console has steps that its stream has not come to yet."""
+        return max(self._ends(range(self._fits)), default=-math.inf) > self.newest
+
+    def _ends(self, places: Iterable[int]) -> list[float]:
+        cursors = self.cursors[self._x_kind]
+        return [cursors[i].lane.last for i in places if cursors[i].lane.blocks]
 
     @property
     def waiting(self) -> bool:
@@ -263,7 +273,7 @@ class Join:
         return changed
 
     def _put(self, i: int, fit: Fit, lap: int, newest: dict[str, float], said: Record) -> bool:
-        if isinstance(said, Rows | Restart) or fit.contradicts:
+        if isinstance(said, Rows | Restart) or fit.contradicts or (fit.echo and isinstance(said, End)):
             return False
         session, position = self._position(fit, lap, newest, said)
         return self.sessions[session].put(i, position, said) or session < self._at
@@ -271,9 +281,9 @@ class Join:
     def _position(self, fit: Fit, lap: int, newest: dict[str, float], said: Aside) -> tuple[int, float]:
         """(session, step) after which something was said."""
         position = newest.get(self.plan.x_kind, -math.inf) + fit.offset
-        if fit.sessions and (session := fit.sessions[min(lap, len(fit.sessions) - 1)]) != HISTORY:
+        if fit.sessions and (session := fit.sessions[min(lap, len(fit.sessions) - 1)]) >= 0:
             return session, position
-        if self.plan.x_kind not in newest and not fit.sessions:
+        if not fit.sessions and (fit.console or self.plan.x_kind not in newest):
             return self._place_of_silent(fit, said)
         return self._session_at(position), position
 
@@ -287,12 +297,13 @@ class Join:
         It is the end if nobody has written since, else the beginning: what came after it is not known.
         """
         step = getattr(said, "step", None)
-        if step is not None:
+        if step is not None and not fit.console:
             return self._session_at(step), float(step)
         newest = max((f.track.modified or 0.0 for f in self.plan.fits), default=0.0)
         if isinstance(said, RunFacts) or newest - (fit.track.modified or newest) > LAST_WORDS_S:
             return 0, -math.inf
-        return len(self.sessions) - 1, math.inf
+        # What a console says without steps is more likely why there was another launch than what ended the last one.
+        return max(0, len(self.sessions) - 1 - fit.console), math.inf
 
     @property
     def newest(self) -> float:
@@ -303,6 +314,11 @@ class Join:
     def reached(self) -> float:
         """The step of the last session that every source with rows in it has reached."""
         return self.sessions[-1].reached
+
+    @property
+    def ahead(self) -> bool:
+        """A console has steps of the last session that its stream has not come to yet."""
+        return self.sessions[-1].ahead
 
     @property
     def waiting(self) -> bool:

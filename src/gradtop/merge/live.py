@@ -13,6 +13,11 @@ from gradtop.sources.search.group import Part
 
 HOLD_S = 0.25
 """Seconds for which the newest step waits for what other sources have to say of it."""
+CONSOLE_S = 5.0
+"""Seconds for which what a console tells of further steps waits for its stream, which is not flushed at each of them.
+
+What is told of a step before the stream has it would have to be joined anew.
+"""
 ANEW_SHARE = 20
 """Joining anew, which takes a while in a long run, is repeated after this many times as long."""
 
@@ -114,7 +119,11 @@ class Merger:
             self._hold(at)
         else:
             self._newest = self._limit = self._join.newest
-        return self._join.advance(self._limit if hold and self._limit < self._newest else math.inf)
+        return self._join.advance(self._limit if hold and self._holds(at) else math.inf)
+
+    def _holds(self, at: float) -> bool:
+        """Something is not to be given out yet."""
+        return self._limit < self._newest or (self._join.ahead and at - self._held_since < CONSOLE_S)
 
     def _hold(self, at: float) -> None:
         """Let go of every step but the newest, and of that one when all sources have it or its time is up."""
@@ -126,9 +135,9 @@ class Merger:
 
     def due_s(self, at: float) -> float:
         """Seconds until a step that is held is to be given out; infinite without one."""
-        if not self.several or self._limit >= self._newest:
+        if not self.several or not self._holds(at):
             return math.inf
-        return max(0.0, self._held_since + HOLD_S - at)
+        return max(0.0, self._held_since + (HOLD_S if self._limit < self._newest else CONSOLE_S) - at)
 
     @property
     def strangers(self) -> tuple[Path, ...]:

@@ -2,9 +2,10 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from gradtop.merge import console
 from gradtop.merge.align import by_epoch, compared, offset_to
 from gradtop.merge.track import Lane, Track, compact_steps
 from gradtop.record import Rows
@@ -17,6 +18,8 @@ _JUDGED = ("loss", "grad_norm")
 
 HISTORY = -1
 """In place of a session: each row is of the newest session that has its step."""
+NOWHERE = -2
+"""In place of a session: a launch that the others know nothing of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,10 @@ class Fit:
     """Why its rows do not count; empty where they do."""
     contradicts: bool = False
     """It tells of another training."""
+    echo: bool = False
+    """It is of a rank that says again what a lower one says: that it ended says nothing of the run."""
+    console: bool = False
+    """It is what was printed beside a stream, which has the last word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,8 @@ class Plan:
     """Why each session began."""
     names: frozenset[str] = field(default=frozenset())
     """The metrics that come by `x_kind`."""
+    exact: frozenset[str] = field(default=frozenset())
+    """Those of streams: none of them is taken from a console."""
 
     def routed(self, fit: Fit, lap: int, rows: Rows) -> Iterator[tuple[int, Rows]]:
         """(session, rows) of a block of a lap, at the steps of the run; nothing of what does not count."""
@@ -57,13 +66,16 @@ class Plan:
             if (kept := self._of_other_kind(fit, rows)) is not None:
                 yield min(lap, max(0, len(self.starts) - 1)), kept
             return
-        if fit.left_out or lap >= len(fit.sessions):
+        if fit.left_out or lap >= len(fit.sessions) or fit.sessions[lap] == NOWHERE:
             return
-        rows = shifted(rows, fit.offset)
+        counted = console.beside(rows, self.exact) if fit.console else rows
+        if counted is None:
+            return
+        counted = shifted(counted, fit.offset)
         if fit.sessions[lap] != HISTORY:
-            yield fit.sessions[lap], rows
+            yield fit.sessions[lap], counted
         else:
-            yield from self.by_session(rows)
+            yield from self.by_session(counted)
 
     def by_session(self, rows: Rows) -> Iterator[tuple[int, Rows]]:
         """Rows of a history: a session holds what no later one repeated."""
@@ -76,6 +88,8 @@ class Plan:
     def _of_other_kind(self, fit: Fit, rows: Rows) -> Rows | None:
         if not fit.others or fit.contradicts or rows.x_kind == "row":
             return None
+        if fit.console:
+            return console.of_other_kind(rows, self.names)
         kept = {name: column for name, column in rows.columns.items() if name not in self.names}
         return Rows(rows.steps, kept, below=rows.below, x_kind=rows.x_kind) if kept else None
 
@@ -91,21 +105,22 @@ def planned(tracks: Sequence[Track]) -> Plan:
     """How the tracks fit together: a function of what they hold, not of when it came."""
     heard = set(map(id, _heard(tracks)))
     order = sorted(tracks, key=_precision)
-    x_kind = _counted([track for track in order if id(track) in heard])
+    consoles = {id(track) for track in order if console.stream_beside(track, order) is not None}
+    x_kind = _counted([track for track in order if id(track) in heard], consoles)
     leading: list[Track] = []
     fits: dict[int, Fit] = {}
     for track in order:
         if id(track) not in heard:
-            fits[id(track)] = Fit(track, others=False, left_out="another rank is listened to")
+            fits[id(track)] = Fit(track, others=False, left_out="another rank is listened to", echo=True)
         elif track.rows(x_kind):
             fits[id(track)] = _counted_fit(track, leading, x_kind)
             if not fits[id(track)].left_out:
                 leading.append(track)
         else:
-            fits[id(track)] = Fit(track, left_out=_silence(track, x_kind))
+            fits[id(track)] = Fit(track, left_out=_silence(track, x_kind), console=id(track) in consoles)
     for track in order:
         if id(track) in heard and not track.rows(x_kind) and track.rows("epoch") and x_kind == "step":
-            fits[id(track)] = _epoch_fit(track, leading)
+            fits[id(track)] = replace(_epoch_fit(track, leading), console=id(track) in consoles)
     return _with_sessions([fits[id(track)] for track in order], leading, x_kind)
 
 
@@ -130,10 +145,14 @@ def _precision(track: Track) -> tuple[int, str]:
     return rank, str(track.part.path)
 
 
-def _counted(tracks: Iterable[Track]) -> str:
-    """What the run counts by: the best kind that comes with a loss or a grad norm, else the best of all."""
+def _counted(tracks: Sequence[Track], consoles: Collection[int]) -> str:
+    """What the run counts by: the best kind that comes with a loss or a grad norm, else the best of all.
+
+    A stream counts as it counts, whatever is printed beside it.
+    """
     kinds: dict[str, set[str]] = defaultdict(set)
-    for track in tracks:
+    without = [track for track in tracks if id(track) not in consoles]
+    for track in without if any(track.kinds() for track in without) else tracks:
         for kind in track.kinds():
             kinds[kind] |= track.names(kind)
     judged = [kind for kind, names in kinds.items() if not names.isdisjoint(_JUDGED)]
@@ -145,11 +164,21 @@ def _counted_fit(track: Track, leading: Sequence[Track], x_kind: str) -> Fit:
     rivals = [other for other in leading if other.part.launch == track.part.launch]
     if x_kind == "row" and rivals:
         return Fit(track, left_out="its rows have no step")
+    if (stream := console.stream_beside(track, rivals)) is not None:
+        return _console_fit(track, stream, x_kind)
     offset, agreement = offset_to(track, rivals, x_kind) if rivals else (0, None)
     if agreement is not None and agreement.contradicts:
         said = f"{agreement.compared - agreement.agreeing:,} of {agreement.compared:,} values differ at the same steps"
         return Fit(track, others=False, left_out=f"it tells of another training: {said}", contradicts=True)
     return Fit(track, offset)
+
+
+def _console_fit(track: Track, stream: Track, x_kind: str) -> Fit:
+    """What was printed beside a stream, at its steps."""
+    offset, agreement = offset_to(track, (stream,), x_kind)
+    if agreement.same or console.keeps_pace(track, stream, x_kind):
+        return Fit(track, offset, console=True)
+    return Fit(track, left_out=f"it does not count the {x_kind}s of {stream.part.path.name}", console=True)
 
 
 def _silence(track: Track, x_kind: str) -> str:
@@ -170,9 +199,10 @@ def _with_sessions(fits: Sequence[Fit], leading: Sequence[Track], x_kind: str) -
     reasons: list[str] = []
     sessions: dict[int, tuple[int, ...]] = {}
     offsets = {id(fit.track): fit.offset for fit in fits}
+    printed = {id(fit.track) for fit in fits if fit.console}
     for launch in sorted({track.part.launch for track in leading}):
         tracks = [track for track in leading if track.part.launch == launch]
-        leader = max(tracks, key=lambda track: len(track.lanes(x_kind)))
+        leader = max(tracks, key=lambda track: (id(track) not in printed, len(track.lanes(x_kind))))
         first = len(starts)
         starts += [lane.first + offsets[id(leader)] for lane in leader.lanes(x_kind)]
         reasons += [lap.reason for lap in leader.laps if x_kind in lap.lanes]
@@ -180,21 +210,21 @@ def _with_sessions(fits: Sequence[Fit], leading: Sequence[Track], x_kind: str) -
             sessions[id(track)] = tuple(_laps(track, leader, x_kind, first, offsets))
     if len(reasons) > 1 and len({track.part.launch for track in leading}) > 1:
         reasons = [reason if reason != "start" or not i else "relaunched" for i, reason in enumerate(reasons)]
-    told = tuple(
-        Fit(f.track, f.offset, sessions.get(id(f.track), ()), f.moved, f.others, f.left_out, f.contradicts)
-        for f in fits
-    )
+    told = tuple(replace(fit, sessions=sessions.get(id(fit.track), ())) for fit in fits)
     names = frozenset(name for track in leading for name in track.names(x_kind))
-    return Plan(told, x_kind, tuple(starts), tuple(reasons), names)
+    exact = frozenset(name for track in leading if track.format == "gradtop" for name in track.names(x_kind))
+    return Plan(told, x_kind, tuple(starts), tuple(reasons), names, exact)
 
 
 def _laps(track: Track, leader: Track, x_kind: str, first: int, offsets: Mapping[int, int]) -> Iterator[int]:
     """The session of each lap of a track; a first lap without rows of the kind is of the first session."""
     lanes, mine = leader.lanes(x_kind), track.lanes(x_kind)
-    at = _place(mine, lanes, offsets[id(track)] - offsets[id(leader)], append=track.format != "json")
+    unknown = max(0, len(mine) - len(lanes))
+    at = 0 if unknown else _place(mine, lanes, offsets[id(track)] - offsets[id(leader)], append=track.format != "json")
     seen = 0
     for lap in track.laps:
-        yield at if at == HISTORY else first + min(at + seen, len(lanes) - 1)
+        place = min(at + max(0, seen - unknown), len(lanes) - 1)
+        yield at if at == HISTORY else NOWHERE if seen < unknown else first + place
         seen += x_kind in lap.lanes
 
 

@@ -17,6 +17,7 @@ from gradtop.record import (
     Train,
     WireRecord,
     decode_object,
+    merged,
     number,
     typed,
 )
@@ -57,6 +58,7 @@ class RowReader:
         self._usage = Usage(self.account)
         self._blocks = Blocks()
         self._layers: dict[str, tuple[str, ...]] = {}
+        self._facts: RunFacts | None = None
         self._counting = Counting(below_zero=False)
         self._below_zero: list[Line] = []
         self._placed = False
@@ -216,8 +218,16 @@ class RowReader:
         if isinstance(record, LayerNames):
             self._layers[record.id] = tuple(layer_name(name) for name in record.names)
         else:
+            if isinstance(record, RunFacts):
+                self._begin(record, line)
             self._blocks.put(_at_line(record, line))
         self.account.read(f"{found['type']} record", line)
+
+    def _begin(self, facts: RunFacts, line: Line) -> None:
+        """The record of another launch begins a session, though its steps may go on where the last one ended."""
+        if self._facts is not None and _relaunched(self._facts, facts):
+            self._blocks.put(Restart(reason="relaunched", line=line.number))
+        self._facts = merged(self._facts, facts) if self._facts is not None else facts
 
     def _take_layers(self, found: Mapping[str, Any], line: Line) -> None:
         """One row of per-layer values: `null` is a layer without a gradient, and no value here."""
@@ -237,7 +247,8 @@ class RowReader:
                     columns.append(f"{key}/{name}")
                     values.append(plain)
         time = number(found.get("time"))
-        if time is not None:
+        # The metrics row of the same step has it already.
+        if time is not None and not self._placed:
             columns.append("time")
             values.append(time)
         self._blocks.add(int(step) if is_whole(step) else step, tuple(columns), values, line.number)
@@ -324,6 +335,15 @@ def _with_time(found: Mapping[str, Any], fields: Fields) -> Fields:
         if isinstance(value, str) and len(value) >= 16 and (when := seconds(value)) is not None:
             return [*[f for f in fields if f[0] != key], ("timestamp", Number(when))]
     return fields
+
+
+def _relaunched(old: RunFacts, new: RunFacts) -> bool:
+    """Two run records are of different launches: the session, or the process, that both state is another."""
+    both: list[tuple[object, object]] = [(old.session, new.session), (old.host, new.host), (old.pid, new.pid)]
+    stated = [pair for pair in both if None not in pair]
+    if not stated:
+        return old.time is not None and new.time is not None and old.time != new.time
+    return any(before != now for before, now in stated)
 
 
 def _at_line(record: RunFacts | Event | End | Restart, line: Line) -> Record:

@@ -1,0 +1,205 @@
+"""The steps of the optimizers, and what is read around those that are sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gradtop.logger.cadence import Cadence, Stopwatch
+from gradtop.logger.norms import clip
+from gradtop.logger.notice import Notices
+from gradtop.logger.sample import Sample, Sampler
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+    from torch.utils.hooks import RemovableHandle
+
+    from gradtop.logger.activation import Activations, Readings
+
+_T = TypeVar("_T")
+
+WEIGHTS_EVERY = 8
+"""Samples from one exact reading of the weights' norms to the next: they change slowly and cost another pass."""
+FAULTS = 10
+"""Failures after which no more steps are sampled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was read around one sampled step."""
+
+    count: int
+    """Which step of this session, from 1."""
+    sample: Sample | None
+    readings: Readings | None
+    watch: Stopwatch
+    """What the reading cost."""
+    layers: int
+    """How many layers were read."""
+
+
+class Rounds:
+    """Counts rounds of optimizer steps (one of each optimizer), and samples those that are due."""
+
+    def __init__(
+        self,
+        sampler: Sampler | None,
+        cadence: Cadence,
+        notices: Notices,
+        optimizers: Sequence[Optimizer],
+        activations: Activations | None = None,
+    ) -> None:
+        """Nothing is read without a `sampler`; without `optimizers` gradients are read when a round is closed."""
+        self.count = 0
+        self.hooked = False
+        """An optimizer with hooks has been seen to step: from then on a round without a step is known as one."""
+        self.overflowed: Tensor | None = None
+        """Where a fused optimizer was told of overflows in this round: not 0 on its device if there were any."""
+        self._sampler, self._cadence, self._notices = sampler, cadence, notices
+        self._activations = activations
+        self._stepped: dict[int, int] = {}
+        self._handles: list[RemovableHandle] = []
+        self._device = _device(optimizers)
+        self._watch = Stopwatch(self._device)
+        self._samples = self._faults = 0
+        self._closed_at: float | None = None
+        self._due = False
+        self._optimizers = 0
+        for optimizer in optimizers:
+            self.attach(optimizer)
+        self.open()
+
+    @property
+    def hooks(self) -> bool:
+        """At least one optimizer can say when it steps."""
+        return self._optimizers > 0
+
+    @property
+    def stepped(self) -> bool:
+        """An optimizer has stepped since the last round was closed."""
+        return bool(self._stepped)
+
+    @property
+    def sampling(self) -> bool:
+        """This round is sampled."""
+        return self._due
+
+    def attach(self, optimizer: Optimizer) -> None:
+        """Hear of the steps of an optimizer."""
+        inner = hookable(optimizer)
+        if inner is None:
+            kind = type(optimizer).__name__
+            self._notices.say("no hooks", f"{kind} has no step hooks: each call of log.step() is taken for a step")
+            return
+        self._optimizers += 1
+        self._handles.append(inner.register_step_pre_hook(self._before))
+        self._handles.append(inner.register_step_post_hook(self._after))
+
+    def detach(self) -> None:
+        """Hear of no more steps."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._guarded(self._disarm)
+
+    def clip(self, parameters: Sequence[nn.Parameter], max_norm: float) -> Tensor:
+        """Clip, and where this round is sampled keep the norms before clipping: they cost no second pass."""
+        norm, norms = clip(parameters, max_norm)
+        if self._due and self._sampler is not None:
+            with self._watch:
+                self._sampler.given(parameters, norms)
+        return norm
+
+    def close(self) -> Taken | None:
+        """End the round; what was read around it, where it was sampled. `open` begins the next one."""
+        now = perf_counter()
+        taken = self._guarded(self._take) if self._due else None
+        self.count += 1
+        if self._closed_at is not None:
+            self._cadence.ordinary(max(0.0, now - self._closed_at - self._watch.host_s))
+        self._stepped.clear()
+        self.overflowed = None
+        return taken
+
+    def open(self) -> None:
+        """Begin a round, when the cadence knows what the last one has cost."""
+        self._watch = Stopwatch(self._device)
+        self._closed_at = perf_counter() if self.count else None
+        self._due = self._sampler is not None and self._faults < FAULTS and self._cadence.due(self.count + 1)
+        if self._due and self._activations is not None:
+            self._guarded(self._activations.open)
+
+    def _disarm(self) -> None:
+        if self._activations is not None:
+            self._activations.close()
+
+    def _take(self) -> Taken:
+        with self._watch:
+            assert self._sampler is not None
+            if not self._stepped and not self._optimizers:
+                self._sampler.before(None, None, weights=self._weighs())
+            sample = self._sampler.take()
+            readings = self._activations.close() if self._activations is not None else None
+        self._samples += 1
+        return Taken(self.count + 1, sample, readings, self._watch, len(self._sampler.names))
+
+    def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        """Just before an optimizer's step: the gradients are what it will use."""
+        try:
+            times = self._stepped[id(optimizer)] = self._stepped.get(id(optimizer), 0) + 1
+            self.hooked = True
+            if times == 2 and self._optimizers == 1:
+                message = "the optimizer stepped twice before log.step(): values per layer are those of the first step"
+                self._notices.say("stepped twice", message)
+            overflowed = getattr(optimizer, "found_inf", None)
+            if overflowed is not None:
+                self.overflowed = overflowed.detach().clone()
+            if self._due and times == 1 and self._sampler is not None:
+                with self._watch:
+                    scale = getattr(optimizer, "grad_scale", None)
+                    self._sampler.before(optimizer, scale, weights=self._weighs())
+        except Exception as error:  # noqa: BLE001 (the training goes on whatever happens here)
+            self._fail(error)
+
+    def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        """Just after an optimizer's step."""
+        try:
+            if self._due and self._stepped.get(id(optimizer)) == 1 and self._sampler is not None:
+                with self._watch:
+                    self._sampler.after(optimizer)
+        except Exception as error:  # noqa: BLE001 (the training goes on whatever happens here)
+            self._fail(error)
+
+    def _weighs(self) -> bool:
+        return self._samples % WEIGHTS_EVERY == 0
+
+    def _guarded(self, what: Callable[[], _T]) -> _T | None:
+        try:
+            return what()
+        except Exception as error:  # noqa: BLE001 (the training goes on whatever happens here)
+            self._fail(error)
+            return None
+
+    def _fail(self, error: Exception) -> None:
+        self._faults += 1
+        self._notices.say("sampling", f"values per layer could not be read: {type(error).__name__}: {error}")
+
+
+def hookable(optimizer: Optimizer | None) -> Optimizer | None:
+    """The optimizer whose hooks fire: the one itself, or the one inside a wrapper that never set up its own."""
+    for _ in range(4):
+        if optimizer is None or hasattr(optimizer, "_optimizer_step_pre_hooks"):
+            return optimizer
+        optimizer = getattr(optimizer, "optimizer", None)
+    return None
+
+
+def _device(optimizers: Sequence[Optimizer]) -> torch.device | None:
+    """Where the first parameter is, as long as nothing says otherwise the device of the training."""
+    groups = [group for optimizer in optimizers for group in getattr(optimizer, "param_groups", None) or ()]
+    parameter = next((parameter for group in groups for parameter in group["params"]), None)
+    return parameter.device if parameter is not None else None

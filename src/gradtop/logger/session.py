@@ -1,0 +1,289 @@
+"""One session of a run: numbers its steps, gathers their values, and sends them off. Unlike `Logger` it may raise."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gradtop.logger import facts, line, memory, ranks, shard
+from gradtop.logger.activation import Activations
+from gradtop.logger.cadence import Cadence
+from gradtop.logger.notice import Notices
+from gradtop.logger.outbox import Outbox
+from gradtop.logger.pending import Row, kept
+from gradtop.logger.rounds import Rounds
+from gradtop.logger.sample import Sampler
+from gradtop.logger.writer import Writer
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from gradtop.logger.pending import Value
+
+FLUSH_S = 0.25
+"""Seconds after which rows leave for the host; a sampled step sends them off at once."""
+CLOSE_S = 2.0
+"""Seconds that closing waits for the file system."""
+UNHOOKED = 64
+"""Calls of `step` without a step of the optimizer after which its hooks are taken to be out of order."""
+MOST_GROUPS = 16
+"""Parameter groups whose learning rates are told."""
+MEMORY_S = 5.0
+"""Seconds from one look at the memory to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `gradtop.Logger` was given besides directory, model and optimizer."""
+
+    run: str | None
+    stated: Mapping[str, Any]
+    scaler: Any
+    first_step: int | None
+    every: int | None
+    budget: float
+    detail: Literal["module", "parameter", "block"]
+    activations: bool
+    every_rank: bool
+
+
+class Session:
+    """From the first step of a process to its end."""
+
+    def __init__(
+        self,
+        directory: Path,
+        model: nn.Module | None,
+        optimizers: Sequence[Optimizer],
+        options: Options,
+        notices: Notices,
+    ) -> None:
+        """Hook the optimizers; the file is opened by the writer's own thread."""
+        self._options, self._notices = options, notices
+        self._optimizers = list(optimizers)
+        self._model = model
+        self._place = ranks.place()
+        self._number = _before_first(options, self._optimizers)
+        self._rows: list[Row] = []
+        self._losses: list[Value] = []
+        self._norm: Tensor | None = None
+        self._normed = self._by_group = False
+        self._calls = 0
+        self._flushed = self._remembered = 0.0
+        self._last: float | None = None
+        chief = self._place.rank == 0
+        parameters = list(model.parameters()) if model is not None else _parameters(self._optimizers)
+        sharded = self._place.world > 1 and shard.sharded(parameters)
+        works = chief or options.every_rank or sharded
+        self._sampler = Sampler(model, self._optimizers, options.detail, notices) if works and parameters else None
+        reduction = self._agreed() if sharded and self._sampler is not None else None
+        if self._sampler is not None:
+            self._sampler.reduced = reduction is not None
+        activations = Activations(model, notices) if options.activations and works and model is not None else None
+        cadence = Cadence(options.every, options.budget)
+        hooked = self._optimizers if works else []
+        self._rounds = Rounds(self._sampler, cadence, notices, hooked, activations)
+        rank = None if chief else self._place.rank
+        writes = chief or options.every_rank
+        self._writer = Writer(directory, self._head, notices, rank=rank) if writes else None
+        self._outbox = Outbox(
+            self._writer,
+            cadence,
+            reduction,
+            clip_norm=options.stated["clip_norm"],
+            chief=chief,
+            partial=sharded and reduction is None,
+        )
+        self._works = works
+
+    @property
+    def path(self) -> Path | None:
+        """The file that is written, once it is open."""
+        return self._writer.path if self._writer is not None else None
+
+    def step(self, number: int | None, loss: object, grad_norm: object, metrics: Mapping[str, object]) -> None:
+        """Record one step, or, where the optimizer did not step, one micro-batch."""
+        if not self._works:
+            return
+        self._calls += 1
+        if loss is not None and (value := self._value("loss", loss)) is not None:
+            self._losses.append(value)
+        if self._is_micro_batch():
+            return
+        now = clock.perf_counter()
+        self._number = self._number + 1 if number is None else number
+        values = self._values(grad_norm, metrics)
+        if self._last is not None:
+            values.setdefault("step_time_s", round(now - self._last, 6))
+        self._last = now
+        sampled = self._rounds.sampling
+        taken = self._rounds.close()
+        if now - self._remembered > MEMORY_S:
+            self._remembered = now
+            values.update(memory.held())
+        self._rows.append(Row(self._number, clock.time(), values))
+        if sampled or now - self._flushed > FLUSH_S:
+            self._flushed = now
+            rows, self._rows = self._rows, []
+            names, numel = (self._sampler.names, self._sampler.numel) if self._sampler is not None else ((), ())
+            self._outbox.send(rows, taken, names, numel)
+        else:
+            self._outbox.land()
+        self._rounds.open()
+
+    def metrics(self, step: int | None, values: Mapping[str, object]) -> None:
+        """Record values beside the steps."""
+        if not self._works:
+            return
+        taken = {name: value for name, given in values.items() if (value := self._value(name, given)) is not None}
+        row = Row(self._number if step is None else step, clock.time(), taken)
+        rows, self._rows = [*self._rows, row], []
+        self._outbox.send(rows, None, (), ())
+
+    def event(self, word: str, message: str, level: str, step: int | None, data: Mapping[str, object]) -> None:
+        """Record something that is not a number."""
+        if self._writer is not None:
+            at = self._number if step is None else step
+            put = partial(line.event, step=at, time=clock.time(), message=message, level=level, data=dict(data))
+            self._writer.put(put, word)
+
+    def clip(self, parameters: list[nn.Parameter], max_norm: float) -> Tensor | None:
+        """Clip, keeping the norms for the sample where this step is one; None where that is left to torch."""
+        if self._sampler is None or shard.sharded(parameters):
+            return None
+        norm = self._rounds.clip(parameters, max_norm)
+        self._norm = norm
+        return norm
+
+    def normed(self, norm: Tensor) -> None:
+        """The norm of this step before clipping, as torch's clipping returned it."""
+        self._norm = norm
+
+    def add(self, optimizer: Optimizer) -> None:
+        """Hear of one more optimizer."""
+        self._optimizers.append(optimizer)
+        if self._works:
+            self._rounds.attach(optimizer)
+
+    def close(self, status: str, message: str) -> None:
+        """Wait for what is on its way, and write the end."""
+        self._rounds.detach()
+        if self._rows:
+            self._outbox.send(self._rows, None, (), ())
+            self._rows = []
+        self._outbox.finish()
+        if self._writer is None:
+            return
+        if status == "crashed":
+            self.event("crash", message, "error", None, {})
+        step = self._number if self._calls else None
+        self._writer.put(partial(line.end, step=step, time=clock.time()), status, keep=True)
+        self._writer.close(CLOSE_S)
+
+    def _is_micro_batch(self) -> bool:
+        """No optimizer has stepped, although the hooks would have said so."""
+        rounds = self._rounds
+        if not rounds.hooks or rounds.stepped or self._options.scaler is not None:
+            return False
+        if rounds.hooked:
+            return True
+        if self._calls < UNHOOKED:
+            return True
+        message = f"{type(self._optimizers[0]).__name__} has not stepped in {UNHOOKED} calls of log.step()"
+        self._notices.say("unhooked", f"{message}: each call is taken for a step; update ratios are not known")
+        return False
+
+    def _values(self, grad_norm: object, metrics: Mapping[str, object]) -> dict[str, Value]:
+        values: dict[str, Value] = {}
+        if self._losses:
+            values["loss"] = self._losses[0] if len(self._losses) == 1 else _mean(self._losses)
+            self._losses = []
+        values.update(self._rates())
+        given = self._norm if grad_norm is None else grad_norm
+        self._norm = None
+        for name, metric in {"grad_norm": given, **self._scaling(), **metrics}.items():
+            if metric is not None and (value := self._value(name, metric)) is not None:
+                values[name] = value
+        self._normed = self._normed or "grad_norm" in values
+        return values
+
+    def _value(self, name: str, given: object) -> Value | None:
+        value = kept(given)
+        if value is None:
+            what = "no number" if not hasattr(given, "shape") else f"of shape {tuple(given.shape)} and no scalar number"
+            self._notices.say(f"value {name}", f"{name} is {what}: it is left out")
+        return value
+
+    def _rates(self) -> dict[str, Value]:
+        """The learning rate, and those of other groups once they differ."""
+        groups = [group for optimizer in self._optimizers for group in optimizer.param_groups][:MOST_GROUPS]
+        rates: dict[str, Value] = {}
+        for index, group in enumerate(groups):
+            rate = kept(group.get("lr"))
+            if rate is not None:
+                rates[f"lr/{index}" if index else "lr"] = rate
+        if len(rates) > 1 and not self._by_group:
+            plain = [rate for rate in rates.values() if isinstance(rate, float)]
+            self._by_group = len(set(plain)) > 1
+        return rates if self._by_group else {"lr": rates["lr"]} if "lr" in rates else {}
+
+    def _scaling(self) -> dict[str, object]:
+        """The loss scale, and whether this step was skipped for an overflow."""
+        scaler = self._options.scaler
+        if scaler is None or not scaler.is_enabled():
+            return {}
+        found: dict[str, object] = {"loss_scale": getattr(scaler, "_scale", None)}
+        if self._rounds.overflowed is not None:
+            found["skipped"] = self._rounds.overflowed
+        elif self._rounds.hooked and not self._rounds.stepped:
+            found["skipped"] = 1.0
+        return found
+
+    def _agreed(self) -> ranks.Reduction | None:
+        """Sums over all ranks, where each of them has a Logger of the same layers."""
+        assert self._sampler is not None
+        return ranks.agree(repr(self._sampler.names), self._notices)
+
+    def _head(self, session: int) -> bytes:
+        """The run's facts, as they are known when the first row is written."""
+        options, place = self._options, self._place
+        stated = {**options.stated}
+        stated["precision"] = stated["precision"] or facts.precision(self._model, options.scaler)
+        return line.run(
+            run=options.run,
+            time=round(clock.time(), 3),
+            session=session,
+            rank=place.rank,
+            world_size=place.world,
+            model=facts.model(self._model, len(self._sampler.names) if self._sampler is not None else 0),
+            train=facts.schedule(self._optimizers, stated),
+            semantics=self._semantics(),
+            versions=facts.versions(),
+            **facts.process(),
+        )
+
+    def _semantics(self) -> dict[str, str]:
+        unclipped = self._normed or self._options.stated["clip_norm"] is None
+        return {"step": "optimizer", "grad_norm": "pre_clip" if unclipped else "post_clip", "loss": "step"}
+
+
+def _before_first(options: Options, optimizers: Sequence[Optimizer]) -> int:
+    return options.first_step - 1 if options.first_step is not None else facts.steps_done(optimizers)
+
+
+def _parameters(optimizers: Sequence[Optimizer]) -> list[nn.Parameter]:
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    return [parameter for group in groups for parameter in group["params"]]
+
+
+def _mean(values: Sequence[Value]) -> Value:
+    """The mean of numbers and scalar tensors; nothing is read from a device."""
+    total = values[0]
+    for value in values[1:]:
+        total = total + value
+    return total / len(values)
