@@ -4,18 +4,20 @@ import pickle
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from torch import Tensor, nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts  # noqa: E402
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
 
-from gradtop.logger.activation import Activations, Readings  # noqa: E402
-from gradtop.logger.notice import Notices  # noqa: E402
-from gradtop.logger.readback import Readback  # noqa: E402
+from gradtop.logger.activation import Activations, Readings
+from gradtop.logger.notice import Notices
+from gradtop.logger.readback import Readback
 
 Columns = dict[str, dict[str, float | None]]
 
@@ -112,9 +114,8 @@ def early_stopping(layer: nn.Module, x: Tensor) -> Tensor:
 
 def selective(layer: nn.Module, x: Tensor) -> Tensor:
     kept = [torch.ops.aten.bmm.default, torch.ops.aten.mm.default, torch.ops.aten.addmm.default]
-    return checkpoint(  # type: ignore[no-any-return]
-        layer, x, use_reentrant=False, context_fn=lambda: create_selective_checkpoint_contexts(kept)
-    )
+    contexts = partial(create_selective_checkpoint_contexts, kept)
+    return checkpoint(layer, x, use_reentrant=False, context_fn=contexts)  # type: ignore[no-any-return]
 
 
 def test_the_size_of_blocks_of_their_parts_and_of_what_is_outside_of_them() -> None:
@@ -198,7 +199,7 @@ def test_units_of_convolutions_are_channels() -> None:
 def test_a_unit_is_dead_only_if_it_is_zero_in_all_forwards() -> None:
     model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU())
     with torch.no_grad():
-        model[0].weight.copy_(torch.eye(2))
+        next(model.parameters()).copy_(torch.eye(2))
     one, other, none = torch.tensor([[1.0, -1.0]]), torch.tensor([[-1.0, 1.0]]), torch.tensor([[-1.0, -1.0]])
     assert watched(model, one, none)["dead_fraction"]["0"] == 0.5
     assert watched(model, one, other)["dead_fraction"]["0"] == 0.0
@@ -220,15 +221,13 @@ def test_the_largest_logit_of_causal_attention(kind: str) -> None:
     later = torch.ones(20, 20, dtype=torch.bool).triu(1)
     exact = (q @ k.transpose(-2, -1) / 2.0).masked_fill(later, -math.inf).max().item()
     logits = watched(model, x)["max_attention_logit"]
-    assert {name: logit for name, logit in logits.items() if logit is not None} == {
-        "0": pytest.approx(exact, rel=1e-5)
-    }
+    assert {name: logit for name, logit in logits.items() if logit is not None} == {"0": pytest.approx(exact, rel=1e-5)}
 
 
 class Given(nn.Module):
     """Attention over what it is given."""
 
-    def __init__(self, attend: Callable[..., Tensor]) -> None:
+    def __init__(self, attend: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(()))
         self.attend = attend
@@ -241,7 +240,7 @@ def _exact(q: Tensor, k: Tensor, mask: Tensor | None, scale: float) -> float:
     scores = q.double() @ k.double().transpose(-2, -1) * scale
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
-    return scores.max().item()
+    return float(scores.max())
 
 
 def _lower() -> Tensor:
@@ -314,18 +313,13 @@ def test_the_attention_module_of_torch(separate: bool, need_weights: bool) -> No
             self.attn = inner
 
         def forward(self, x: Tensor) -> Tensor:
-            out: Tensor = self.attn(
-                x, y, y, key_padding_mask=padding, attn_mask=later, need_weights=need_weights
-            )[0]
+            out: Tensor = self.attn(x, y, y, key_padding_mask=padding, attn_mask=later, need_weights=need_weights)[0]
             return out
 
-    if separate:
-        q_weight, k_weight = inner.q_proj_weight, inner.k_proj_weight
-    else:
-        q_weight, k_weight, _ = inner.in_proj_weight.chunk(3)
+    weights = (inner.q_proj_weight, inner.k_proj_weight) if separate else inner.in_proj_weight.chunk(3)
     q_bias, k_bias, _ = inner.in_proj_bias.chunk(3)
-    q = F.linear(x, q_weight, q_bias).view(2, 5, 2, 4).transpose(1, 2).detach()
-    k = F.linear(y, k_weight, k_bias).view(2, 7, 2, 4).transpose(1, 2).detach()
+    q = F.linear(x, weights[0], q_bias).view(2, 5, 2, 4).transpose(1, 2).detach()
+    k = F.linear(y, weights[1], k_bias).view(2, 7, 2, 4).transpose(1, 2).detach()
     exact = _exact(q, k, ~(later[None, None] | padding[:, None, None]), 0.5)
     assert watched(Net(), x)["max_attention_logit"]["attn"] == pytest.approx(exact, rel=1e-5)
 
@@ -352,14 +346,26 @@ def train(
 
 @pytest.mark.parametrize("kind", ["sdpa", "function"])
 @pytest.mark.parametrize("again", [None, reentrant, early_stopping, selective])
-def test_the_training_is_the_same_bit_by_bit(
-    again: Callable[[nn.Module, Tensor], Tensor] | None, kind: str
-) -> None:
+def test_the_training_is_the_same_bit_by_bit(again: Callable[[nn.Module, Tensor], Tensor] | None, kind: str) -> None:
     model = Transformer(again, kind)
     plain, plain_rng = train(copy.deepcopy(model), 20, None, nullcontext())
     seen, seen_rng = train(model, 20, opened(model), nullcontext())
     assert all(torch.equal(a, b) for a, b in zip(plain, seen, strict=True))
     assert torch.equal(plain_rng, seen_rng)
+
+
+def test_a_checkpoint_that_keeps_products_gets_those_of_the_model_back() -> None:
+    def attend(x: Tensor) -> Tensor:
+        y = F.scaled_dot_product_attention(x, x, x)
+        return torch.bmm(torch.bmm(y[0], y[0].transpose(1, 2)), y[0])
+
+    model = Given(attend)
+    x = torch.randn(1, 2, 5, 4)
+    (expected,) = torch.autograd.grad(selective(model, x).square().sum(), model.weight)
+    activations = opened(model)
+    (found,) = torch.autograd.grad(selective(model, x).square().sum(), model.weight)
+    assert "max_attention_logit" in told(activations.close())
+    assert torch.equal(found, expected)
 
 
 def test_the_training_is_the_same_under_autocast() -> None:
@@ -516,6 +522,16 @@ def test_compiled_models_are_left_alone_and_it_is_said_once(caplog: pytest.LogCa
     assert [record.getMessage() for record in caplog.records] == [
         "gradtop: activations are not recorded: torch.compile is in use, and would compile again to be watched"
     ]
+
+
+def test_what_is_compiled_inside_the_model_is_known_after_the_first_step(caplog: pytest.LogCaptureFixture) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), Given(torch.compile(lambda x: x * 2.0, backend="eager", fullgraph=True)))
+    activations = Activations(model, Notices())
+    for _ in range(3):
+        activations.open()
+        model(torch.randn(2, 4))
+        assert activations.close() is None
+    assert len([record for record in caplog.records if record.name == "gradtop"]) == 1
 
 
 def test_a_failure_of_ours_is_said_once_and_the_forward_goes_on(

@@ -1,10 +1,10 @@
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
+from torch import nn
 
-from gradtop.logger.outline import MOST, outline  # noqa: E402
+from gradtop.logger.outline import MOST, outline
 
 
 def sized(model: nn.Module) -> list[str]:
@@ -22,7 +22,9 @@ class Wrapper(nn.Module):
 
 
 def test_blocks_and_their_parts_are_layers_and_weights_outside_of_blocks() -> None:
-    model = nn.ModuleDict({"embed": nn.Embedding(2, 2), "layers": nn.ModuleList([block(), block()]), "drop": nn.Dropout()})
+    model = nn.ModuleDict(
+        {"embed": nn.Embedding(2, 2), "layers": nn.ModuleList([block(), block()]), "drop": nn.Dropout()}
+    )
     assert sized(model) == ["embed", "layers.0", "layers.0.mlp", "layers.1", "layers.1.mlp"]
 
 

@@ -75,7 +75,8 @@ class Recording:
 
     def step(self, step: int, **values: object) -> bool:
         """Record an optimizer step, with the wait for its batches; whether the norm before clipping is known."""
-        norm, waited = self.norms.take(), self._waited
+        norm = self.norms.take()
+        waited = round(self._waited, 6) if self._waited is not None else None
         self._waited = None
         if self.log is not None:
             self.log.step(step, **{"grad_norm": norm, "data_time_s": waited, **values})

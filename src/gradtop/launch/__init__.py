@@ -104,7 +104,8 @@ def end_like(code: int) -> None:
 
 def _resize(channels: dict[int, Channel]) -> None:
     """Pass a new size on; the command and those it started may have looked before it was there."""
-    if any([channel.resize() for channel in distinct(channels)]):
+    changed = [channel.resize() for channel in distinct(channels)]
+    if any(changed):
         os.killpg(os.getpgrp(), signal.SIGWINCH)
 
 

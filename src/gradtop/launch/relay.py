@@ -11,6 +11,8 @@ from collections.abc import Callable
 from types import FrameType
 
 RELAYED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_ENOUGH = b"\0"
+"""No number of a signal: the relay ends."""
 WITNESS_S = 0.05
 """Seconds that a signal to the whole group may take to its other members."""
 
@@ -106,9 +108,10 @@ class Relay:
         signal.set_wakeup_fd(-1)
         for number in (*self._numbers, signal.SIGWINCH):
             signal.signal(number, signal.SIG_DFL)
-        os.close(self._wakeup)
         if self._thread is not None:
+            os.write(self._wakeup, _ENOUGH)
             self._thread.join()
+        os.close(self._wakeup)
         os.close(self._arrived)
         self._witness.close()
 
@@ -118,7 +121,7 @@ class Relay:
             self._witness.listen()
             if self._arrived in ready:
                 numbers = os.read(self._arrived, 256)
-                if not numbers:
+                if _ENOUGH in numbers:
                     return
                 for number in sorted(set(numbers)):
                     self._relay(number, command)

@@ -1,4 +1,4 @@
-"""The command's standard streams: what was a terminal is a terminal, what was none is a pipe, what was closed is closed.
+"""The command's standard streams: a terminal stays one, other output becomes a pipe, what is closed stays closed.
 
 Only output goes through us. Standard input is passed on as it is, and the command stays in our session and process
 group: keys, Ctrl-C, Ctrl-Z, `fg` and `bg` are between the user's terminal and the command, and the terminal's modes are

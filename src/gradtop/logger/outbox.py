@@ -25,8 +25,9 @@ NEVER = sys.maxsize // 2
 """Steps to the next sample where the ranks can no longer add up what they read."""
 MOST_FLIGHTS = 256
 """Flights under way at once; the oldest are waited for when a device falls behind by more."""
-WAIT_S = 5.0
-"""Seconds that a rank waits for the sums of the sample before, when the next one is due already."""
+WAIT_S = 600.0
+"""Seconds that a rank waits for the sums of the sample before, when the next one is due already. A rank that is gone
+ends the wait within a second; one that is late, say with a checkpoint, keeps a sharded training waiting anyway."""
 GOODBYE_S = 1.0
 """Seconds that the last sums have to arrive when the logger is closed."""
 _BYTES = 27
@@ -94,15 +95,25 @@ class Outbox:
         reduction = self._reduction
         if taken is None or reduction is None:
             return None
-        if reduction.alive and any(departure.summing for departure in self._way):
-            reduction.wait(WAIT_S)
-            self.land()
+        for departure in list(self._way):
+            before = departure.taken
+            if reduction.alive and before is not None and before.sample is not None:
+                while not self._summed(departure, before.sample, before.count):
+                    reduction.wait(WAIT_S)
+        self.land()
+        if taken.sample is None:
+            self.give_up()
         return self._agreed if reduction.alive else NEVER
 
     def land(self) -> None:
         """Write what has arrived."""
         while self._way and self._arrived(self._way[0]):
             self._write(self._way.popleft())
+
+    def give_up(self) -> None:
+        """This rank could not read what the others have read: there are no more sums."""
+        if self._reduction is not None:
+            self._reduction.leave()
 
     def finish(self) -> None:
         """Write all there is: wait for the devices, and a moment for the other ranks, and take leave of them."""
@@ -167,7 +178,7 @@ class Outbox:
     ) -> Mapping[str, Sequence[float | None]]:
         """The values per layer, before clipping; the row gets their total where it has no norm of its own."""
         columns, total = sample.columns(sums)
-        if sample.empty or total is None or self._partial:
+        if sample.empty or self._partial:
             return {} if sample.empty else columns
         factor = self._restored(values.setdefault("grad_norm", total), total)
         return columns if factor == 1.0 else sample.columns(sums, factor)[0]

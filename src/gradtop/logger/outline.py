@@ -56,9 +56,10 @@ def outline(model: nn.Module) -> dict[int, Node]:
 
 
 def compilations() -> int:
-    """How often torch.compile has compiled something in this process."""
-    counters = getattr(sys.modules.get("torch._dynamo.utils"), "counters", None)
-    return int(counters["frames"]["total"]) if counters is not None and "frames" in counters else 0
+    """A count that grows whenever torch.compile compiles something in this process."""
+    counters = getattr(sys.modules.get("torch._dynamo.utils"), "counters", {})
+    # Frames are not counted where the whole function has to be one graph, graphs not where a frame gives none.
+    return sum(counters[of][kind] for of, kind in (("frames", "total"), ("stats", "unique_graphs")) if of in counters)
 
 
 def compiled(model: nn.Module) -> bool:

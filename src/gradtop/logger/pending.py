@@ -86,12 +86,12 @@ def _copied(value: Tensor) -> Tensor | None:
     """A copy, for the caller may go on to change the tensor in place; its graph is not kept."""
     if value.numel() != 1 or value.is_meta or value.is_complex() or hasattr(value, "placements"):
         return None
-    return value.detach().reshape(()).clone()
+    return value.detach().clone()
 
 
 def _stacked(group: list[Tensor]) -> Tensor:
     """Scalars as one vector of a float type."""
     import torch
 
-    stacked = torch.stack(group)
+    stacked = torch.stack([value.reshape(()) for value in group])
     return stacked if stacked.is_floating_point() else stacked.float()

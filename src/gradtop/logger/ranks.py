@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from itertools import count
 from threading import Thread
 from typing import TYPE_CHECKING, Protocol, cast
@@ -36,6 +37,7 @@ longer than this for sums.
 """
 _SUMMING = timedelta(minutes=30)
 """How long gloo waits for sums; long, because a rank may write a checkpoint while the others wait for it."""
+_PART = "values per layer are those of rank 0's part of the model"
 _FAULTS = (RuntimeError, ValueError, TypeError, AttributeError, ImportError, OSError)
 _asked = count()
 
@@ -71,7 +73,7 @@ def agree(fingerprint: str, notices: Notices, timeout_s: float = 10.0) -> Reduct
     try:
         return _agreed(fingerprint, here, notices, timeout_s)
     except _FAULTS as error:
-        _tell(notices, here, f"the ranks cannot be connected ({type(error).__name__}: {error})")
+        _tell(notices, here, f"the ranks cannot be connected ({type(error).__name__}: {error}): {_PART}")
         return None
 
 
@@ -186,7 +188,7 @@ class Reduction:
 
     def _lose(self, why: str) -> None:
         self.leave()
-        _tell(self._notices, self._here, why)
+        _tell(self._notices, self._here, f"{why}: values per layer end here")
 
 
 def _agreed(fingerprint: str, here: Place, notices: Notices, timeout_s: float) -> Reduction | None:
@@ -194,12 +196,13 @@ def _agreed(fingerprint: str, here: Place, notices: Notices, timeout_s: float) -
     from torch.distributed.distributed_c10d import _get_default_store
 
     store = PrefixStore(f"gradtop/{next(_asked)}", _get_default_store())
-    if not _unanimous(store, "layers", fingerprint, here, timeout_s):
-        _tell(notices, here, "not every rank has a Logger, with the same layers")
+    if not _unanimous(store, "layers", sha256(fingerprint.encode()).hexdigest(), here, timeout_s):
+        _tell(notices, here, f"not every rank has a Logger, with the same layers: {_PART}")
         return None
     group = _connected(store, here, timeout_s * _CONNECTING)
     if not _unanimous(store, "connected", "yes" if group is not None else "no", here, timeout_s) or group is None:
-        _tell(notices, here, "the ranks cannot reach each other through gloo (GLOO_SOCKET_IFNAME names the interface)")
+        why = "the ranks cannot reach each other through gloo (GLOO_SOCKET_IFNAME names the interface)"
+        _tell(notices, here, f"{why}: {_PART}")
         return None
     return Reduction(group, store, here, notices)
 
@@ -261,6 +264,6 @@ def _files() -> float:
 
 
 def _tell(notices: Notices, here: Place, why: str) -> None:
-    """Say on rank 0, once for all ranks, that there are no sums."""
+    """Say on rank 0, once for all ranks, why there are no sums."""
     if here.rank == 0:
-        notices.say("ranks", f"{why}: values per layer are those of rank 0's part from now on")
+        notices.say("ranks", why)

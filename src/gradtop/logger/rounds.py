@@ -120,18 +120,20 @@ class Rounds:
         taken = self._guarded(self._take) if self._due else None
         self.count += 1
         if self._closed_at is not None:
-            self._cadence.ordinary(max(0.0, now - self._closed_at - self._watch.host_s))
+            spent = self._watch.host_s if self._due else 0.0
+            self._cadence.ordinary(max(0.0, now - self._closed_at - spent))
         self._stepped.clear()
         self.overflowed = None
         return taken
 
     def open(self) -> None:
         """Begin a round, when the cadence knows what the last one has cost."""
-        self._watch = Stopwatch(self._device)
         self._closed_at = perf_counter() if self.count else None
         self._due = self._sampler is not None and self._faults < FAULTS and self._cadence.due(self.count + 1)
-        if self._due and self._activations is not None:
-            self._guarded(self._activations.open)
+        if self._due:
+            self._watch = Stopwatch(self._device)
+            if self._activations is not None:
+                self._guarded(self._activations.open)
 
     def _disarm(self) -> None:
         if self._activations is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -127,6 +127,8 @@ class Session:
             self._remembered = now
             values.update(memory.held())
         self._rows.append(Row(self._number, clock.time(), values))
+        if sampled and taken is None:
+            self._outbox.give_up()
         if sampled or now - self._flushed > FLUSH_S:
             self._flushed = now
             rows, self._rows = self._rows, []
@@ -206,7 +208,7 @@ class Session:
         values.update(self._rates())
         given = self._norm if grad_norm is None else grad_norm
         self._norm = None
-        for name, metric in {"grad_norm": given, **self._scaling(), **metrics}.items():
+        for name, metric in (("grad_norm", given), *self._scaling(), *metrics.items()):
             if metric is not None and (value := self._value(name, metric)) is not None:
                 values[name] = value
         self._normed = self._normed or "grad_norm" in values
@@ -221,6 +223,9 @@ class Session:
 
     def _rates(self) -> dict[str, Value]:
         """The learning rate, and those of other groups once they differ."""
+        if len(self._optimizers) == 1 and len(self._optimizers[0].param_groups) == 1:
+            rate = kept(self._optimizers[0].param_groups[0].get("lr"))
+            return {} if rate is None else {"lr": rate}
         groups = [group for optimizer in self._optimizers for group in optimizer.param_groups][:MOST_GROUPS]
         rates: dict[str, Value] = {}
         for index, group in enumerate(groups):
@@ -232,17 +237,16 @@ class Session:
             self._by_group = len(set(plain)) > 1
         return rates if self._by_group else {"lr": rates["lr"]} if "lr" in rates else {}
 
-    def _scaling(self) -> dict[str, object]:
+    def _scaling(self) -> Iterator[tuple[str, object]]:
         """The loss scale, and whether this step was skipped for an overflow."""
         scaler = self._options.scaler
         if scaler is None or not scaler.is_enabled():
-            return {}
-        found: dict[str, object] = {"loss_scale": getattr(scaler, "_scale", None)}
+            return
+        yield "loss_scale", getattr(scaler, "_scale", None)
         if self._rounds.overflowed is not None:
-            found["skipped"] = self._rounds.overflowed
+            yield "skipped", self._rounds.overflowed
         elif self._rounds.hooked and not self._rounds.stepped:
-            found["skipped"] = 1.0
-        return found
+            yield "skipped", 1.0
 
     def _agreed(self) -> ranks.Reduction | None:
         """Sums over all ranks, where each of them has a Logger of the same layers."""

@@ -10,12 +10,14 @@ from gradtop.detect.case import criterion, finding
 from gradtop.detect.layers.group import Group, Groups
 from gradtop.detect.layers.impact import impaired
 from gradtop.detect.layers.streak import Streaks
-from gradtop.detect.perlayer import Floats, grown
+from gradtop.detect.perlayer import Flags, Floats, grown
 from gradtop.detect.signals import Signals
 from gradtop.detect.wording import back, fold, numbers, place, rows, short
 from gradtop.finding import Criterion, Finding, Severity
 
 _FEWEST = 5
+_APART = 1.5
+"""Multiple of the usual distance of two rows that one row may be away from the one before."""
 _SAMPLES = 20
 """Readings kept over the window of steps that growth is measured in."""
 LOGITS, SIZE = "logits", "size"
@@ -31,7 +33,8 @@ class ActivationGrowth:
 
     def __init__(self, s: Signals) -> None:
         """No row seen yet; `s` has the limits."""
-        self._groups = Groups()
+        # Attention whose logits grow often has activations that grow too: a layer may be in a group of each form.
+        self._groups = {LOGITS: Groups(), SIZE: Groups()}
         self._begin()
 
     def _begin(self) -> None:
@@ -56,21 +59,16 @@ class ActivationGrowth:
     def _see_logits(self, s: Signals, logits: Floats) -> None:
         logits = np.where(logits == -math.inf, np.nan, logits)  # all positions of a batch are masked
         high = np.abs(logits) > s.limits.attention_logit
-        if not high.any() and not self._logits.any and not self._groups.active:
+        groups = self._groups[LOGITS]
+        if not high.any() and not self._logits.any and not groups.active:
             return
         self._logits.see(s.step, high, ~high)
         self._huge.see(
             s.step, np.abs(logits) > s.limits.attention_logit_most, np.abs(logits) <= s.limits.attention_logit_most
         )
-        self._groups.follow(s, high, LOGITS)
-        long = s.layers.rows_for(s.limits.layer_rows, _FEWEST)
-        found = self._logits.count >= long
-        if found.any() and not self._groups.join(found, LOGITS):
-            group = self._groups.begin(s, found, self._logits.first(found), long, LOGITS)
-            if group is not None:
-                group.case.seen = {"most": 0.0}
-        for group in self._groups.all:
-            if group.form == LOGITS and group.case.active:
+        long = self._open(s, groups, high, self._logits, LOGITS)
+        for group in groups.all:
+            if group.case.active:
                 members = list(group.members)
                 case = group.case
                 case.seen["most"] = max(
@@ -79,32 +77,39 @@ class ActivationGrowth:
                 huge = bool((self._huge.count[members] >= long).any())
                 case.raise_to(max(case.severity, Severity.INTERVENE if huge else Severity.WATCH), s.step)
 
+    @staticmethod
+    def _open(s: Signals, groups: Groups, held: Flags, streaks: Streaks, form: str) -> int:
+        """Go on with the group of a form, or begin one, for layers that it holds for long; how many rows that is."""
+        groups.follow(s, held)
+        long = s.layers.rows_for(s.limits.layer_rows, _FEWEST)
+        found = streaks.count >= long
+        if found.any() and not groups.join(found, form):
+            group = groups.begin(s, found, streaks.first(found), streaks.most(found), form)
+            if group is not None:
+                group.case.seen = {"most": 0.0}
+        return long
+
     def _see_sizes(self, s: Signals, sizes: Floats) -> None:
         if s.in_warmup or s.schedule.effective < s.limits.no_learning_steps:
             return  # activations find their size in the first steps
         y = np.log10(np.where((sizes > 0.0) & (sizes < math.inf), sizes, np.nan))
-        self._keep(s, y)
-        then = grown(self._past[0][1], len(y), math.nan)
-        growth = y - then
-        held = growth >= math.log10(s.limits.activation_growth)
-        if not held.any() and not self._sizes.any and not self._groups.active:
+        span = _span(s)
+        self._keep(s, y, span)
+        growth = y - grown(self._past[0][1], len(y), math.nan)
+        limit, groups = _limit(s), self._groups[SIZE]
+        held = growth >= limit
+        if not held.any() and not self._sizes.any and not groups.active:
             return
-        self._sizes.see(s.step, held, growth < math.log10(s.limits.activation_growth))
-        self._groups.follow(s, held, SIZE)
-        found = self._sizes.count >= s.layers.rows_for(s.limits.layer_rows, _FEWEST)
-        if found.any() and not self._groups.join(found, SIZE):
-            group = self._groups.begin(s, found, self._sizes.first(found), self._sizes.most(found), SIZE)
-            if group is not None:
-                group.case.seen = {"most": 0.0}
-                group.case.raise_to(Severity.WATCH, s.step)
-        for group in self._groups.all:
-            if group.form == SIZE and group.case.active:
+        self._sizes.see(s.step, held, growth < limit)
+        self._open(s, groups, held, self._sizes, SIZE)
+        for group in groups.all:
+            if group.case.active:
                 most = growth[list(group.members)]
                 group.case.seen["most"] = max(group.case.seen["most"], float(most[most == most].max(initial=0.0)))
+                group.case.raise_to(Severity.WATCH, s.step)
 
-    def _keep(self, s: Signals, y: Floats) -> None:
+    def _keep(self, s: Signals, y: Floats, span: float) -> None:
         """Keep a reading now and then, and the newest one that is older than the window."""
-        span = s.limits.activation_steps if s.unit_steps else s.limits.activation_steps * s.layers.interval
         past = self._past
         if not past or not 0.0 <= s.step - past[-1][0] < span / _SAMPLES:
             past.append((s.step, y))
@@ -118,7 +123,7 @@ class ActivationGrowth:
 
     def findings(self, s: Signals) -> Iterator[Finding]:
         """One finding for each group of layers."""
-        for group in self._groups.all:
+        for group in (*self._groups[LOGITS].all, *self._groups[SIZE].all):
             most = group.case.seen["most"]
             evidence: dict[str, float | str] = {"layers": float(len(group.members))}
             evidence |= {"max_attention_logit": most} if group.form == LOGITS else {"growth": 10.0**most}
@@ -141,14 +146,14 @@ class ActivationGrowth:
         if group.form == LOGITS:
             limit = short(s.limits.attention_logit)
             return f"Attention logits of {group.names(s)} are above {limit} since {since}: {short(most)} at most{over}."
-        steps = f"{s.limits.activation_steps:,.0f} steps"
+        steps = f"{_span(s):,.0f} {s.counts}s"
         return f"The activations of {group.names(s)} grew by {fold(10.0**most)} within {steps}, since {since}{over}."
 
     def _criteria(self, s: Signals, group: Group) -> tuple[Criterion, ...]:
         case, kind, most = group.case, self.kind, group.case.seen["most"]
         over = f", over {back(s, case)}" if not case.active else ""
         hurt = impaired(s)
-        limit = s.limits.attention_logit if group.form == LOGITS else s.limits.activation_growth
+        limit = s.limits.attention_logit if group.form == LOGITS else 10.0 ** _limit(s)
         found = short(most) if group.form == LOGITS else fold(10.0**most)
         return (
             criterion(kind, "persists", case.active, f"{rows(case.count)}{over}"),
@@ -164,3 +169,15 @@ class ActivationGrowth:
             criterion(self.kind, id, None if why else False, told) for id in ("persists", "large", "loss_suffers")
         )
         return (f"cannot be told: {why}" if why else told), criteria
+
+
+def _span(s: Signals) -> float:
+    """The window in which growth is measured, in what the log counts; never shorter than from one row to the next."""
+    steps = s.limits.activation_steps
+    return max(steps, s.layers.interval * _APART) if s.unit_steps else steps * s.layers.interval
+
+
+def _limit(s: Signals) -> float:
+    """Decades of growth within the window that are too many: the same per step, however long it is."""
+    longer = max(1.0, _span(s) / s.limits.activation_steps) if s.unit_steps else 1.0
+    return math.log10(s.limits.activation_growth) * longer

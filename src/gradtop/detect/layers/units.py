@@ -12,13 +12,14 @@ from gradtop.detect.layers.streak import Streaks
 from gradtop.detect.loss.flat import Flat, loss_flat
 from gradtop.detect.perlayer import Flags, Floats, grown
 from gradtop.detect.signals import Signals
-from gradtop.detect.wording import back, numbers, place, rows
+from gradtop.detect.wording import back, change, numbers, place, rows
 from gradtop.finding import Criterion, Finding, Severity
 from gradtop.units import percent
 
 _FEWEST = 5
-_ALPHA = 1 / 16
-"""Weight of a new row in the share of a layer."""
+_SMOOTHED = 16
+"""Rows over which the share of a layer is averaged; a row weighs one over that."""
+_FEWEST_SMOOTHED = 4
 _FIRST_ROWS = 20
 """Rows after which that is what the layer began with."""
 _NO_LOWER = 0.98
@@ -62,7 +63,7 @@ class DeadUnits:
                 return
             units = np.where(s.layers.plain, units, np.nan)  # rows of an embedding wait for their tokens
         fine = (units >= 0.0) & (units <= 1.0)
-        self._learn(units, fine)
+        self._learn(s, units, fine)
         units = self._level
         bound = s.limits.dead_units_share if "dead_fraction/" in s.names else _GRADIENTS
         high = fine & (units >= bound)
@@ -75,7 +76,7 @@ class DeadUnits:
             self._groups.follow(s, high)
         self._judge(s)
 
-    def _learn(self, units: Floats, fine: Flags) -> None:
+    def _learn(self, s: Signals, units: Floats, fine: Flags) -> None:
         """The share that each layer has by now, and that it began with."""
         n = len(units)
         if len(self._seen) != n:
@@ -84,8 +85,9 @@ class DeadUnits:
         self._seen += fine
         units = np.where(fine, units, self._level)
         level = np.where(self._seen > 1, self._level, units)
-        self._level = level + (units - level) * np.maximum(_ALPHA, 1 / np.maximum(self._seen, 1))
-        young = fine & (self._seen <= _FIRST_ROWS)
+        weight = 1 / s.layers.rows_for(_SMOOTHED, _FEWEST_SMOOTHED)
+        self._level = level + (units - level) * np.maximum(weight, 1 / np.maximum(self._seen, 1))
+        young = fine & (self._seen <= s.layers.rows_for(_FIRST_ROWS, _FEWEST))
         if young.any():
             self._first = np.where(young, self._level, self._first)
 
@@ -186,6 +188,11 @@ _IDS = ("persists", "rises", "loss_suffers")
 def _suffers(s: Signals, case: Case) -> Flat:
     """The loss is near its start, or rose, or fell until the units of a layer began to die, and has not since."""
     hurt, seen, level = impaired(s, case.seen["loss"]), case.seen, s.loss_level
+    if not hurt.met and level.ready and not level.linear and s.first_loss is not None:
+        # Units that die in a divergence leave a loss that is where it began, and far below what it was meanwhile.
+        now = level.value(level.y)
+        if now > _NO_LOWER * s.first_loss > 0:
+            return Flat(True, f"loss {change(s.first_loss, now)} since the start")
     if hurt.met or not seen.get("fell") or seen["share"] < s.limits.dead_units_most or level.linear:
         return hurt
     if not level.value(level.y) > _NO_LOWER * seen["level"]:

@@ -1,0 +1,70 @@
+"""The record of the output gives way to whatever happens to its disk."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gradtop.launch import output
+from gradtop.launch.output import OutputLog
+
+
+def test_chunks_are_appended_behind_a_whole_line(tmp_path: Path) -> None:
+    path = tmp_path / "output.log"
+    path.write_bytes(b"whole\n")
+    log = OutputLog(path)
+    log.put(b"a")
+    log.put(b"b\n")
+    log.close()
+    assert path.read_bytes() == b"whole\nab\n"
+    assert (log.lost_bytes, log.problem) == (0, "")
+
+
+def test_a_full_disk_is_told_once_and_costs_the_record_alone() -> None:
+    log = OutputLog(Path("/dev/full"))
+    log.put(b"12345")
+    log.close()
+    assert (log.lost_bytes, log.problem) == (5, os.strerror(28))
+
+
+def test_a_directory_that_is_removed_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "output.log"
+    log = OutputLog(path)
+    path.unlink()
+    log.put(b"12345")
+    log.close()
+    assert log.problem == "it was deleted"
+
+
+def test_a_disk_that_hangs_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "CLOSE_S", 0.05)
+    monkeypatch.setattr(output, "MOST_BYTES", 8)
+    monkeypatch.setattr(output.os, "write", _hung := _Hung())
+    log = OutputLog(tmp_path / "output.log")
+    log.put(b"1234")
+    _hung.wait()
+    log.put(b"5678")
+    log.put(b"9")
+    log.close()
+    assert (log.lost_bytes, log.problem) == (9, "the disk is too slow")
+    _hung.go_on()
+
+
+class _Hung:
+    """A write that does not come back until it is told to."""
+
+    def __init__(self) -> None:
+        import threading
+
+        self._entered, self._released = threading.Event(), threading.Event()
+
+    def __call__(self, fd: int, data: bytes) -> int:
+        self._entered.set()
+        self._released.wait()
+        return len(data)
+
+    def wait(self) -> None:
+        self._entered.wait()
+
+    def go_on(self) -> None:
+        self._released.set()
