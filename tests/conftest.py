@@ -8,7 +8,7 @@ from hypothesis import settings
 settings.register_profile("same every time", derandomize=True, deadline=None)
 settings.load_profile("same every time")
 
-STAGES = ("tmux", "soak", "root")
+STAGES = ("tmux", "soak", "root", "frameworks")
 """Marks of tests that need more than Python: deselected unless `-m` names them."""
 
 

@@ -9,7 +9,8 @@ def test_lines_of_all_processes_are_read_and_odd_ones_passed_over(tmp_path: Path
     path = tmp_path / "said"
     path.write_text(
         '{"pid": 1, "rank": 0, "torch": "2.13.0"}\n{"pid": 1, "attached": "/d/metrics.jsonl"}\nodd\n[1]\n'
-        '{"pid": 2, "attached": "/d/metrics.jsonl"}\n{"pid": 2, "problem": "too old"}\n{"pid": 3, "problem": "too old"}\n'
+        '{"pid": 2, "attached": "/d/metrics.jsonl"}\n{"pid": 2, "problem": "too old"}\n'
+        '{"pid": 3, "problem": "too old"}\n'
     )
     assert read_account(path) == Account(True, (Path("/d/metrics.jsonl"),), ("too old",))
     assert read_account(tmp_path / "none") == Account()

@@ -42,7 +42,7 @@ def test_it_ends_as_the_command_did(tmp_path: Path, code: int) -> None:
     assert recorded(tmp_path, *python(f"raise SystemExit({code})" if code >= 0 else command)).returncode == code
 
 
-@pytest.mark.parametrize("terminals", itertools.product([True, False], repeat=3))
+@pytest.mark.parametrize("terminals", [*itertools.product([True, False], repeat=3)])
 def test_the_command_sees_a_terminal_where_there_is_one(tmp_path: Path, terminals: tuple[bool, bool, bool]) -> None:
     leader, follower = os.openpty()
     ends = [follower if terminal else subprocess.DEVNULL for terminal in terminals]
@@ -59,7 +59,7 @@ def test_standard_input_is_the_commands(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_what_is_closed_stays_closed(tmp_path: Path, closed: str) -> None:
-    code = "import os, sys; open(sys.argv[1], 'w').write(str([std is None for std in (sys.stdin, sys.stdout, sys.stderr)]))"
+    code = "import sys; open(sys.argv[1], 'w').write(str([s is None for s in (sys.stdin, sys.stdout, sys.stderr)]))"
     plain, ours = tmp_path / "plain", tmp_path / "ours"
     for command in ((*python(code), str(plain)), gradtop_run(tmp_path / "log", *python(code), str(ours))):
         subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", *command], check=True, timeout=LIMIT_S, capture_output=True)

@@ -34,13 +34,16 @@ def stepped(sampler: Sampler, optimizer: Optimizer, scale: Tensor | float | None
     sampler.after(optimizer)
 
 
+def wide(tensor: Tensor) -> Tensor:
+    return tensor.detach().to_dense().to(torch.complex128 if tensor.is_complex() else torch.float64)
+
+
 def norm(tensors: Sequence[Tensor | None]) -> float:
     """The norm of all in double precision."""
     squares = 0.0
     for tensor in tensors:
         if tensor is not None:
-            wide = tensor.detach().to_dense().to(torch.complex128 if tensor.is_complex() else torch.float64)
-            squares += float(wide.abs().square().sum())
+            squares += float(wide(tensor).abs().square().sum())
     return math.sqrt(squares)
 
 
@@ -55,7 +58,7 @@ def compared(model: nn.Module, optimizer: Optimizer, sampler: Sampler) -> None:
     stepped(sampler, optimizer)
     weights = [norm(layer) for layer in before]
     moves = [
-        norm([parameter.detach() - old for parameter, old in zip(layer, olds, strict=True)])
+        norm([wide(parameter) - wide(old) for parameter, old in zip(layer, olds, strict=True)])
         for layer, olds in zip(layers(model), before, strict=True)
     ]
     found, total = columns(sampler.take())

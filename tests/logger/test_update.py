@@ -56,12 +56,15 @@ def test_a_window_stays_inside_and_reaches_all_columns(shape: tuple[int, ...]) -
     places = torch.arange(math.prod(shape)).view(shape)
     seen = window(places)
     assert seen.shape == (CHUNKS, CHUNK)
-    assert seen.unique().numel() > 0.9 * min(CHUNKS * CHUNK, places.numel()) or places.numel() < 2 * CHUNKS * CHUNK
+    assert (
+        len(set(seen.flatten().tolist())) > 0.9 * min(CHUNKS * CHUNK, places.numel())
+        or places.numel() < 2 * CHUNKS * CHUNK
+    )
     assert int(seen.min()) >= 0
     assert int(seen.max()) < places.numel()
     if len(shape) == 2 and shape[0] > CHUNKS:
-        columns = (seen % shape[1] * 8 // shape[1]).unique()
-        assert columns.numel() == min(8, shape[1])
+        columns = seen % shape[1] * 8 // shape[1]
+        assert len(set(columns.flatten().tolist())) == min(8, shape[1])
 
 
 def test_the_views_stay_while_the_storage_does() -> None:
@@ -110,7 +113,8 @@ def test_no_change_is_in_doubt_without_a_probe() -> None:
     weights = Weights([torch.ones(3)], Notices())
     weights.before([])
     (move,) = moved(weights.after())
-    assert move == Moved(0.0, pytest.approx(3.0), True)
+    assert move is not None
+    assert (move.difference, move.doubtful) == (0.0, True)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -67,13 +67,15 @@ def run(
     _check(command, ui)
     from gradtop.launch import end_like, launch
     from gradtop.launch.plan import Plan, new_directory
+    from gradtop.launch.stream import fill_closed
 
+    closed = fill_closed()
     directory = (log_dir or new_directory(command, Path.cwd(), time.time())).absolute()
     plan = Plan(command, directory, every, layers, activations)
     log = _open_log(directory)
     tell(f"recording to {directory}; watch it with: gradtop {shlex.quote(str(directory))}")
     try:
-        ended = launch(plan, log, os.environ, _screen(directory, tell) if ui else None)
+        ended = launch(plan, log, os.environ, closed, _screen(directory, tell) if ui else None)
     except OSError as error:
         _refuse(f"{command[0]} cannot be run: {error.strerror}", NOT_RUNNABLE_EXIT)
     if not quiet:

@@ -9,7 +9,7 @@ import resource
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from gradtop.launch.output import NAME, OutputLog
 from gradtop.launch.plan import Plan, environment
 from gradtop.launch.pump import Pump
 from gradtop.launch.relay import Relay
-from gradtop.launch.stream import Channel, distinct, fill_closed, open_channels
+from gradtop.launch.stream import Channel, distinct, open_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,22 @@ class Ended:
     """What was shown last on standard error was no whole line."""
 
 
-def launch(plan: Plan, log: OutputLog, environ: Mapping[str, str], screen: Callable[[], None] | None = None) -> Ended:
+def launch(
+    plan: Plan,
+    log: OutputLog,
+    environ: Mapping[str, str],
+    closed: Container[int] = (),
+    screen: Callable[[], None] | None = None,
+) -> Ended:
     """Run the command to its end, its output going where ours goes and to `log`; raises OSError where it cannot start.
 
     Args:
         plan: the command.
         log: takes its output, and is closed at the end.
         environ: what its environment is made from.
+        closed: standard streams that were closed when we were started, by `fill_closed`.
         screen: shown instead of the output until the user leaves it; the command then has no input.
     """
-    closed = fill_closed()
     channels: dict[int, Channel] = {}
     relay = Relay(lambda: _resize(channels))
     channels.update(open_channels(closed))

@@ -8,7 +8,7 @@ never touched, so that there is nothing to restore whatever happens to us.
 import fcntl
 import os
 import termios
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -37,9 +37,9 @@ class Channel:
 
 
 def fill_closed() -> frozenset[int]:
-    """Keep what we open from becoming a standard stream; the descriptors that are closed.
+    """Keep what we open from becoming a standard stream; the descriptors that are closed. To be called first of all.
 
-    What takes their places is closed again when the command starts.
+    What takes their places is closed again in the command.
     """
     closed = frozenset(fd for fd in STANDARD if not _is_open(fd))
     for _ in closed:
@@ -47,7 +47,7 @@ def fill_closed() -> frozenset[int]:
     return closed
 
 
-def open_channels(closed: frozenset[int]) -> dict[int, Channel]:
+def open_channels(closed: Container[int]) -> dict[int, Channel]:
     """A channel for standard output and one for standard error, by number; the same where both go to one place."""
     channels: dict[int, Channel] = {}
     places: dict[tuple[int, int], Channel] = {}

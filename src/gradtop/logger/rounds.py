@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -149,8 +150,10 @@ class Rounds:
         self._samples += 1
         return Taken(self.count + 1, sample, readings, self._watch, len(self._sampler.names))
 
-    def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        """Just before an optimizer's step: the gradients are what it will use."""
+    def _before(
+        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Just before an optimizer's step: the gradients are what it will use, unless a closure is to make them."""
         try:
             times = self._stepped[id(optimizer)] = self._stepped.get(id(optimizer), 0) + 1
             self.hooked = True
@@ -160,12 +163,37 @@ class Rounds:
             overflowed = getattr(optimizer, "found_inf", None)
             if overflowed is not None:
                 self.overflowed = overflowed.detach().clone()
-            if self._due and times == 1 and self._sampler is not None:
-                with self._watch:
-                    scale = getattr(optimizer, "grad_scale", None)
-                    self._sampler.before(optimizer, scale, weights=self._weighs())
+            if self._due and times == 1:
+                if (closure := kwargs.get("closure")) is not None:
+                    return args, {**kwargs, "closure": self._followed(closure, optimizer)}
+                if len(args) > 1 and args[1] is not None:
+                    return (args[0], self._followed(args[1], optimizer), *args[2:]), kwargs
+                self._read(optimizer)
         except Exception as error:  # noqa: BLE001 (the training goes on whatever happens here)
             self._fail(error)
+        return None
+
+    def _followed(self, closure: Callable[..., _T], optimizer: Optimizer) -> Callable[..., _T]:
+        """A closure, with a reading of the gradients behind its first call: that is when they are there."""
+        wanted = True
+
+        @wraps(closure)
+        def followed(*args: Any, **kwargs: Any) -> _T:
+            nonlocal wanted
+            result = closure(*args, **kwargs)
+            if wanted:
+                wanted = False
+                self._guarded(lambda: self._read(optimizer))
+            return result
+
+        return followed
+
+    def _read(self, optimizer: Optimizer) -> None:
+        """Read the gradients, and what is sampled of the weights."""
+        if self._sampler is not None:
+            with self._watch:
+                scale = getattr(optimizer, "grad_scale", None)
+                self._sampler.before(optimizer, scale, weights=self._weighs())
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Just after an optimizer's step."""
