@@ -55,6 +55,14 @@ class Terminal:
             assert ready, self.output[-2000:]
             self.output += os.read(self.fd, 1 << 16)
 
+    def until_written(self, path: Path, wanted: bytes) -> None:
+        """Read until this is in the file; it must come."""
+        deadline = time.monotonic() + LIMIT_S
+        while wanted not in path.read_bytes():
+            assert time.monotonic() < deadline, self.output[-2000:]
+            if select.select([self.fd], [], [], 0.02)[0]:
+                self.output += os.read(self.fd, 1 << 16)
+
     def rest(self) -> int:
         """Read to the end; the exit code."""
         with suppress(OSError):

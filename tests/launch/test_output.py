@@ -1,6 +1,7 @@
 """The record of the output gives way to whatever happens to its disk."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -39,29 +40,27 @@ def test_a_directory_that_is_removed_is_told(tmp_path: Path) -> None:
 def test_a_disk_that_hangs_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "CLOSE_S", 0.05)
     monkeypatch.setattr(output, "MOST_BYTES", 8)
-    monkeypatch.setattr(output.os, "write", _hung := _Hung())
+    monkeypatch.setattr(output, "_write", hung := _Hung())
     log = OutputLog(tmp_path / "output.log")
     log.put(b"1234")
-    _hung.wait()
+    hung.wait()
     log.put(b"5678")
     log.put(b"9")
     log.close()
     assert (log.lost_bytes, log.problem) == (9, "the disk is too slow")
-    _hung.go_on()
+    hung.go_on()
 
 
 class _Hung:
     """A write that does not come back until it is told to."""
 
     def __init__(self) -> None:
-        import threading
-
         self._entered, self._released = threading.Event(), threading.Event()
 
-    def __call__(self, fd: int, data: bytes) -> int:
+    def __call__(self, fd: int, data: bytes) -> tuple[int, str]:
         self._entered.set()
         self._released.wait()
-        return len(data)
+        return len(data), ""
 
     def wait(self) -> None:
         self._entered.wait()

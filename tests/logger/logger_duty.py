@@ -37,7 +37,9 @@ def alone() -> list[dict[str, Any]]:
         optimizer.zero_grad()
         for rank in range(2):
             (model(batch(step, rank)).square().mean() / 2).backward()
-        grads = [math.hypot(*(float(p.grad.double().norm()) for p in layer.parameters())) for layer in (model[0], model[2])]
+        grads = [
+            math.hypot(*(float(p.grad.double().norm()) for p in layer.parameters())) for layer in (model[0], model[2])
+        ]
         before = [p.detach().clone() for p in model.parameters()]
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()

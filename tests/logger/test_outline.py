@@ -4,7 +4,7 @@ pytest.importorskip("torch")
 
 from torch import nn
 
-from gradtop.logger.outline import MOST, outline
+from gradtop.logger.activation.outline import MOST, outline
 
 
 def sized(model: nn.Module) -> list[str]:

@@ -1,12 +1,17 @@
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.optim import SGD, Adam, Optimizer
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
+from gradtop.logger import norms
 from gradtop.logger.norms import clip
 from gradtop.logger.notice import Notices
 from gradtop.logger.sample import Sample, Sampler
@@ -310,3 +315,66 @@ def test_a_model_without_parameters() -> None:
     assert sample is not None
     assert sample.empty
     assert columns(sample) == ({"grad_norm": []}, 0.0)
+
+
+class Reads(TorchDispatchMode):
+    """Counts what would wait for a device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.count += func._overloadpacket in (torch.ops.aten._local_scalar_dense, torch.ops.aten.nonzero)
+        return func(*args, **(kwargs or {}))
+
+
+def test_nothing_waits_for_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(norms, "DOUBLE", frozenset({"cpu"}))
+    model = nn.Sequential(nn.Embedding(50_000, 4), nn.Linear(4, 4, bias=False))
+    optimizer = SGD(model.parameters(), lr=0.1)
+    sampler = Sampler(model, [optimizer], "module", Notices())
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(torch.tensor([1, 7])).sum().backward()
+        with Reads() as reads:
+            sampler.given(list(model[1].parameters()), clip(model[1].parameters(), 1.0)[1])
+            sampler.before(optimizer, torch.tensor(2.0), weights=True)
+        optimizer.step()
+        with reads:
+            sampler.after(optimizer)
+            sample = sampler.take()
+        assert sample is not None
+        sample.sums()
+        assert reads.count == 0
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """A process group of this process alone."""
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("alone")
+def test_sharded_parameters_are_measured_by_their_local_part() -> None:
+    model, plain = net(), net()
+    mesh = init_device_mesh("cpu", (1,))
+    for layer in model:
+        fully_shard(layer, mesh=mesh)
+    optimizer, other = SGD(model.parameters(), lr=0.5), SGD(plain.parameters(), lr=0.5)
+    sampler = Sampler(model, [optimizer], "module", Notices())
+    expected = Sampler(plain, [other], "module", Notices())
+    assert (sampler.names, sampler.numel) == (expected.names, expected.numel)
+    sampler.reduced = True
+    for net_, stepping, reading in ((model, optimizer, sampler), (plain, other, expected)):
+        torch.manual_seed(1)
+        backward(net_)
+        stepped(reading, stepping)
+    found, total = columns(sampler.take())
+    wanted, whole = columns(expected.take())
+    assert total == pytest.approx(whole)
+    assert {name: pytest.approx(column) for name, column in wanted.items()} == found

@@ -17,7 +17,7 @@ from gradtop.cli.option import AnyPath, settings_of
 from gradtop.cli.screen import is_terminal, prefers_ascii, show_app
 
 if TYPE_CHECKING:
-    from gradtop.launch import Ended
+    from gradtop.launch import Ended, Screen
     from gradtop.launch.output import OutputLog
     from gradtop.launch.plan import Detail, Plan
     from gradtop.wiring import Watching
@@ -107,7 +107,7 @@ def _open_log(directory: Path) -> "OutputLog":
         _refuse(f"cannot record to {directory}: {why}. Nothing was started.", REFUSED_EXIT)
 
 
-def _screen(directory: Path, tell: Callable[[str], None]) -> Callable[[], None]:
+def _screen(directory: Path, tell: Callable[[str], None]) -> "Screen":
     """The app on the directory, as something that returns when the user leaves it."""
     from gradtop.settings import Typed
 
@@ -118,9 +118,10 @@ def _screen(directory: Path, tell: Callable[[str], None]) -> Callable[[], None]:
 
         return watch_paths((directory,), settings)
 
-    def show() -> None:
+    def show(running: Callable[[], bool]) -> None:
         show_app(make, prefers_ascii(os.environ))
-        tell("the command's output is shown from here on")
+        if running():
+            tell("the command's output is shown from here on")
 
     return show
 

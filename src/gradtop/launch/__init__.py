@@ -22,6 +22,9 @@ from gradtop.launch.pump import Pump
 from gradtop.launch.relay import Relay
 from gradtop.launch.stream import Channel, distinct, open_channels
 
+Screen = Callable[[Callable[[], bool]], None]
+"""What is shown until the user leaves it; it is given what tells whether the command runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -45,7 +48,7 @@ def launch(
     log: OutputLog,
     environ: Mapping[str, str],
     closed: Container[int] = (),
-    screen: Callable[[], None] | None = None,
+    screen: Screen | None = None,
 ) -> Ended:
     """Run the command to its end, its output going where ours goes and to `log`; raises OSError where it cannot start.
 
@@ -54,7 +57,7 @@ def launch(
         log: takes its output, and is closed at the end.
         environ: what its environment is made from.
         closed: standard streams that were closed when we were started, by `fill_closed`.
-        screen: shown instead of the output until the user leaves it; the command then has no input.
+        screen: called, and shown instead of the output until it returns; the command then has no input.
     """
     channels: dict[int, Channel] = {}
     relay = Relay(lambda: _resize(channels))
@@ -67,7 +70,7 @@ def launch(
         pumps = {channel: Pump(channel, log, over, shown=screen is None) for channel in _ours(channels)}
         relay.start(command)
         if screen is not None:
-            screen()
+            screen(lambda: command.poll() is None)
             relay.catch()
             for pump in pumps.values():
                 pump.shown = True

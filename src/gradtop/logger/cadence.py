@@ -18,7 +18,7 @@ _KEPT = 15
 
 
 class Cadence:
-    """Samples at steps 1, 3, 7, ... until it is known what a sample and a step cost, then as often as the budget allows."""
+    """Samples at step 1, at step 3, and then as often as the budget allows by what samples and steps cost."""
 
     def __init__(self, every: int | None, budget: float) -> None:
         """Sample every `every` steps, or, where that is None, for at most the part `budget` (0 to 1) of the time."""
@@ -49,7 +49,7 @@ class Cadence:
         self._next = count + self._gap
 
     def wanted(self) -> int:
-        """The gap in steps that the budget asks for, at most twice the one before: a slow sample may be the only one."""
+        """The gap in steps that the budget asks for, at most twice the one before: one sample may be slow."""
         if self._every is not None:
             return self._every
         most = self._gap * 2

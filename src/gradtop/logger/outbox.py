@@ -91,7 +91,7 @@ class Outbox:
             self._write(self._way.popleft())
 
     def _gap(self, taken: Taken | None) -> int | None:
-        """The gap that all ranks have agreed on, when the sums of the sample before are there; None where one decides."""
+        """The gap that the ranks agreed on with the sums of the sample before; None where this one decides."""
         reduction = self._reduction
         if taken is None or reduction is None:
             return None
@@ -185,7 +185,7 @@ class Outbox:
 
     def _restored(self, given: float, read: float) -> float:
         """What norms that were read after clipping have to be multiplied by; 1 where nothing was clipped."""
-        clipped = 0.0 < read and read * _CLIPPED < given < inf
+        clipped = read > 0.0 and read * _CLIPPED < given < inf
         return given / read if clipped and (self._clip_norm is None or read <= self._clip_norm * _AT_CLIP) else 1.0
 
     def _write_readings(self, step: float, time: float, readings: Readings, arrived: Readback) -> None:

@@ -147,6 +147,8 @@ class Rounds:
                 self._sampler.before(None, None, weights=self._weighs())
             sample = self._sampler.take()
             readings = self._activations.close() if self._activations is not None else None
+        if readings is not None:
+            self._watch.host_s += readings.cost_s
         self._samples += 1
         return Taken(self.count + 1, sample, readings, self._watch, len(self._sampler.names))
 

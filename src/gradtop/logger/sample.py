@@ -132,6 +132,8 @@ class Sampler:
         self._weights: dict[int, Weights] = {}
         self._clipped: list[Clipped] = []
         self._doubtful: set[int] = set()
+        self._looked_at: tuple[Tensor, ...] = ()
+        self._spread = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -159,7 +161,7 @@ class Sampler:
         """
         indices = self._indices(optimizer)
         tensors = [self._table.tensors[index] for index in indices]
-        spread = sharded(tensors)
+        spread = self._is_spread()
         held = [local(tensor) for tensor in tensors] if spread else tensors
         gradients = [tensor.grad for tensor in tensors]
         shares = self._shares(tensors, gradients, spread)
@@ -202,6 +204,13 @@ class Sampler:
         if optimizer is None:
             return tuple(range(len(table.tensors)))
         return (*table.part(optimizer), *(table.orphans if not self._parts else ()))
+
+    def _is_spread(self) -> bool:
+        """Some tensor of the table is spread over ranks; looked up once per table."""
+        if self._looked_at is not self._table.tensors:
+            self._looked_at = self._table.tensors
+            self._spread = sharded(self._looked_at)
+        return self._spread
 
     def _shares(self, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None], spread: bool) -> tuple[float, ...]:
         if not spread and not self.reduced:

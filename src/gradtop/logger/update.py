@@ -98,6 +98,7 @@ class Weights:
         self._tensors, self._notices = tensors, notices
         self._addresses = _addresses(tensors)
         self._groups = _groups(tensors, notices)
+        self._places, self._scales = _layout(tensors, self._groups)
         self._before: list[Tensor] = []
         self._probes: list[_Probe] = []
 
@@ -123,14 +124,8 @@ class Weights:
             first = len(vectors)
             vectors.extend(probe.changed() for probe in self._probes)
             probes = {probe.index: first + number for number, probe in enumerate(self._probes)}
-        places: list[tuple[int, int] | None] = [None] * len(self._tensors)
-        scales = [1.0] * len(self._tensors)
-        for number, (group, before) in enumerate(zip(self._groups, self._before, strict=True)):
-            for at, index in enumerate(group.members):
-                places[index] = number, at
-                scales[index] = _numbers(self._tensors[index]) / before.shape[1]
         self._before, self._probes = [], []
-        return Change(tuple(vectors), tuple(places), tuple(scales), probes)
+        return Change(tuple(vectors), self._places, self._scales, probes)
 
 
 def window(tensor: Tensor) -> Tensor:
@@ -167,6 +162,19 @@ def _groups(tensors: Sequence[Tensor], notices: Notices) -> list[_Group]:
         view = window(values)
         groups.setdefault((view.device, view.dtype, view.shape), []).append((index, view))
     return [_Group(tuple(i for i, _ in pairs), tuple(view for _, view in pairs)) for pairs in groups.values()]
+
+
+def _layout(
+    tensors: Sequence[Tensor], groups: Sequence[_Group]
+) -> tuple[tuple[tuple[int, int] | None, ...], tuple[float, ...]]:
+    """Per tensor: its group and place there, and its elements for each one that is sampled."""
+    places: list[tuple[int, int] | None] = [None] * len(tensors)
+    scales = [1.0] * len(tensors)
+    for number, group in enumerate(groups):
+        for at, (index, view) in enumerate(zip(group.members, group.windows, strict=True)):
+            places[index] = number, at
+            scales[index] = _numbers(tensors[index]) / view.numel()
+    return tuple(places), tuple(scales)
 
 
 def _held(values: Tensor) -> bool:

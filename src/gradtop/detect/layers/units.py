@@ -191,7 +191,7 @@ def _suffers(s: Signals, case: Case) -> Flat:
     if not hurt.met and level.ready and not level.linear and s.first_loss is not None:
         # Units that die in a divergence leave a loss that is where it began, and far below what it was meanwhile.
         now = level.value(level.y)
-        if now > _NO_LOWER * s.first_loss > 0:
+        if now > s.limits.impaired_level * s.first_loss > 0:
             return Flat(True, f"loss {change(s.first_loss, now)} since the start")
     if hurt.met or not seen.get("fell") or seen["share"] < s.limits.dead_units_most or level.linear:
         return hurt

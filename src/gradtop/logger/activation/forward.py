@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gradtop.logger.attention import largest_logit, largest_projected, largest_score
-from gradtop.logger.outline import Node
-from gradtop.logger.reading import Tally
+from gradtop.logger.activation.attention import largest_logit, largest_projected, largest_score
+from gradtop.logger.activation.outline import Node
+from gradtop.logger.activation.reading import Tally
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gradtop.logger.attention import MASKED
-from gradtop.logger.outline import Node
+from gradtop.logger.activation.attention import MASKED
+from gradtop.logger.activation.outline import Node
 
 if TYPE_CHECKING:
     import torch

@@ -13,10 +13,10 @@ from contextlib import ExitStack, contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from gradtop.logger.forward import Arguments, Forward, Frame, Keywords, first
+from gradtop.logger.activation.forward import Arguments, Forward, Frame, Keywords, first
+from gradtop.logger.activation.outline import Node, compilations, compiled, outline
+from gradtop.logger.activation.reading import Readings
 from gradtop.logger.notice import Notices
-from gradtop.logger.outline import Node, compilations, compiled, outline
-from gradtop.logger.reading import Readings
 
 if TYPE_CHECKING:
     from torch import nn
