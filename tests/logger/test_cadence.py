@@ -1,6 +1,7 @@
 """How often steps are sampled."""
 
 import math
+from itertools import pairwise
 
 from gradtop.logger.cadence import BYTES_PER_S, Cadence
 
@@ -20,7 +21,7 @@ def sampled(cadence: Cadence, steps: int, *, step_s: float, cost_s: float, line_
 
 def test_samples_cost_at_most_the_budget() -> None:
     found = sampled(Cadence(None, 0.01), 5000, step_s=0.01, cost_s=0.004)
-    gaps = [b - a for a, b in zip(found, found[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(found)]
     assert gaps[-1] == 40
     assert len(found) * 0.004 <= 0.012 * 5000 * 0.01
 
@@ -55,4 +56,4 @@ def test_a_given_distance_is_kept() -> None:
 def test_ranks_can_be_told_when_the_next_sample_is() -> None:
     cadence = Cadence(None, 0.01)
     cadence.follow(10, 7)
-    assert [n for n in range(11, 20) if cadence.due(n)][0] == 17
+    assert next(n for n in range(11, 20) if cadence.due(n)) == 17

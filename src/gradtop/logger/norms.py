@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gradtop.logger.notice import Notices
 
 if TYPE_CHECKING:
+    from torch import Tensor
 
 DOUBLE = frozenset({"cuda"})
 """Devices whose fused norm accumulates in float64 while it reads, so that nothing can underflow or overflow."""
