@@ -205,7 +205,7 @@ def wandb_call(bench: Bench, run: Any) -> Call:
     """What `wandb.watch(log="gradients")` does with each gradient, and the log call that sends it."""
     from wandb.integration.torch.wandb_torch import TorchHistory
 
-    history: Any = TorchHistory()  # type: ignore[no-untyped-call]
+    history: Any = TorchHistory()
 
     def call() -> None:
         for (name, _), grad in zip(bench.named, bench.grads, strict=True):

@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
+import gradtop
 from gradtop.catalogue import CATALOGUE
 from gradtop.settings import settings_for
 from gradtop.ui import keys
@@ -50,3 +52,16 @@ def test_the_profile_reads_its_own_sample_and_makes_rows_of_a_log(tmp_path: Path
     assert settings.limits.clear_rows == 50
     (run,) = read_paths((tmp_path,), settings).to_end().runs
     assert {name: len(series) for name, series in run.view.series.items()} == {"loss": 30, "grad_norm": 30}
+
+
+def test_the_three_lines_in_a_loop_write_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = torch.nn.Linear(4, 1)
+    optimizer = torch.optim.AdamW(model.parameters())
+    names = {"gradtop": gradtop, "torch": torch, "model": model, "optimizer": optimizer, "loader": torch.ones(8, 2, 4)}
+    fence = "```"
+    (code,) = re.findall(rf"<!-- logger -->\n{fence}python\n(.*?){fence}", README.read_text(), re.DOTALL)
+    exec(compile(code, "README.md", "exec"), names)
+    (run,) = read_paths((tmp_path / "logs",), settings_for([], {})).to_end().runs
+    assert len(run.view.series["loss"]) == 8
+    assert {"grad_norm/weight", "update_ratio/bias", "data_time_s"} <= set(run.view.series)

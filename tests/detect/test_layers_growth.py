@@ -53,3 +53,21 @@ def test_layers_that_follow_one_after_the_other_are_one_finding() -> None:
     finding = only(rows)
     assert (finding.raised_step, finding.evidence["layers"]) == (119, 2.0)
     assert "layers.0.attn and layers.1.attn" in finding.message
+
+
+def test_a_layer_can_have_large_logits_and_growing_activations() -> None:
+    sizes = [10 ** (2 * max(0, i * 10 - 1000) / 2000) for i in range(300)]
+    rows = with_family("activation_rms", sizes, 10)
+    for row in rows:
+        row["max_attention_logit/layers.0.attn"] = 3e3
+    logits, growth = sorted(of_layers(rows), key=lambda finding: finding.first_step)
+    assert "Attention logits of layers.0.attn" in logits.message
+    assert "The activations of layers.0.attn grew by" in growth.message
+
+
+@pytest.mark.parametrize(("decades", "found"), [(1.0, False), (3.0, True)])
+def test_rows_further_apart_than_the_window_are_compared_with_the_one_before(decades: float, found: bool) -> None:
+    """Every 4,000 steps: as fast as 10-fold in 2,000 steps, or not."""
+    rows = with_family("activation_rms", [10 ** (decades * max(0, i - 20)) for i in range(40)], 4000)
+    assert bool(of_layers(rows)) is found
+    assert all("within 2,000 steps" in finding.message for finding in of_layers(rows))

@@ -72,3 +72,21 @@ def test_nearly_all_units_are_more_than_a_share() -> None:
     for row in rows[100:]:
         row["dead_fraction/layers.0.weight"] = 0.9999
     assert only(rows).message.startswith("More than 99.9")
+
+
+def test_rows_far_apart_begin_with_what_the_first_of_them_show() -> None:
+    rows = units(rising(60, 0.8))
+    for row in rows:
+        row["step"] *= 100
+    finding = only(rows)
+    assert finding.first_step < 3000
+    assert any(criterion.id == "rises" and criterion.met for criterion in finding.criteria)
+
+
+def test_units_that_died_in_a_divergence_leave_a_loss_where_it_began() -> None:
+    rows = units([0.95] * 300, learns=False)
+    for row in rows[1:20]:
+        row["loss"] *= 1000.0
+    finding = only(rows)
+    assert finding.severity > Severity.NOTICE
+    assert any(c.id == "loss_suffers" and c.met and " since the start" in c.evidence for c in finding.criteria)

@@ -3,11 +3,13 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from launched import Terminal, gradtop_run, python
+
+Send = Callable[[int, int], None]
 
 COUNT = """
 import signal, sys
@@ -58,12 +60,12 @@ def test_a_key_reaches_the_command_once(opened: list[Terminal], tmp_path: Path, 
     assert terminal.rest() == 11
 
 
-@pytest.mark.parametrize("to", [os.kill, os.killpg])
+@pytest.mark.parametrize("send", [os.kill, os.killpg])
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1"])
-def test_a_signal_reaches_the_command_once(opened: list[Terminal], tmp_path: Path, name: str, to: object) -> None:
+def test_a_signal_reaches_the_command_once(opened: list[Terminal], tmp_path: Path, name: str, send: Send) -> None:
     opened.append(terminal := Terminal(*gradtop_run(tmp_path, *python(COUNT.format(name=name)))))
     terminal.until(b"ready")
-    (os.killpg if to is os.killpg else os.kill)(terminal.pid, signal.Signals[name])
+    send(terminal.pid, signal.Signals[name])
     assert terminal.rest() == 11
 
 

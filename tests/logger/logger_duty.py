@@ -38,7 +38,8 @@ def alone() -> list[dict[str, Any]]:
         for rank in range(2):
             (model(batch(step, rank)).square().mean() / 2).backward()
         grads = [
-            math.hypot(*(float(p.grad.double().norm()) for p in layer.parameters())) for layer in (model[0], model[2])
+            math.hypot(*(float(p.grad.double().norm()) for p in layer.parameters() if p.grad is not None))
+            for layer in (model[0], model[2])
         ]
         before = [p.detach().clone() for p in model.parameters()]
         nn.utils.clip_grad_norm_(model.parameters(), CLIP)

@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from gradtop.logger.notice import Notices
 from gradtop.logger.ranks import Reduction, agree
-from gradtop.logger.shard import local, sharded, share
+from gradtop.logger.ranks.shard import local, sharded, share
 
 WORLD = 4
 

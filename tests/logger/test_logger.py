@@ -195,7 +195,7 @@ def test_a_loss_scale_is_taken_out_and_skipped_steps_are_told(tmp_path: Path) ->
         for step in range(4):
             optimizer.zero_grad()
             loss = loss_of(model, step)
-            scaler.scale(loss).backward()
+            scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             if step == 2:
                 next(model.parameters()).grad.fill_(math.inf)  # type: ignore[union-attr]
             if step % 2:
@@ -340,6 +340,67 @@ def test_the_numbers_of_steps_can_be_given(tmp_path: Path) -> None:
         log.step(700, loss=1.0)
         log.step(loss=1.0)
     assert [row["step"] for row in of(tmp_path, "metrics")] == [500, 700, 701]
+
+
+def test_an_optimizer_that_steps_twice_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with gradtop.Logger(tmp_path, model, optimizer, every=1) as log:
+        for step in range(3):
+            loss = loss_of(model, step)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            optimizer.step()
+            log.step(loss=loss)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "stepped twice" in caplog.text
+    assert [row["step"] for row in of(tmp_path, "metrics")] == [1, 2, 3]
+
+
+def test_a_wrapper_around_an_optimizer_is_looked_into(tmp_path: Path) -> None:
+    class Wrapper:
+        def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+            self.optimizer = optimizer
+            self.param_groups, self.state = optimizer.param_groups, optimizer.state
+
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    wrapped: Any = Wrapper(optimizer)
+    with gradtop.Logger(tmp_path, model, wrapped, every=1) as log:
+        train(model, optimizer, range(2), lambda loss: log.step(loss=loss))
+    assert len(of(tmp_path, "layers")[1]["update_ratio"]) == 3
+
+
+def test_hooks_that_never_fire_do_not_silence_the_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = net()
+    idle = torch.optim.SGD(model.parameters(), lr=0.1)
+    with gradtop.Logger(tmp_path, model, idle, every=1) as log:
+        for step in range(80):
+            log.step(loss=float(step))
+    assert caplog.text.count("has not stepped") == 1
+    assert of(tmp_path, "metrics")[-1]["loss"] == 79
+
+
+def test_gradients_that_a_closure_makes_are_those_of_this_step(tmp_path: Path) -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    exact = []
+
+    def closure(step: int) -> Callable[[], float]:
+        def evaluated() -> float:
+            optimizer.zero_grad()
+            loss = loss_of(model, step)
+            loss.backward()  # type: ignore[no-untyped-call]
+            exact.append(exact_norms(model))
+            return loss.item()
+
+        return evaluated
+
+    with gradtop.Logger(tmp_path, model, optimizer, every=1) as log:
+        for step in range(3):
+            log.step(loss=optimizer.step(closure(step)))
+    read = [row["grad_norm"] for row in of(tmp_path, "layers")]
+    assert read == [pytest.approx(list(norms.values()), rel=1e-4) for norms in exact]
 
 
 HOSTILE = st.one_of(

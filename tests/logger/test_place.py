@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gradtop.logger import place
-from gradtop.logger.place import Place, claim, names
+from gradtop.logger.writer import place
+from gradtop.logger.writer.place import Place, claim, names
 
 HEAD = '{"type":"run","schema":"gradtop/1","run":"x","session":%d}\n'
 ROW = '{"type":"metrics","step":1,"loss":2.5}\n'

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +12,10 @@ from torch.optim import SGD, Adam, Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
-from gradtop.logger import norms
-from gradtop.logger.norms import clip
+from gradtop.logger.sample import norm
 from gradtop.logger.notice import Notices
 from gradtop.logger.sample import Sample, Sampler
+from gradtop.logger.sample.norm import clip
 
 Column = list[float | None]
 
@@ -317,11 +318,11 @@ def test_a_model_without_parameters() -> None:
     assert columns(sample) == ({"grad_norm": []}, 0.0)
 
 
-class Reads(TorchDispatchMode):
+class Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what would wait for a device."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.count = 0
 
     def __torch_dispatch__(
@@ -332,7 +333,7 @@ class Reads(TorchDispatchMode):
 
 
 def test_nothing_waits_for_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(norms, "DOUBLE", frozenset({"cpu"}))
+    monkeypatch.setattr(norm, "DOUBLE", frozenset({"cpu"}))
     model = nn.Sequential(nn.Embedding(50_000, 4), nn.Linear(4, 4, bias=False))
     optimizer = SGD(model.parameters(), lr=0.1)
     sampler = Sampler(model, [optimizer], "module", Notices())
@@ -352,9 +353,9 @@ def test_nothing_waits_for_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def alone() -> Iterator[None]:
+def alone(tmp_path: Path) -> Iterator[None]:
     """A process group of this process alone."""
-    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
     yield
     torch.distributed.destroy_process_group()
 

@@ -7,7 +7,7 @@ import torch
 from fleet import sail
 from torch import nn
 
-from gradtop.logger.shard import legacy, local, sharded, share
+from gradtop.logger.ranks.shard import legacy, local, sharded, share
 
 
 @pytest.fixture(scope="module")

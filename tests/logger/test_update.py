@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gradtop.logger.notice import Notices
-from gradtop.logger.update import CHUNK, CHUNKS, Change, Moved, Weights, window
+from gradtop.logger.sample.update import CHUNK, CHUNKS, Change, Moved, Weights, window
 
 
 def moved(change: Change) -> list[Moved | None]:

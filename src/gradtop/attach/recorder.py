@@ -54,6 +54,8 @@ class Recorder:
         self._order, self._seen, self._say = order, seen, say
         self._notices = Notices()
         self._over = self._attached = False
+        self._late = False
+        """The session began behind the step of this round, which its Logger has not heard of."""
         self._log: Logger | None = None
         self._model: weakref.ref[Module] | None = None
         self._known: dict[int, weakref.ref[Optimizer]] = {}
@@ -127,14 +129,19 @@ class Recorder:
         self._expected, self._stepped = set(self._stepped), {}
         losses = [part.loss for part in parts if part.loss is not None]
         waits = [part.wait_s for part in parts if part.wait_s is not None]
+        values = {
+            "loss": _sum(losses) if losses else None,
+            "grad_norm": self._norm(parts),
+            "data_time_s": sum(waits) if waits else None,
+            "skipped": 1.0 if all(part.skipped for part in parts) else None,
+        }
+        known = {name: value for name, value in values.items() if value is not None}
         self._number += 1
-        self._log.step(
-            self._number,
-            loss=_sum(losses) if losses else None,
-            grad_norm=self._norm(parts),
-            **({"data_time_s": sum(waits)} if waits else {}),
-            **({"skipped": 1.0} if all(part.skipped for part in parts) else {}),
-        )
+        if self._late:
+            self._late = False
+            self._log.metrics(self._number, **known)
+        else:
+            self._log.step(self._number, **known)
         self._tell(self._log.path)
 
     def _norm(self, parts: list[Values]) -> Tensor | None:
@@ -163,14 +170,17 @@ class Recorder:
         held = {id(parameter) for parameter in model.parameters()} if model is not None else trained
         if self._log is None or new & trained or not new & held:
             replaces = bool(new & trained)
-            self._begin(optimizer, self._number if replaces else facts.steps_done([optimizer]) - taken)
+            self._begin(optimizer, self._number if replaces else facts.steps_done([optimizer]) - taken, taken)
         else:
             self._log.add_optimizer(optimizer)
         self._known[id(optimizer)] = weakref.ref(optimizer)
         self._whole.clear()
 
-    def _begin(self, optimizer: Optimizer, number: int) -> None:
-        """Begin a session behind step `number`, with the model that holds what the living optimizers train."""
+    def _begin(self, optimizer: Optimizer, number: int, taken: int) -> None:
+        """Begin a session behind step `number`, with the model that holds what the living optimizers train.
+
+        Its Logger begins `taken` steps later.
+        """
         if self._log is None:
             os.register_at_fork(after_in_child=self._forked)
             atexit.register(self._finish)
@@ -187,6 +197,7 @@ class Recorder:
         self._seen.thread = get_ident()
         self._sessions += 1
         self._number = max(0, number)
+        self._late = taken > 0
         self._known, self._stepped = {}, {}
         self._expected = {id(one) for one in living_optimizers}
         self._model = weakref.ref(model) if model is not None else None
@@ -197,7 +208,7 @@ class Recorder:
             optimizer,
             clip_norm=self._seen.clip_norm,
             scaler=self._seen.scaler,
-            first_step=self._number + 1,
+            first_step=self._number + 1 + taken,
             every=order.every,
             detail=order.detail,
             activations=order.activations,

@@ -72,6 +72,7 @@ def launch(
         if screen is not None:
             screen(lambda: command.poll() is None)
             relay.catch()
+            _resize(channels)
             for pump in pumps.values():
                 pump.shown = True
         code = command.wait()

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from gradtop.logger import line
@@ -50,6 +51,8 @@ class _Departure:
     """The `id` of the layers' names."""
     activations: Readback | None
     summing: bool = False
+    spent_s: float = 0.0
+    """Seconds of the calling thread that went into sums and columns."""
     sums: Sequence[float] | None = None
 
 
@@ -137,13 +140,18 @@ class Outbox:
     def _summed(self, departure: _Departure, sample: Sample, count: int) -> bool:
         """The sums over all ranks are there, or will never be."""
         reduction = self._reduction
+        if departure.sums is None and reduction is None:
+            began = perf_counter()
+            departure.sums = sample.sums()
+            departure.spent_s += perf_counter() - began
         if departure.sums is not None or reduction is None:
-            departure.sums = sample.sums() if departure.sums is None else departure.sums
             return True
         if not departure.summing:
+            began = perf_counter()
             gap = float(self._cadence.wanted()) if self._chief else 0.0
             reduction.start([*sample.sums(), gap], at=count)
             departure.summing = True
+            departure.spent_s += perf_counter() - began
         if not reduction.ready():
             return False
         sums = reduction.result()
@@ -157,11 +165,13 @@ class Outbox:
         rows = list(departure.flight.rows())
         step, time, values = rows[-1]
         taken = departure.taken
-        if taken is not None and taken.sample is not None:
-            self._cadence.cost(taken.watch.seconds(), _BYTES * taken.layers)
         columns: Mapping[str, Sequence[float | None]] = {}
         if taken is not None and taken.sample is not None and departure.sums is not None:
+            began = perf_counter()
             columns = self._columns(taken.sample, departure.sums, values)
+            departure.spent_s += perf_counter() - began
+        if taken is not None and taken.sample is not None:
+            self._cadence.cost(taken.watch.seconds() + departure.spent_s, _BYTES * taken.layers)
         if self._writer is None:
             return
         for row in rows:

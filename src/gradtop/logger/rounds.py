@@ -9,9 +9,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gradtop.logger.cadence import Cadence, Stopwatch
-from gradtop.logger.norms import clip
 from gradtop.logger.notice import Notices
 from gradtop.logger.sample import Sample, Sampler
+from gradtop.logger.sample.norm import clip
 
 if TYPE_CHECKING:
     import torch

@@ -9,12 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gradtop.logger import facts, line, memory, ranks, shard
+from gradtop.logger import facts, line, memory, ranks
 from gradtop.logger.activation import Activations
 from gradtop.logger.cadence import Cadence
 from gradtop.logger.notice import Notices
 from gradtop.logger.outbox import Outbox
 from gradtop.logger.pending import Row, kept
+from gradtop.logger.ranks import shard
 from gradtop.logger.rounds import Rounds
 from gradtop.logger.sample import Sampler
 from gradtop.logger.writer import Writer

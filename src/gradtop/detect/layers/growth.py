@@ -93,10 +93,12 @@ class ActivationGrowth:
         if s.in_warmup or s.schedule.effective < s.limits.no_learning_steps:
             return  # activations find their size in the first steps
         y = np.log10(np.where((sizes > 0.0) & (sizes < math.inf), sizes, np.nan))
-        span = _span(s)
-        self._keep(s, y, span)
+        steps = s.limits.activation_steps * (1.0 if s.unit_steps else s.layers.interval)
+        self._keep(s, y, max(steps, s.layers.interval * _APART))
         growth = y - grown(self._past[0][1], len(y), math.nan)
-        limit, groups = _limit(s), self._groups[SIZE]
+        # Rows that are further apart than the window are held to the same pace.
+        growth = growth / max(1.0, (s.step - self._past[0][0]) / steps)
+        limit, groups = math.log10(s.limits.activation_growth), self._groups[SIZE]
         held = growth >= limit
         if not held.any() and not self._sizes.any and not groups.active:
             return
@@ -146,14 +148,14 @@ class ActivationGrowth:
         if group.form == LOGITS:
             limit = short(s.limits.attention_logit)
             return f"Attention logits of {group.names(s)} are above {limit} since {since}: {short(most)} at most{over}."
-        steps = f"{_span(s):,.0f} {s.counts}s"
+        steps = f"{s.limits.activation_steps:,.0f} steps"
         return f"The activations of {group.names(s)} grew by {fold(10.0**most)} within {steps}, since {since}{over}."
 
     def _criteria(self, s: Signals, group: Group) -> tuple[Criterion, ...]:
         case, kind, most = group.case, self.kind, group.case.seen["most"]
         over = f", over {back(s, case)}" if not case.active else ""
         hurt = impaired(s)
-        limit = s.limits.attention_logit if group.form == LOGITS else 10.0 ** _limit(s)
+        limit = s.limits.attention_logit if group.form == LOGITS else s.limits.activation_growth
         found = short(most) if group.form == LOGITS else fold(10.0**most)
         return (
             criterion(kind, "persists", case.active, f"{rows(case.count)}{over}"),
@@ -169,15 +171,3 @@ class ActivationGrowth:
             criterion(self.kind, id, None if why else False, told) for id in ("persists", "large", "loss_suffers")
         )
         return (f"cannot be told: {why}" if why else told), criteria
-
-
-def _span(s: Signals) -> float:
-    """The window in which growth is measured, in what the log counts; never shorter than from one row to the next."""
-    steps = s.limits.activation_steps
-    return max(steps, s.layers.interval * _APART) if s.unit_steps else steps * s.layers.interval
-
-
-def _limit(s: Signals) -> float:
-    """Decades of growth within the window that are too many: the same per step, however long it is."""
-    longer = max(1.0, _span(s) / s.limits.activation_steps) if s.unit_steps else 1.0
-    return math.log10(s.limits.activation_growth) * longer

@@ -24,6 +24,8 @@ _FIRST_ROWS = 20
 """Rows after which that is what the layer began with."""
 _NO_LOWER = 0.98
 """Part of the loss before that it has to have fallen to for learning to go on."""
+_RECENT = 20
+"""Losses whose median is what the loss is now."""
 _GRADIENTS = 0.7
 """Share of zero gradients that counts where units themselves are not logged (AutoTrainer's limit)."""
 
@@ -188,14 +190,21 @@ _IDS = ("persists", "rises", "loss_suffers")
 def _suffers(s: Signals, case: Case) -> Flat:
     """The loss is near its start, or rose, or fell until the units of a layer began to die, and has not since."""
     hurt, seen, level = impaired(s, case.seen["loss"]), case.seen, s.loss_level
-    if not hurt.met and level.ready and not level.linear and s.first_loss is not None:
-        # Units that die in a divergence leave a loss that is where it began, and far below what it was meanwhile.
-        now = level.value(level.y)
-        if now > s.limits.impaired_level * s.first_loss > 0:
-            return Flat(True, f"loss {change(s.first_loss, now)} since the start")
+    if not hurt.met and (began := _where_it_began(s)) is not None:
+        return began
     if hurt.met or not seen.get("fell") or seen["share"] < s.limits.dead_units_most or level.linear:
         return hurt
     if not level.value(level.y) > _NO_LOWER * seen["level"]:
         return hurt
     flat = loss_flat(s, int(seen["losses"]), seen["effective"], was_flat=case.severity is not Severity.NOTICE)
     return flat if flat.met else hurt
+
+
+def _where_it_began(s: Signals) -> Flat | None:
+    """Units that die in a divergence leave a loss that is where it began, and far below what it was meanwhile."""
+    first, now, level = s.first_loss, s.recent_loss(_RECENT), s.loss_level
+    if first is None or now is None or not level.ready or level.linear:
+        return None
+    return (
+        Flat(True, f"loss {change(first, now)} since the start") if now > s.limits.impaired_level * first > 0 else None
+    )

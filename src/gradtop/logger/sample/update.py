@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gradtop.logger.norms import flat, plain, real
 from gradtop.logger.notice import Notices
+from gradtop.logger.sample.norm import flat, plain, real
 
 if TYPE_CHECKING:
     import torch

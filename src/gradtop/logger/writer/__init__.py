@@ -13,7 +13,7 @@ from typing import Any
 
 from gradtop.logger import line
 from gradtop.logger.notice import Notices
-from gradtop.logger.place import Place, claim, names
+from gradtop.logger.writer.place import Place, claim, names
 
 MOST_RECORDS = 8192
 """Records that wait at most. A row is kept about 1 KB, values per layer of 1,000 parameters 100 KB."""

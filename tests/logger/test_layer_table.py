@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from torch.nn.utils import parametrize
 
-from gradtop.logger.table import Table
+from gradtop.logger.sample.table import Table
 
 
 class Attention(nn.Module):

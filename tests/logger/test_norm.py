@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradtop.logger import norms as module
-from gradtop.logger.norms import LARGE, PIECE, ROW, Norms, clip, norms
+from gradtop.logger.sample import norm as module
 from gradtop.logger.notice import Notices
+from gradtop.logger.sample.norm import LARGE, PIECE, ROW, Norms, clip, norms
 
 
 def read(measured: Norms) -> list[float | None]:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from gradtop.logger.norms import Clipped, Norms, norms
 from gradtop.logger.notice import Notices
+from gradtop.logger.ranks.shard import local, sharded, share
 from gradtop.logger.readback import Readback
-from gradtop.logger.shard import local, sharded, share
-from gradtop.logger.table import Detail, Table
-from gradtop.logger.update import Change, Weights
+from gradtop.logger.sample.norm import Clipped, Norms, norms
+from gradtop.logger.sample.table import Detail, Table
+from gradtop.logger.sample.update import Change, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
