@@ -1,5 +1,6 @@
 """Tests of their own stage run when asked for, `pytest -m tmux`; generated examples are the same every time."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,9 @@ from hypothesis import settings
 
 settings.register_profile("same every time", derandomize=True, deadline=None)
 settings.load_profile("same every time")
+
+# Threads of torch wait for each other by spinning: with tests side by side on a few cores that takes ten times as long.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 STAGES = ("tmux", "soak", "root", "frameworks")
 """Marks of tests that need more than Python: deselected unless `-m` names them."""

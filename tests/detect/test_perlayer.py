@@ -246,3 +246,16 @@ def test_alarms_of_others_about_layers_are_answered() -> None:
         answers = detector([*records(rows), *alarms]).findings()
         assert {finding.kind for finding in answers} >= KINDS
         assert not loud(answers)
+
+
+def test_how_far_apart_rows_are_is_told_of_the_newest_ones_and_anew_in_each_session() -> None:
+    seen = Layers()
+    for step in (*range(1, 31), *range(40, 400, 10)):
+        seen.block({"grad_norm/layers.0": [1.0]})
+        seen.at(0)
+        seen.follow(float(step))
+    assert (seen.interval, seen.rows_for(20, 5)) == (10.0, 5)
+    seen.resume(anew=False)
+    for step in (401, 402, 404):
+        seen.follow(float(step))
+    assert (seen.interval, seen.rows_for(20, 5)) == (1.5, 14)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradtop.logger.sample import norm as module
 from gradtop.logger.notice import Notices
+from gradtop.logger.sample import norm as module
 from gradtop.logger.sample.norm import LARGE, PIECE, ROW, Norms, clip, norms
 
 

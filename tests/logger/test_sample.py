@@ -12,9 +12,9 @@ from torch.optim import SGD, Adam, Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
-from gradtop.logger.sample import norm
 from gradtop.logger.notice import Notices
 from gradtop.logger.sample import Sample, Sampler
+from gradtop.logger.sample import norm as module
 from gradtop.logger.sample.norm import clip
 
 Column = list[float | None]
@@ -333,7 +333,7 @@ class Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def test_nothing_waits_for_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(norm, "DOUBLE", frozenset({"cpu"}))
+    monkeypatch.setattr(module, "DOUBLE", frozenset({"cpu"}))
     model = nn.Sequential(nn.Embedding(50_000, 4), nn.Linear(4, 4, bias=False))
     optimizer = SGD(model.parameters(), lr=0.1)
     sampler = Sampler(model, [optimizer], "module", Notices())

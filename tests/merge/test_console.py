@@ -108,7 +108,7 @@ def test_another_rank_that_is_done_is_not_the_end() -> None:
         Told("run/metrics.rank1.jsonl", "gradtop", (*rows, CRASH, End()), other),
     )
     assert (view.end, [event.event for event in view.events]) == (None, ["crash"])
-    assert [one.left_out for one in merger.joined()] == ["", "another rank is listened to"]
+    assert [one.left_out for one in merger.joined()] == ["", "rank 0 is listened to"]
 
 
 def live() -> tuple[Merger, Told, Told]:

@@ -133,6 +133,19 @@ def test_a_plain_name_beside_one_of_its_own_is_the_same_run_if_it_says_the_same(
     assert found == [("other/baseline.log",), ("other/metrics.jsonl",), ("same/metrics.jsonl", "same/sft_gpt2.log")]
 
 
+def test_a_second_writer_in_a_directory_is_another_training_though_it_says_the_same(tmp_path: Path) -> None:
+    for name in ("metrics.jsonl", "metrics.rank1.jsonl", "metrics.n1-4711.jsonl", "metrics.n1-4711-2.jsonl"):
+        put(tmp_path / "run" / name, log())
+    put(tmp_path / "run" / "output.log", console())
+    assert sorted(runs(tmp_path).values()) == [
+        ["run/metrics.jsonl", "run/metrics.rank1.jsonl", "run/output.log"],
+        ["run/metrics.n1-4711-2.jsonl"],
+        ["run/metrics.n1-4711.jsonl"],
+    ]
+    (tmp_path / "run" / "metrics.n1-4711-2.jsonl").unlink()
+    assert len(runs(tmp_path)) == 2
+
+
 def test_a_tracker_below_a_run_is_part_of_it_if_it_says_the_same(tmp_path: Path) -> None:
     put(tmp_path / "metrics.jsonl", log())
     put(tmp_path / "wandb/run-20260101_120000-abc/files/output.log", console())

@@ -12,12 +12,19 @@ if TYPE_CHECKING:
 
 
 def living() -> tuple[list[nn.Module], list[Optimizer]]:
-    """Modules that no other module holds, and optimizers with parameters; objects are told by their type alone."""
+    """Modules that no other module holds, and optimizers with parameters.
+
+    Objects are told by their type, and types by their identity: nothing of a foreign object is asked.
+    """
     from torch import nn, optim
 
     objects = gc.get_objects()
-    modules = [thing for thing in objects if issubclass(type(thing), nn.Module) and "_modules" in vars(thing)]
-    optimizers = [thing for thing in objects if issubclass(type(thing), optim.Optimizer) and parameters(thing)]
+    types = list(map(type, objects))
+    kinds = dict(zip(map(id, types), types, strict=True))
+    wanted = {key for key, kind in kinds.items() if issubclass(kind, (nn.Module, optim.Optimizer))}
+    found = [thing for thing, key in zip(objects, map(id, types), strict=True) if key in wanted]
+    modules = [thing for thing in found if issubclass(type(thing), nn.Module) and "_modules" in vars(thing)]
+    optimizers = [thing for thing in found if issubclass(type(thing), optim.Optimizer) and parameters(thing)]
     held = {id(child) for module in modules for child in module.children()}
     return [module for module in modules if id(module) not in held], optimizers
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gradtop.attach.model import holding, living, parameters
 from gradtop.attach.quiet import quiet
 from gradtop.attach.seen import Seen, Values
-from gradtop.logger import LIVE, Logger, facts
+from gradtop.logger import LIVE, Logger, facts, ranks
 from gradtop.logger.notice import Notices
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Recorder:
         if not self._follows():
             return
         self._seen.entered()
-        if any(logger is not self._log for logger in LIVE):
+        if len(LIVE) > (self._log is not None):
             self._stand_down()
             return
         if id(optimizer) in self._stepped:
@@ -109,7 +109,8 @@ class Recorder:
         if self._follows():
             self.steps += 1
             self._meet(optimizer, taken=1)
-            self._ended(optimizer, skipped=False)
+            if not self._over:
+                self._ended(optimizer, skipped=False)
 
     def _ended(self, optimizer: Optimizer, skipped: bool) -> None:
         """The optimizer's part of the round is done."""
@@ -185,12 +186,15 @@ class Recorder:
             os.register_at_fork(after_in_child=self._forked)
             atexit.register(self._finish)
         else:
+            if self._stepped:
+                self._row()
             self._log.close()
             self._log, self._model = None, None
             gc.collect()
         if self._sessions >= SESSIONS:
             self._stand_down()
             return
+        self._over = True  # until it has worked: a search that fails is not tried again at every step
         roots, living_optimizers = living()
         wanted = {identity for one in living_optimizers for identity in parameters(one)}
         model = holding(roots, wanted)
@@ -213,6 +217,7 @@ class Recorder:
             detail=order.detail,
             activations=order.activations,
         )
+        self._over = False
 
     def _optimizers(self) -> list[Optimizer]:
         living_ones = [known() for known in self._known.values()]
@@ -241,7 +246,9 @@ class Recorder:
         if self._log is not None:
             if self._stepped:
                 self.guarded(self._row)
-            self._tell(self._log.path)
+            # A file that the writer has not opened yet has the name that it opens first.
+            chief = ranks.place().rank == 0
+            self._tell(self._log.path or (self._order.directory / "metrics.jsonl" if chief else None))
 
 
 def _has_closure(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:

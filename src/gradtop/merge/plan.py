@@ -103,7 +103,8 @@ def shifted(rows: Rows, offset: int) -> Rows:
 
 def planned(tracks: Sequence[Track]) -> Plan:
     """How the tracks fit together: a function of what they hold, not of when it came."""
-    heard = set(map(id, _heard(tracks)))
+    lowest = _lowest_ranks(tracks)
+    heard = {id(track) for track in tracks if _rank(track) <= lowest.get(_kin(track), _rank(track))}
     order = sorted(tracks, key=_precision)
     consoles = {id(track) for track in order if console.stream_beside(track, order) is not None}
     x_kind = _counted([track for track in order if id(track) in heard], consoles)
@@ -111,7 +112,8 @@ def planned(tracks: Sequence[Track]) -> Plan:
     fits: dict[int, Fit] = {}
     for track in order:
         if id(track) not in heard:
-            fits[id(track)] = Fit(track, others=False, left_out="another rank is listened to", echo=True)
+            told = f"rank {max(0, lowest[_kin(track)])} is listened to"
+            fits[id(track)] = Fit(track, others=False, left_out=told, echo=True)
         elif track.rows(x_kind):
             fits[id(track)] = _counted_fit(track, leading, x_kind)
             if not fits[id(track)].left_out:
@@ -124,16 +126,17 @@ def planned(tracks: Sequence[Track]) -> Plan:
     return _with_sessions([fits[id(track)] for track in order], leading, x_kind)
 
 
-def _heard(tracks: Sequence[Track]) -> Iterator[Track]:
-    """The tracks without those of ranks that only say again what a lower rank says."""
+def _lowest_ranks(tracks: Sequence[Track]) -> dict[tuple[str, int], int]:
+    """The lowest rank with rows of each launch that has files of several ranks: the others say the same again."""
     lowest: dict[tuple[str, int], int] = {}
     for track in tracks:
         if track.part.kin and track.kinds():
-            key = track.part.kin, track.part.launch
-            lowest[key] = min(_rank(track), lowest.get(key, _rank(track)))
-    for track in tracks:
-        if _rank(track) <= lowest.get((track.part.kin, track.part.launch), _rank(track)):
-            yield track
+            lowest[_kin(track)] = min(_rank(track), lowest.get(_kin(track), _rank(track)))
+    return lowest
+
+
+def _kin(track: Track) -> tuple[str, int]:
+    return track.part.kin, track.part.launch
 
 
 def _rank(track: Track) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradtop.detect.perlayer.depth import Depth, depth_of
-from gradtop.detect.robust import ALPHA, CLIP, CONSISTENT, DIFFERENCES, LEAST_SPREAD
+from gradtop.detect.robust import ALPHA, CLIP, CONSISTENT, DIFFERENCES, LEAST_SPREAD, median
 
 FAMILIES = (
     "grad_norm", "weight_norm", "update_ratio", "update_norm", "dead_fraction", "zero_fraction", "activation_rms",
@@ -187,7 +187,7 @@ class Layers:
         self.moves = Moves()
         """Which of them left the usual range of their gradients."""
         self.interval = 1.0
-        """Steps between two rows with per-layer values."""
+        """Steps between two rows with per-layer values, of the newest of them."""
         self._index: dict[str, int] = {}
         self._layouts: dict[tuple[str, ...], _Layout] = {}
         self._values: dict[str, Floats] = {}
@@ -199,7 +199,7 @@ class Layers:
         self._pool: tuple[Places, Places] = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
         self.step = -inf
         """The newest step with per-layer values."""
-        self._gaps: list[float] = []
+        self._gaps: deque[float] = deque(maxlen=_GAPS_KEPT)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -255,16 +255,22 @@ class Layers:
     def follow(self, step: float) -> None:
         """Take in the row that this stands at, which is of `step`: how far apart rows are, which layers moved."""
         if self.step < step:
-            if self.step > -inf and len(self._gaps) < _GAPS_KEPT:
-                self._gaps.append(step - self.step)
-                self.interval = max(1.0, float(np.median(self._gaps)))
+            if self.step > -inf:
+                self._space(step - self.step)
             self.step = step
         if (grads := self.row("grad_norm")) is not None:
             self.moves.see(step, grads, self.named("grad_norm"), self.names, self.depth)
 
+    def _space(self, gap: float) -> None:
+        """A row came `gap` steps after the one before: a logger that keeps to a budget looks less often by and by."""
+        self._gaps.append(gap)
+        if gap != self.interval:
+            self.interval = max(1.0, median(self._gaps))
+
     def resume(self, anew: bool) -> None:
         """A session begins; `anew`: what was learned of the layers does not hold any more."""
         self.step = -inf
+        self._gaps.clear()
         self.moves.rest()
         if anew:
             self.moves, self._newest = Moves(), {}

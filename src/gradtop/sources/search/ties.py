@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from gradtop.sources.search.group import Filed, Group, grouped
+from gradtop.sources.search.group import Filed, Group, grouped, is_second
 from gradtop.sources.search.sample import compared, sampled
 
 REGROWN = 2.0
@@ -87,7 +87,9 @@ def _doubtful(groups: Sequence[Group]) -> Iterator[tuple[int, int]]:
     for i, group in enumerate(groups):
         by_root[group[0].place.root].append(i)
     for root, here in by_root.items():
-        if len(here) == 2 and any(not groups[i][0].place.key for i in here):
+        # Two launches of one script with one seed say the same, and are two.
+        two = any(is_second(_first(groups[i]).name) for i in here)
+        if len(here) == 2 and not two and any(not groups[i][0].place.key for i in here):
             yield here[0], here[1]
         outer = root.parent.parent if root.parent.name == "wandb" else root.parent
         if _OUTER.match(root.name) or outer != root.parent:

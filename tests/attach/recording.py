@@ -1,0 +1,59 @@
+"""A training that is attached to, as `gradtop run` does it, and let go of again."""
+
+import json
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.optim import optimizer as hooks
+from torch.utils.data import dataloader
+
+import gradtop.logger
+from gradtop.attach import attach, recorder
+
+WATCHED = (
+    (torch.autograd, "backward"),
+    (torch.amp.GradScaler, "scale"),
+    (torch.amp.GradScaler, "step"),
+    (torch.nn.utils.clip_grad, "clip_grad_norm_"),
+    (torch.nn.utils, "clip_grad_norm_"),
+    (dataloader._BaseDataLoaderIter, "__next__"),
+)
+
+
+@contextmanager
+def attached(directory: Path) -> Iterator[list[dict[str, Any]]]:
+    """What is said to the parent while the block runs; afterwards torch is as it was, and the stream closed."""
+    said: list[dict[str, Any]] = []
+    alive: weakref.WeakSet[gradtop.logger.Logger] = weakref.WeakSet()
+    before, after = dict(hooks._global_optimizer_pre_hooks), dict(hooks._global_optimizer_post_hooks)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gradtop.logger, "LIVE", alive)
+        patch.setattr(recorder, "LIVE", alive)
+        for owner, name in WATCHED:
+            patch.setattr(owner, name, vars(owner)[name])
+        attach({"directory": str(directory), "every": 1}, lambda **fact: said.append(fact))
+        try:
+            yield said
+        finally:
+            for now, then in ((hooks._global_optimizer_pre_hooks, before), (hooks._global_optimizer_post_hooks, after)):
+                for number in [number for number in now if number not in then]:
+                    del now[number]
+            for logger in list(alive):
+                logger.close()
+
+
+def lines(directory: Path, kind: str = "metrics") -> list[dict[str, Any]]:
+    """The records of one type."""
+    stream = directory / "metrics.jsonl"
+    found = [json.loads(line) for line in stream.read_text().splitlines()] if stream.exists() else []
+    return [line for line in found if line["type"] == kind]
+
+
+def column(directory: Path, name: str) -> list[Any]:
+    """One value of every row; None where a row has none."""
+    return [row.get(name) for row in lines(directory)]
