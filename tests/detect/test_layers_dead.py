@@ -21,9 +21,10 @@ def test_a_block_that_is_cut_off_is_found_after_20_rows(gone: bool) -> None:
     finding = only(without(layered(200), range(3), 100, gone=gone))
     assert (finding.kind, finding.severity, finding.state) == ("dead_layer", Severity.WATCH, FindingState.ACTIVE)
     assert (finding.first_step, finding.raised_step, finding.scope) == (100, 119, "layers")
+    what, others = ("no gradient", "do") if gone else ("a gradient of exactly 0", "have one")
     assert finding.message == (
-        "layers.0.weight, layers.1.weight and layers.2.weight have had no gradient since step 100 (3 of 8 layers), "
-        "while others still do."
+        f"layers.0.weight, layers.1.weight and layers.2.weight have had {what} since step 100 (3 of 8 layers), "
+        f"while others still {others}."
     )
     assert finding.checks[0].startswith("Look at what the code does at step 100: a schedule that freezes layers.0")
     assert [c.id for c in finding.criteria if c.met is False] == ["loss_suffers"]
@@ -32,7 +33,7 @@ def test_a_block_that_is_cut_off_is_found_after_20_rows(gone: bool) -> None:
 def test_one_layer_is_named_in_the_scope() -> None:
     finding = only(without(layered(200), range(2, 3), 100))
     assert finding.scope == "layer:layers.2.weight"
-    assert finding.message.startswith("layers.2.weight has had no gradient since step 100, while")
+    assert finding.message.startswith("layers.2.weight has had a gradient of exactly 0 since step 100, while")
 
 
 def test_most_layers_or_a_loss_that_rises_mean_act() -> None:

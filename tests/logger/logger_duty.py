@@ -14,6 +14,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 import gradtop
+from gradtop.logger import session
 
 STEPS = 6
 CLIP = 0.05
@@ -78,33 +79,22 @@ def folder() -> Path:
     return Path(os.environ["GRADTOP_TEST_FOLDER"])
 
 
-def fsdp(rank: int, home: int) -> dict[str, Any]:
-    trained(rank, sharded, folder(), every=1)
-    return {"exact": alone() if rank == 0 else None}
-
-
-def ddp(rank: int, home: int) -> dict[str, Any]:
-    trained(rank, DistributedDataParallel, folder(), every=1)
-    return {"exact": alone() if rank == 0 else None}
-
-
-def every_rank(rank: int, home: int) -> dict[str, Any]:
-    trained(rank, DistributedDataParallel, folder(), every=1, every_rank=True)
-    return {}
-
-
-def uneven(rank: int, home: int) -> dict[str, Any]:
-    """Ranks of different speed agree on which steps they sample all the same."""
+def trainings(rank: int, home: int) -> dict[str, Any]:
+    """One after the other: sharded, replicated, with a file for each rank, and on ranks whose clocks differ."""
+    trained(rank, sharded, folder() / "fsdp", every=1)
+    trained(rank, DistributedDataParallel, folder() / "ddp", every=1)
+    trained(rank, DistributedDataParallel, folder() / "every_rank", every=1, every_rank=True)
     if rank == 1:
         real = time.perf_counter
         time.perf_counter = lambda: real() * 50
-    trained(rank, sharded, folder())
-    return {}
+    trained(rank, sharded, folder() / "uneven")
+    return {"exact": alone() if rank == 0 else None}
 
 
 def chief_only(rank: int, home: int) -> dict[str, Any]:
     """The usual mistake: a logger on rank 0 alone."""
     if rank == 0:
+        session.AGREE_S = 1.0
         trained(rank, sharded, folder(), every=1)
     else:
         model = sharded(plain())

@@ -18,6 +18,7 @@ def living() -> tuple[list[nn.Module], list[Optimizer]]:
     """
     from torch import nn, optim
 
+    gc.collect()  # what an earlier training left behind is not living
     objects = gc.get_objects()
     types = list(map(type, objects))
     kinds = dict(zip(map(id, types), types, strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import sys
 import weakref
@@ -80,6 +79,14 @@ class Recorder:
         if self._follows():
             self._ended(optimizer, skipped=True)
 
+    def stand_down(self) -> None:
+        """Record no more: the script does it itself, or begins a training after the other."""
+        self._over = True
+        self._seen.close()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
     def guarded(self, what: Callable[[], None]) -> None:
         """Do `what`; a failure is said once and goes no further."""
         try:
@@ -97,7 +104,7 @@ class Recorder:
             return
         self._seen.entered()
         if len(LIVE) > (self._log is not None):
-            self._stand_down()
+            self.stand_down()
             return
         if id(optimizer) in self._stepped:
             self._row()
@@ -190,9 +197,8 @@ class Recorder:
                 self._row()
             self._log.close()
             self._log, self._model = None, None
-            gc.collect()
         if self._sessions >= SESSIONS:
-            self._stand_down()
+            self.stand_down()
             return
         self._over = True  # until it has worked: a search that fails is not tried again at every step
         roots, living_optimizers = living()
@@ -227,14 +233,6 @@ class Recorder:
         if path is not None and not self._attached:
             self._attached = True
             self._say(attached=str(path))
-
-    def _stand_down(self) -> None:
-        """Record no more: the script does it itself, or begins a training after the other."""
-        self._over = True
-        self._seen.close()
-        if self._log is not None:
-            self._log.close()
-            self._log = None
 
     def _forked(self) -> None:
         """A process that the training forked is none, whatever it steps."""

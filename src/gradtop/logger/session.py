@@ -30,6 +30,8 @@ FLUSH_S = 0.25
 """Seconds after which rows leave for the host; a sampled step sends them off at once."""
 CLOSE_S = 2.0
 """Seconds that closing waits for the file system."""
+AGREE_S = 10.0
+"""Seconds that rank 0 of a sharded model waits for the loggers of the others, once."""
 UNHOOKED = 64
 """Calls of `step` without a step of the optimizer after which its hooks are taken to be out of order."""
 MOST_GROUPS = 16
@@ -252,7 +254,7 @@ class Session:
     def _agreed(self) -> ranks.Reduction | None:
         """Sums over all ranks, where each of them has a Logger of the same layers."""
         assert self._sampler is not None
-        return ranks.agree(repr(self._sampler.names), self._notices)
+        return ranks.agree(repr(self._sampler.names), self._notices, AGREE_S)
 
     def _head(self, session: int) -> bytes:
         """The run's facts, as they are known when the first row is written."""

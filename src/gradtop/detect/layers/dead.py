@@ -127,7 +127,8 @@ class DeadLayer:
         missing = self._missing
         fell = had & regular & (missing.count >= enough)
         if fell.any() and (group := self._groups.begin(s, fell, missing.first(fell), missing.most(fell))):
-            group.case.seen = {"loss": self._loss}
+            exact = present[list(group.members)].all() and not self._printed
+            group.case.seen = {"loss": self._loss, "zero": float(exact)}
         for group in self._groups.all:
             if group.case.active:
                 self._judge_fallen(s, group)
@@ -216,6 +217,8 @@ class DeadLayer:
             return f"{names} had no gradient from {since} on{of}, and {have} one again {back(s, case)}."
         if group.form:
             return f"{names} never had a gradient{of}, while others do: frozen, detached or unused."
+        if case.seen.get("zero"):
+            return f"{names} {have} had a gradient of exactly 0 since {since}{of}, while others still have one."
         return f"{names} {have} had no gradient since {since}{of}, while others still do."
 
     def _criteria(self, s: Signals, group: Group) -> tuple[Criterion, ...]:
