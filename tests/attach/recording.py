@@ -42,7 +42,8 @@ def attached(directory: Path) -> Iterator[list[dict[str, Any]]]:
         finally:
             for now, then in ((hooks._global_optimizer_pre_hooks, before), (hooks._global_optimizer_post_hooks, after)):
                 for number in [number for number in now if number not in then]:
-                    now.pop(number).__self__.stand_down()
+                    hook: Any = now.pop(number)
+                    hook.__self__.stand_down()
             for logger in list(alive):
                 logger.close()
 

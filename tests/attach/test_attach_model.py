@@ -49,8 +49,8 @@ def test_objects_that_are_no_modules_are_asked_nothing() -> None:
             raise AssertionError
 
     class Proxy(metaclass=Meta):
-        @property
-        def __class__(self) -> type:  # type: ignore[override]
+        @property  # type: ignore[misc]
+        def __class__(self) -> type:
             raise AssertionError
 
     proxy = Proxy()

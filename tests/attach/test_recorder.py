@@ -30,7 +30,7 @@ def squared(model: nn.Module) -> Tensor:
 def step(model: nn.Module, *optimizers: torch.optim.Optimizer) -> float:
     """One plain step of all optimizers on one loss."""
     loss = squared(model)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     for optimizer in optimizers:
         optimizer.step()
         optimizer.zero_grad()
@@ -38,7 +38,7 @@ def step(model: nn.Module, *optimizers: torch.optim.Optimizer) -> float:
 
 
 def classifier(scaled: bool) -> tuple[list[float], list[float], list[Tensor]]:
-    """Dropout, shuffled batches, two micro-batches a step, clipping: losses, norms, and weights and noise at the end."""
+    """Dropout, shuffled batches, micro-batches, clipping: losses, norms, and weights and noise at the end."""
     model = net()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     scaler = torch.amp.GradScaler("cpu", enabled=scaled, init_scale=2.0**20)
@@ -46,7 +46,7 @@ def classifier(scaled: bool) -> tuple[list[float], list[float], list[Tensor]]:
     losses, norms = [0.0], []
     for number, (x, y) in enumerate(DataLoader(data, batch_size=4, shuffle=True), start=1):
         loss = nn.functional.mse_loss(model(x), y) / 2
-        scaler.scale(loss).backward()
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         losses[-1] += loss.item()
         if number % 2 == 0:
             scaler.unscale_(optimizer)
@@ -59,7 +59,9 @@ def classifier(scaled: bool) -> tuple[list[float], list[float], list[Tensor]]:
 
 
 @pytest.mark.parametrize("scaled", [False, True])
-def test_an_attached_training_is_the_same_bit_for_bit_and_its_numbers_are_recorded(tmp_path: Path, scaled: bool) -> None:
+def test_an_attached_training_is_the_same_bit_for_bit_and_its_numbers_are_recorded(
+    tmp_path: Path, scaled: bool
+) -> None:
     losses, norms, plain = classifier(scaled)
     with attached(tmp_path) as said:
         _, _, watched = classifier(scaled)
@@ -79,16 +81,16 @@ def test_an_attached_training_is_the_same_bit_for_bit_and_its_numbers_are_record
 def test_steps_that_a_scaler_skips_are_rows(tmp_path: Path) -> None:
     with attached(tmp_path):
         model = net()
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, backoff_factor=2.0**-100)
         for _ in range(3):
-            scaler.scale(squared(model) * 1e4).backward()
+            scaler.scale(squared(model) * 1e4).backward()  # type: ignore[no-untyped-call]
             scaler.step(optimizer)
             scaler.update()
             optimizer.zero_grad()
     assert column(tmp_path, "skipped")[0] == 1.0
-    assert column(tmp_path, "skipped")[1:] != [1.0, 1.0]
-    assert column(tmp_path, "loss_scale")[:2] == [2.0**127, 2.0**27]
+    assert 1.0 not in column(tmp_path, "skipped")[1:]
+    assert column(tmp_path, "loss_scale") == [2.0**127, 2.0**27, 2.0**27]
     assert all(loss < 1e6 for loss in column(tmp_path, "loss"))
 
 
@@ -142,7 +144,7 @@ class Wrapping(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": 0.1})
         self.base = torch.optim.SGD(self.param_groups, lr=0.1)
 
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         self.base.step()
 
 
@@ -186,13 +188,13 @@ def test_of_a_closure_the_first_loss_is_the_loss_of_the_step(tmp_path: Path) -> 
         def closure() -> float:
             optimizer.zero_grad()
             loss = squared(model)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             seen[-1].append(loss.item())
             return loss.item()
 
         for _ in range(3):
             seen.append([])
-            optimizer.step(closure)
+            optimizer.step(closure)  # type: ignore[no-untyped-call]
     assert len(seen[0]) > 1
     assert column(tmp_path, "step") == [1, 2, 3]
     assert column(tmp_path, "loss") == pytest.approx([losses[0] for losses in seen])
@@ -207,7 +209,7 @@ def test_clipping_inside_a_closure_is_known_from_the_first_row(tmp_path: Path) -
         def closure() -> float:
             optimizer.zero_grad()
             loss = squared(model)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             norms.append(nn.utils.clip_grad_norm_(model.parameters(), 0.01).item())
             return loss.item()
 
@@ -295,7 +297,8 @@ def test_a_compiled_model_has_no_break_and_a_compiled_clip_stays_whole(tmp_path:
         model = net()
         compiled = torch.compile(model, backend="eager", fullgraph=True)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        clip = torch.compile(lambda: nn.utils.clip_grad_norm_(list(model.parameters()), 1.0), backend="eager", fullgraph=True)
+        weights = list(model.parameters())
+        clip = torch.compile(lambda: nn.utils.clip_grad_norm_(weights, 1.0), backend="eager", fullgraph=True)
         for _ in range(2):
             compiled(X).square().mean().backward()
             clip()

@@ -83,9 +83,7 @@ class Recorder:
         """Record no more: the script does it itself, or begins a training after the other."""
         self._over = True
         self._seen.close()
-        if self._log is not None:
-            self._log.close()
-            self._log = None
+        self._end()
 
     def guarded(self, what: Callable[[], None]) -> None:
         """Do `what`; a failure is said once and goes no further."""
@@ -189,14 +187,10 @@ class Recorder:
 
         Its Logger begins `taken` steps later.
         """
-        if self._log is None:
+        if not self._sessions:
             os.register_at_fork(after_in_child=self._forked)
             atexit.register(self._finish)
-        else:
-            if self._stepped:
-                self._row()
-            self._log.close()
-            self._log, self._model = None, None
+        self._end()
         if self._sessions >= SESSIONS:
             self.stand_down()
             return
@@ -224,6 +218,15 @@ class Recorder:
             activations=order.activations,
         )
         self._over = False
+
+    def _end(self) -> None:
+        """Close the session, and the round that is open."""
+        if self._log is None:
+            return
+        if self._stepped:
+            self._row()
+        self._log.close()
+        self._log, self._model = None, None
 
     def _optimizers(self) -> list[Optimizer]:
         living_ones = [known() for known in self._known.values()]
