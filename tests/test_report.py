@@ -44,6 +44,7 @@ DIP = Finding(
 def run_snapshot(verdict: Verdict = Verdict.KEEP_TRAINING, name: str = "minigpt") -> RunSnapshot:
     run = Run()
     columns = {"loss": [8.2, math.nan, 3.1], "grad_norm": [1.0, math.inf, 2.0], "grad_norm/embed": [1.0, 2.0, 3.0]}
+    columns |= {"weight_norm/embed": [9.0, 9.1, 9.2], "weight_norm/frozen": [5.0, 5.0, 5.0]}
     for record in (RunFacts(train=Train(total_steps=20)), Rows(steps=[1, 2, 3], columns=columns)):
         for _ in run.apply(record):
             pass
@@ -79,7 +80,7 @@ def test_the_document_has_the_documented_shape_and_is_strict_json() -> None:
     assert run["steps"] == {"first": 1, "last": 3, "rows": 3, "sessions": 1, "total": 20}
     assert run["metrics"]["loss"] == {"count": 3, "first": 8.2, "last": 3.1, "min": 3.1, "max": 8.2, "nan": 1, "inf": 0}
     assert run["metrics"]["grad_norm"]["inf"] == 1
-    assert run["layers"] == 1
+    assert run["layers"] == 2
     assert "grad_norm/embed" not in run["metrics"]
     finding = run["findings"][0]
     assert finding["severity"] == "notice"

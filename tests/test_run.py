@@ -3,7 +3,7 @@
 import math
 
 from gradtop.record import End, Event, Model, Restart, Rows, RunFacts, Train
-from gradtop.run import MAX_ALARMS, MAX_EVENTS, MAX_SERIES, Observation, Run, cut
+from gradtop.run import MAX_ALARMS, MAX_EVENTS, MAX_SERIES, WIDE, Observation, Run, cut
 
 
 def rows(steps: list[float], **columns: list[float]) -> Rows:
@@ -141,3 +141,52 @@ def test_a_flood_of_names_is_bounded_and_counted() -> None:
 def test_cut_takes_lines_and_columns_along() -> None:
     part = cut(rows([1, 2, 3], loss=[1.0, 2.0, 3.0]), 1, 2)
     assert (list(part.steps), list(part.columns["loss"]), list(part.lines)) == ([2], [2.0], [2])
+
+
+STREAM = RunFacts(session=1)
+
+
+def test_a_stream_that_tells_late_of_an_older_step_begins_no_session() -> None:
+    run = Run()
+    seen = applied(run, STREAM, rows([1, 2, 3, 4]), rows([2], val_loss=[0.5]), rows([5]), rows([4], val_loss=[0.4]))
+    view = run.view()
+    assert (len(view.sessions), view.last_step, view.rows) == (1, 5, 7)
+    assert view.series["val_loss"].steps.tolist() == [2, 4]
+    told = [list(o.rows.steps) for o in seen if isinstance(o, Observation) and "val_loss" in o.rows.columns]
+    assert told == [[4], [5]]
+
+
+def test_a_value_older_than_the_newest_of_its_series_stands_beside_it() -> None:
+    run = Run()
+    applied(run, STREAM, rows([1, 2, 3, 4]), rows([3, 2, 5], val_loss=[0.3, 0.2, 0.5]))
+    assert run.view().series["val_loss"].steps.tolist() == [3, 3, 5]
+    assert len(run.view().sessions) == 1
+
+
+def test_a_loop_of_a_stream_that_is_rewound_begins_a_session() -> None:
+    run = Run()
+    applied(run, STREAM, rows([1, 2, 3]), rows([2], loss=[1.0], val_loss=[1.0]))
+    assert [session.reason for session in run.view().sessions] == ["start", "step went back"]
+
+
+def test_a_row_beside_the_training_begins_a_session_where_no_stream_says_otherwise() -> None:
+    for first in (rows([1, 2, 3]), rows([1, 2, 3], reward=[1.0, 2.0, 3.0])):
+        run = Run()
+        applied(run, first, rows([2], reward=[0.5]))
+        assert len(run.view().sessions) == 2
+
+
+def layers(step: int, n: int = WIDE, without: int = -1) -> Rows:
+    return Rows([step], {f"grad_norm/l{i}": (float(step + i),) for i in range(n) if i != without})
+
+
+def test_rows_of_many_layers_are_stored_as_any_others() -> None:
+    run = Run()
+    for step in range(1, 6):
+        applied(run, rows([step]), layers(step, without=0 if step == 3 else -1))
+    applied(run, rows([5], **{"grad_norm/l1": [9.0]}), Restart(reason="resumed"), layers(2))
+    view = run.view()
+    assert view.series["grad_norm/l0"].values.tolist() == [1, 2, 4, 5, 2]
+    assert view.series["grad_norm/l1"].steps.tolist() == [1, 2, 3, 4, 5, 5, 2]
+    assert view.series["grad_norm/l1"].values.tolist() == [2, 3, 4, 5, 6, 9, 3]
+    assert (view.rows, len(view.sessions)) == (6, 2)

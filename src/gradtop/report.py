@@ -27,6 +27,8 @@ EXIT_CODES = {Verdict.KEEP_TRAINING: 0, Verdict.WATCH: 1, Verdict.INTERVENE: 2, 
 WIDTH = 100
 """Columns of the text report, where words allow."""
 LAYER_PREFIX = "grad_norm/"
+_PER_LAYER = (LAYER_PREFIX, "weight_norm/")
+"""Metrics of each layer: one that never has a gradient has weights."""
 _BLIND_ROOM = 150
 """Characters for kinds and reasons, so that what cannot be told takes no more than two lines."""
 _REASONS_ROOM = 90
@@ -66,7 +68,7 @@ def _run(run: RunSnapshot) -> dict[str, Any]:
         },
         "facts": _facts(view),
         "metrics": {name: _metric(series) for name, series in sorted(view.series.items()) if not layer_of(name)},
-        "layers": sum(1 for name in view.series if layer_of(name)),
+        "layers": len({name.partition("/")[2] for name in view.series if name.startswith(_PER_LAYER)}),
         "verdict": run.judgement.verdict.value,
         "summary": summary(run),
         "goal": run.goal or None,

@@ -1,8 +1,9 @@
 """Everything known of one training: its series, its sessions, its events and facts."""
 
+import math
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from gradtop.record import End, Event, Record, Restart, Rows, RunFacts, merged
@@ -16,7 +17,17 @@ MAX_SERIES = 5000
 """Series kept per run; a log with more names than this is counted, not stored."""
 KINDS = ("step", "tokens", "samples", "epoch", "row")
 """What rows count, the best first: where a metric comes in two kinds, the better one has the plain name."""
+WIDE = 32
+"""Columns from which on rows are stored together: one by one, a value of them would cost many times as much."""
+MOST_WIDE = 1024
+"""Such rows that wait to be stored."""
 _JUDGED = ("loss", "grad_norm")
+_TRAINING = ("loss", "grad_norm", "lr")
+
+
+def trains(rows: Rows) -> bool:
+    """The rows are of the training itself: they have a metric that it reports at its own newest step alone."""
+    return any(name in rows.columns for name in _TRAINING)
 
 
 def kind_rank(x_kind: str) -> int:
@@ -88,10 +99,36 @@ class _Begun:
     reason: str
     first: dict[str, float] = field(default_factory=dict)
     newest: dict[str, float] = field(default_factory=dict)
+    trained: bool = False
+    """It has rows of the training itself."""
 
     def seen(self, x_kind: str) -> Session:
         """The session as one that counts by a kind sees it."""
         return Session(self.number, self.first.get(x_kind, next(iter(self.first.values()), 0.0)), self.reason)
+
+
+class _Wide:
+    """Rows of one session with the same many columns, one after the other, on their way to their series."""
+
+    __slots__ = ("columns", "names", "per_layer", "series", "session", "steps", "values", "x_kind")
+
+    def __init__(self, rows: Rows, session: int, series: Sequence[Series | None]) -> None:
+        self.columns, self.names = [*rows.columns], frozenset(rows.columns)
+        self.x_kind, self.session, self.series = rows.x_kind, session, series
+        self.per_layer = all("/" in name for name in rows.columns)
+        self.steps: list[float] = []
+        self.values: list[list[float]] = []
+
+    def takes(self, rows: Rows, session: int) -> bool:
+        """The rows go with those that wait."""
+        fits = rows.x_kind == self.x_kind and session == self.session and len(self.steps) < MOST_WIDE
+        return fits and [*rows.columns] == self.columns
+
+    def settle(self) -> None:
+        """Store the rows."""
+        for series, values in zip(self.series, zip(*self.values, strict=True), strict=True):
+            if series is not None:
+                series.extend(self.steps, values, self.session)
 
 
 class Run:
@@ -108,6 +145,7 @@ class Run:
         self._extents: dict[str, _Extent] = {}
         self._restart: str | None = None
         self._dropped: set[str] = set()
+        self._wide: _Wide | None = None
 
     def apply(self, record: Record) -> Iterator[Observation | RunFacts | Event | End]:
         """Take one record in; yield what the rules should see of it, in order. Facts come with all that is known."""
@@ -128,6 +166,39 @@ class Run:
                 yield record
 
     def _apply_rows(self, rows: Rows) -> Iterator[Observation]:
+        if self._may_be_late(rows):
+            for i in range(len(rows)):
+                yield from self._apply_beside(cut(rows, i, i + 1))
+        else:
+            yield from self._apply_in_order(rows)
+        self._end = None
+
+    def _may_be_late(self, rows: Rows) -> bool:
+        """A stream tells of something beside its training at an older step, say of an evaluation that took a while.
+
+        Streams say by themselves when a session begins; a training row that goes back is a loop that was rewound.
+        """
+        if self._facts.session is None or self._restart is not None or not self._sessions or trains(rows):
+            return False
+        newest = self._sessions[-1].newest.get(rows.x_kind)
+        return self._sessions[-1].trained and newest is not None and min(rows.steps) < newest
+
+    def _apply_beside(self, row: Rows) -> Iterator[Observation]:
+        """Take in a row that is perhaps late: it stands at its own step, and the rules hear of it at the newest."""
+        session, kind, step = self._sessions[-1], row.x_kind, row.steps[0]
+        if step >= session.newest[kind]:
+            yield from self._apply_in_order(row)
+            return
+        self._settle()
+        for name, values in row.columns.items():
+            if (series := self._series_for(name, kind)) is not None:
+                series.extend([max(step, _reached(series, session.number))], values, session.number)
+        extent = self._extents[kind]
+        extent.first, extent.rows = min(step, extent.first), extent.rows + 1
+        if kind == (counted := self._counted()):
+            yield Observation(replace(row, steps=[session.newest[kind]]), session.seen(counted))
+
+    def _apply_in_order(self, rows: Rows) -> Iterator[Observation]:
         start = 0
         newest = self._sessions[-1].newest.get(rows.x_kind) if self._sessions else None
         for stop in _session_ends(rows, newest):
@@ -139,21 +210,46 @@ class Run:
             start = stop
             if start < len(rows):
                 self._restart = self._restart or "step went back"
-        self._end = None
 
     def _store(self, rows: Rows) -> _Begun:
         session, kind = self._session(), rows.x_kind
         first, last = float(rows.steps[0]), float(rows.steps[-1])
-        for name, values in rows.columns.items():
-            if (series := self._series_for(name, kind)) is not None:
-                series.extend(rows.steps, values, session.number)
+        if len(rows) == 1 and len(rows.columns) >= WIDE:
+            per_layer = self._store_wide(rows, session.number)
+        else:
+            per_layer = all("/" in name for name in rows.columns)
+            self._store_columns(rows, session.number)
         # Values per layer come in lines of their own, behind the row of their step.
-        further = len(rows) == 1 and session.newest.get(kind) == first and all("/" in name for name in rows.columns)
+        further = per_layer and len(rows) == 1 and session.newest.get(kind) == first
+        session.trained = session.trained or trains(rows)
         session.first.setdefault(kind, first)
         session.newest[kind] = last
         extent = self._extents.setdefault(kind, _Extent(first))
         extent.first, extent.last, extent.rows = min(first, extent.first), last, extent.rows + len(rows) - further
         return session
+
+    def _store_columns(self, rows: Rows, session: int) -> None:
+        if self._wide is not None and not self._wide.names.isdisjoint(rows.columns):
+            self._settle()
+        for name, values in rows.columns.items():
+            if (series := self._series_for(name, rows.x_kind)) is not None:
+                series.extend(rows.steps, values, session)
+
+    def _store_wide(self, row: Rows, session: int) -> bool:
+        """Let a row of many columns wait for others like it; whether all of them are values per layer."""
+        if self._wide is None or not self._wide.takes(row, session):
+            self._settle()
+            series = [self._series_for(name, row.x_kind) for name in row.columns]
+            self._wide = _Wide(row, session, series)
+        self._wide.steps.append(row.steps[0])
+        self._wide.values.append([value for (value,) in row.columns.values()])
+        return self._wide.per_layer
+
+    def _settle(self) -> None:
+        """Store what waits, before anything else goes into its series."""
+        wide, self._wide = self._wide, None
+        if wide is not None:
+            wide.settle()
 
     def _session(self) -> _Begun:
         if not self._sessions or self._restart is not None:
@@ -198,6 +294,7 @@ class Run:
 
     def view(self) -> RunView:
         """The run as it is now."""
+        self._settle()
         counted = self._counted()
         extent = self._extents.get(counted)
         return RunView(
@@ -218,6 +315,13 @@ def _session_ends(rows: Rows, last_step: float | None) -> Iterator[int]:
     """Indices at which the step goes back, and the end of the block."""
     yield from falls(rows.steps, last_step)
     yield len(rows)
+
+
+def _reached(series: Series, session: int) -> float:
+    """The newest step of a series in a session, below all others where it has none."""
+    view = series.view()
+    last = view.last_step if view.segments and view.segments[-1].session == session else None
+    return last if last is not None else -math.inf
 
 
 def cut(rows: Rows, start: int, stop: int) -> Rows:

@@ -19,6 +19,7 @@ WATCHED = (
     (torch.autograd, "backward"),
     (torch.amp.GradScaler, "scale"),
     (torch.amp.GradScaler, "step"),
+    (torch.optim.Optimizer, "load_state_dict"),
     (torch.nn.utils.clip_grad, "clip_grad_norm_"),
     (torch.nn.utils, "clip_grad_norm_"),
     (dataloader._BaseDataLoaderIter, "__next__"),
@@ -26,7 +27,7 @@ WATCHED = (
 
 
 @contextmanager
-def attached(directory: Path) -> Iterator[list[dict[str, Any]]]:
+def attached(directory: Path, behind: int = 0) -> Iterator[list[dict[str, Any]]]:
     """What is said to the parent while the block runs; afterwards torch is as it was, and the stream closed."""
     said: list[dict[str, Any]] = []
     alive: weakref.WeakSet[gradtop.logger.Logger] = weakref.WeakSet()
@@ -36,7 +37,7 @@ def attached(directory: Path) -> Iterator[list[dict[str, Any]]]:
         patch.setattr(recorder, "LIVE", alive)
         for owner, name in WATCHED:
             patch.setattr(owner, name, vars(owner)[name])
-        attach({"directory": str(directory), "every": 1}, lambda **fact: said.append(fact))
+        attach({"directory": str(directory), "every": 1, "behind": behind}, lambda **fact: said.append(fact))
         try:
             yield said
         finally:

@@ -240,6 +240,23 @@ def test_a_new_optimizer_for_the_same_model_goes_on_counting(tmp_path: Path) -> 
     assert column(tmp_path, "step") == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(("momentum", "loaded", "first"), [(0.0, True, 61), (0.9, True, 61), (0.9, False, 1)])
+def test_a_resumed_optimizer_that_does_not_count_goes_on_behind_what_was_recorded(
+    tmp_path: Path, momentum: float, loaded: bool, first: int
+) -> None:
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=momentum)
+    step(model, optimizer)
+    saved = optimizer.state_dict()
+    with attached(tmp_path, behind=60):
+        again = torch.optim.SGD(model.parameters(), lr=0.1, momentum=momentum)
+        if loaded:
+            again.load_state_dict(saved)
+        for _ in range(2):
+            step(model, again)
+    assert column(tmp_path, "step") == [first, first + 1]
+
+
 def test_a_logger_of_the_script_ends_the_recording_for_good(tmp_path: Path) -> None:
     with attached(tmp_path / "run"):
         model = net()

@@ -146,4 +146,4 @@ def test_an_unchanged_script_is_recorded_to_its_bad_end(tmp_path: Path) -> None:
     records = [json.loads(line) for line in stream.read_text().splitlines()]
     assert [record["step"] for record in records if record["type"] == "metrics"] == [1, 2]
     assert records[-1]["status"] == "crashed"
-    assert said[-1]["attached"] == str(stream)
+    assert said[-1]["stepped"] is True

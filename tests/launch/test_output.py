@@ -7,18 +7,31 @@ from pathlib import Path
 import pytest
 
 from gradtop.launch import output
-from gradtop.launch.output import OutputLog
+from gradtop.launch.output import OutputLog, opening
 
 
 def test_chunks_are_appended_behind_a_whole_line(tmp_path: Path) -> None:
     path = tmp_path / "output.log"
-    path.write_bytes(b"whole\n")
-    log = OutputLog(path)
-    log.put(b"a")
-    log.put(b"b\n")
-    log.close()
-    assert path.read_bytes() == b"whole\nab\n"
-    assert (log.lost_bytes, log.problem) == (0, "")
+    for before, begun in ((b"", 0), (b"whole\n", 1), (b"torn", 1)):
+        path.write_bytes(before)
+        log = OutputLog(path, ["python", "train.py"])
+        log.put(b"a")
+        log.put(b"b\n")
+        log.close()
+        *ahead, last = path.read_bytes().splitlines()
+        assert (ahead[:1], last) == ([before.strip()] if before else [], b"ab")
+        assert [line.endswith(b": python train.py ====") for line in ahead[1:]] == [True] * begun
+        assert (log.lost_bytes, log.problem) == (0, "")
+
+
+def test_the_line_of_a_launch_is_one_line_without_secrets() -> None:
+    command = ["train.py", "--api-key", "hush", "--note", "a\nb\x1b[2J", "--token=hush", "x" * 1000]
+    line = opening(command, 1795444567.25)
+    assert line.startswith(b"==== gradtop run at 2026-11-23T14:36:07.250Z on ")
+    assert (line.count(b"\n"), line[-6:]) == (1, b" ====\n")
+    assert b"hush" not in line
+    assert b"\x1b" not in line
+    assert len(line) < 1000
 
 
 def test_a_full_disk_is_told_once_and_costs_the_record_alone() -> None:

@@ -1,6 +1,7 @@
 """`gradtop run --ui`: the app beside a command that never notices."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def test_q_leaves_the_app_and_the_training_goes_on_in_the_foreground(terminal: T
     assert b"step 59: loss" not in terminal.output
     terminal.type(b"q")
     terminal.until(b"the command's output is shown from here on")
+    os.kill(terminal.pid, signal.SIGCONT)  # as `fg` does
     (tmp_path / "go").write_text("")
     assert terminal.rest() == 4
     assert b"after the app True True\r\n" in terminal.output

@@ -354,7 +354,7 @@ def test_an_optimizer_that_steps_twice_is_told_once(tmp_path: Path, caplog: pyte
             log.step(loss=loss)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "stepped twice" in caplog.text
-    assert [row["step"] for row in of(tmp_path, "metrics")] == [1, 2, 3]
+    assert [row["step"] for row in of(tmp_path, "metrics")] == [2, 4, 6]
 
 
 def test_a_wrapper_around_an_optimizer_is_looked_into(tmp_path: Path) -> None:
@@ -377,7 +377,7 @@ def test_hooks_that_never_fire_do_not_silence_the_run(tmp_path: Path, caplog: py
     with gradtop.Logger(tmp_path, model, idle, every=1) as log:
         for step in range(80):
             log.step(loss=float(step))
-    assert caplog.text.count("has not stepped") == 1
+    assert caplog.text.count("has not been heard to step") == 1
     assert of(tmp_path, "metrics")[-1]["loss"] == 79
 
 

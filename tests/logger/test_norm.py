@@ -7,11 +7,19 @@ from torch import Tensor, nn
 
 from gradtop.logger.notice import Notices
 from gradtop.logger.sample import norm as module
-from gradtop.logger.sample.norm import LARGE, PIECE, ROW, Norms, clip, norms
+from gradtop.logger.sample.norm import LARGE, PIECE, ROW, SMALL, Norms, Reader, clip
 
 
-def read(measured: Norms) -> list[float | None]:
-    squares = measured.squares([vector.tolist() for vector in measured.vectors])
+def norms(tensors: Sequence[Tensor | None], notices: Notices | None = None) -> Norms:
+    return Reader(notices or Notices()).read(tensors)
+
+
+def read(tensors: Sequence[Tensor | None], notices: Notices | None = None) -> list[float | None]:
+    return roots(norms(tensors, notices), len(tensors))
+
+
+def roots(measured: Norms, count: int) -> list[float | None]:
+    squares = measured.squares([vector.tolist() for vector in measured.vectors], count)
     return [None if square is None else math.sqrt(square) for square in squares]
 
 
@@ -21,7 +29,7 @@ def exact(tensor: Tensor) -> float:
 
 
 def check(tensors: Sequence[Tensor], within: float = 1e-5) -> None:
-    assert read(norms(tensors, Notices())) == pytest.approx([exact(tensor) for tensor in tensors], rel=within)
+    assert read(tensors) == pytest.approx([exact(tensor) for tensor in tensors], rel=within)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.complex64])
@@ -31,10 +39,43 @@ def test_norms_are_those_of_double_precision(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("elements", [LARGE + 1, PIECE, 2 * PIECE + ROW + 5])
+@pytest.mark.parametrize("elements", [LARGE, LARGE + 1, PIECE, 2 * PIECE + ROW + 5])
 def test_large_tensors_lose_nothing_to_fp32(dtype: torch.dtype, elements: int) -> None:
     torch.manual_seed(0)
     check([torch.randn(elements, dtype=dtype) * 0.01, torch.full((elements,), 0.1, dtype=dtype)])
+
+
+def test_rows_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LARGE", 32)
+    monkeypatch.setattr(module, "ROW", 8)
+    torch.manual_seed(0)
+    check([torch.randn(8 * 8 * 33 + 3), torch.randn(257).bfloat16()])
+
+
+def test_small_tensors_that_are_read_as_one_stay_apart() -> None:
+    torch.manual_seed(0)
+    image = torch.randn(3, 4, 5, 6)
+    shapes = ((7,), (3, 5), (7,), (5, 3), (3, 5), (), (), (1,), (SMALL,), (SMALL,), (SMALL + 1,))
+    check([*map(torch.randn, shapes), image, image.to(memory_format=torch.channels_last), torch.randn(7).double()])
+
+
+def test_what_is_kept_of_a_reading_goes_with_the_looks() -> None:
+    torch.manual_seed(0)
+    reader = Reader(Notices())
+    small, other, sparse = torch.randn(2, 3), torch.randn(2, 3), torch.randn(2, 3).to_sparse()
+    for tensors in (
+        [small, other, small],
+        [other, small, other],
+        [small, None, other],
+        [None, small, other],
+        [small.double(), None, other],
+        [small[:1], small[1:], other],
+        [sparse, small, other],
+        [small * 1e30, small * 0.0, other],
+        [small, small, other],
+    ):
+        expected = [None if tensor is None else exact(tensor) for tensor in tensors]
+        assert roots(reader.read(tensors), 3) == pytest.approx(expected)
 
 
 def test_the_order_of_the_memory_does_not_matter() -> None:
@@ -63,7 +104,7 @@ def test_squares_that_fp32_cannot_hold(scale: float, dtype: torch.dtype, element
 def test_zero_nan_infinity_none_and_empty_are_told_apart() -> None:
     tensors = [torch.zeros(5), torch.tensor([1.0, math.nan]), torch.tensor([1.0, -math.inf]), None, torch.zeros(0, 4)]
     tensors += [torch.tensor([math.nan, math.inf]), torch.zeros(LARGE + 1)]
-    zero, nan, infinite, none, empty, both, large = read(norms(tensors, Notices()))
+    zero, nan, infinite, none, empty, both, large = read(tensors)
     assert (zero, infinite, none, empty, large) == (0.0, math.inf, None, 0.0, 0.0)
     assert nan is not None
     assert math.isnan(nan)
@@ -76,7 +117,7 @@ def test_sparse_gradients_are_added_up_first() -> None:
     twice = torch.sparse_coo_tensor(
         rows, torch.tensor([[1.0, 2.0], [0.5, 0.5], [3.0, -2.0]]), (6, 2), check_invariants=True
     )
-    assert read(norms([twice], Notices())) == pytest.approx([exact(twice)])
+    assert read([twice]) == pytest.approx([exact(twice)])
     assert not twice.is_coalesced()
 
 
@@ -89,7 +130,7 @@ def test_conjugated_and_negated_views() -> None:
 def test_what_has_no_values_is_left_out_with_one_notice(caplog: pytest.LogCaptureFixture) -> None:
     notices = Notices()
     tensors = [torch.empty(3, device="meta"), torch.ones(4), torch.empty(3, device="meta"), torch.ones(4).int()]
-    assert read(norms(tensors, notices)) == [None, 2.0, None, None]
+    assert read(tensors, notices) == [None, 2.0, None, None]
     assert [record.message for record in caplog.records] == [
         "gradtop: a parameter is on the meta device, without values: it is left out",
         "gradtop: a parameter is of type torch.int32: it is left out",
@@ -100,9 +141,9 @@ def test_devices_that_accumulate_in_float64_need_no_second_look(monkeypatch: pyt
     monkeypatch.setattr(module, "DOUBLE", frozenset({"cpu"}))
     torch.manual_seed(0)
     tensors = [torch.randn(100) * scale for scale in (1e-25, 1.0, 1e25)]
-    measured = norms([*tensors, torch.randn(100).bfloat16()], Notices())
+    measured = norms([*tensors, torch.randn(100).bfloat16()])
     assert not measured.exact
-    assert read(measured)[:3] == pytest.approx([exact(tensor) for tensor in tensors])
+    assert roots(measured, 4)[:3] == pytest.approx([exact(tensor) for tensor in tensors])
 
 
 def model() -> nn.Module:

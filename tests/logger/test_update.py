@@ -5,11 +5,12 @@ import torch
 from torch import Tensor, nn
 
 from gradtop.logger.notice import Notices
-from gradtop.logger.sample.update import CHUNK, CHUNKS, Change, Moved, Weights, window
+from gradtop.logger.sample.update import CHUNK, CHUNKS, WHOLE, Change, Moved, Weights, window
 
 
 def moved(change: Change) -> list[Moved | None]:
-    return change.squares([vector.tolist() for vector in change.vectors])
+    moves = {move.tensor: move for move in change.moves([vector.tolist() for vector in change.vectors])}
+    return [moves.get(tensor) for tensor in range(max(moves) + 1)]
 
 
 def ratios(change: Change) -> list[float | None]:
@@ -109,12 +110,14 @@ def test_a_probe_tells_a_row_that_no_chunk_meets_from_no_change(sparse: bool) ->
     assert (elsewhere.difference, elsewhere.doubtful) == (0.0, True)
 
 
-def test_no_change_is_in_doubt_without_a_probe() -> None:
-    weights = Weights([torch.ones(3)], Notices())
+def test_no_change_of_a_sample_is_in_doubt_without_a_probe() -> None:
+    weights = Weights([torch.ones(WHOLE), torch.ones(WHOLE + 1)], Notices())
     weights.before([])
-    (move,) = moved(weights.after())
-    assert move is not None
-    assert (move.difference, move.doubtful) == (0.0, True)
+    seen, sampled = moved(weights.after())
+    assert seen is not None
+    assert sampled is not None
+    assert (seen.difference, seen.rested, seen.doubtful) == (0.0, False, False), "every element was looked at"
+    assert (sampled.difference, sampled.rested, sampled.doubtful) == (0.0, True, True)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from reading import lines_of, read, rows_of
 
 from gradtop.record import End, Event, Restart, Rows, RunFacts, encode_metrics
+from gradtop.sources.reader import Block
 from gradtop.sources.rows.jsonl import RowReader
+from gradtop.sources.rows.second import second_writer
 
 STREAM = """\
 {"type":"run","schema":"gradtop/1","run":"r","train":{"total_steps":5}}
@@ -85,6 +87,33 @@ def test_values_per_layer_come_with_the_names_that_were_written_last() -> None:
         {"step": 1, "dead_fraction/a.act": 0.5},
     ]
     assert str(rows[3]) == str({"step": 2.0, "grad_norm/a": 0.0, "grad_norm/b": math.nan, "grad_norm/c": 2.0})
+
+
+def test_rows_between_those_of_layers_are_read_in_blocks_in_their_order() -> None:
+    lines = ['{"type":"run","session":1,"run":"r"}', '{"type":"layer_names","id":"a","names":["x","y"]}']
+    for i in range(1, 300):
+        lines.append(encode_metrics(i, {"loss": 1 / i}, 1795444567.0 + i).decode().strip())
+        if i % 10 == 0:
+            lines.append(f'{{"type":"layers","step":{i},"names":"a","grad_norm":[{i},0.5],"weight_norm":[1.5,null]}}')
+    text = "".join(f"{line}\n" for line in lines)
+    block = RowReader().feed_block(Block(1, len(lines), text.encode()))
+    assert rows_of(block) == rows_of(read(RowReader(), text))
+    told = [(list(record.steps), list(record.lines)) for record in block if isinstance(record, Rows)]
+    assert told[-2:] == [([290], [321]), ([*range(291, 300)], [*range(322, 331)])]
+
+
+def test_runs_in_one_directory_are_called_after_their_processes() -> None:
+    facts = read(RowReader("n1-42"), launched(run="gpt2") + launched(pid=7))
+    assert [record.run for record in facts if isinstance(record, RunFacts)] == ["gpt2 (n1-42)", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "writer"),
+    [("metrics.n1-42.jsonl", "n1-42"), ("metrics.rank3.gpu-box-7.jsonl", "gpu-box-7"), ("metrics.jsonl", ""),
+     ("metrics.rank3.jsonl", "")],
+)  # fmt: skip
+def test_a_second_stream_names_its_writer(name: str, writer: str) -> None:
+    assert second_writer(name) == writer
 
 
 def test_a_newer_schema_is_refused_with_all_that_follows() -> None:

@@ -170,6 +170,7 @@ def test_ends(line: str, status: str) -> None:
         ),
         ("Bus error (core dumped)", "signal"),
         ("terminate called after throwing an instance of 'c10::Error'", "signal"),
+        ("terminate called without an active exception", "signal"),
         ("Segmentation fault (core dumped)", "signal"),
         ("./run.sh: line 3:  1234 Segmentation fault      python train.py", "signal"),
         ("Fatal Python error: Segmentation fault", "signal"),

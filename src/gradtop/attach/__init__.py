@@ -19,8 +19,9 @@ def attach(order: Mapping[str, Any], say: Callable[..., None]) -> None:
     """Hear of every optimizer's steps from now on; the stream begins with the first of them.
 
     Args:
-        order: `directory` of the stream; `every`, `layers` and `activations` as `gradtop.Logger` takes them.
-        say: tells the parent facts by name: `attached`, `problem`.
+        order: `directory` of the stream; `every`, `layers` and `activations` as `gradtop.Logger` takes them;
+            `behind`, the last step that an earlier command recorded there.
+        say: tells the parent facts by name: `stepped`, `own` (the script has a Logger itself), `problem`.
     """
     from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
@@ -31,6 +32,7 @@ def attach(order: Mapping[str, Any], say: Callable[..., None]) -> None:
             order.get("every"),
             order.get("layers") or "module",
             bool(order.get("activations")),
+            order.get("behind") or 0,
         ),
         seen,
         say,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gradtop.attach.model import holding, living, parameters
 from gradtop.attach.quiet import quiet
 from gradtop.attach.seen import Seen, Values
-from gradtop.logger import LIVE, Logger, facts, ranks
+from gradtop.logger import LIVE, Logger, facts
 from gradtop.logger.notice import Notices
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Order:
     every: int | None
     detail: Literal["module", "parameter", "block"]
     activations: bool
+    behind: int = 0
+    """The last step that an earlier process recorded there."""
 
 
 class Recorder:
@@ -52,7 +54,7 @@ class Recorder:
         """Outermost optimizer steps so far."""
         self._order, self._seen, self._say = order, seen, say
         self._notices = Notices()
-        self._over = self._attached = False
+        self._over = False
         self._late = False
         """The session began behind the step of this round, which its Logger has not heard of."""
         self._log: Logger | None = None
@@ -102,6 +104,7 @@ class Recorder:
             return
         self._seen.entered()
         if len(LIVE) > (self._log is not None):
+            self._say(own=True)
             self.stand_down()
             return
         if id(optimizer) in self._stepped:
@@ -148,7 +151,6 @@ class Recorder:
             self._log.metrics(self._number, **known)
         else:
             self._log.step(self._number, **known)
-        self._tell(self._log.path)
 
     def _norm(self, parts: list[Values]) -> Tensor | None:
         """The norm before clipping, where what was clipped is all that the optimizers train."""
@@ -176,11 +178,18 @@ class Recorder:
         held = {id(parameter) for parameter in model.parameters()} if model is not None else trained
         if self._log is None or new & trained or not new & held:
             replaces = bool(new & trained)
-            self._begin(optimizer, self._number if replaces else facts.steps_done([optimizer]) - taken, taken)
+            self._begin(optimizer, self._number if replaces else self._done(optimizer, taken), taken)
         else:
             self._log.add_optimizer(optimizer)
         self._known[id(optimizer)] = weakref.ref(optimizer)
         self._whole.clear()
+
+    def _done(self, optimizer: Optimizer, taken: int) -> int:
+        """Steps before this round: SGD does not count them, and where it is resumed it goes on behind what is there."""
+        counted = facts.steps_done([optimizer])
+        if not counted and self._seen.resumed and not self._sessions:
+            return self._order.behind
+        return counted - taken
 
     def _begin(self, optimizer: Optimizer, number: int, taken: int) -> None:
         """Begin a session behind step `number`, with the model that holds what the living optimizers train.
@@ -190,6 +199,7 @@ class Recorder:
         if not self._sessions:
             os.register_at_fork(after_in_child=self._forked)
             atexit.register(self._finish)
+            self._say(stepped=True)
         self._end()
         if self._sessions >= SESSIONS:
             self.stand_down()
@@ -232,11 +242,6 @@ class Recorder:
         living_ones = [known() for known in self._known.values()]
         return [optimizer for optimizer in living_ones if optimizer is not None]
 
-    def _tell(self, path: Path | None) -> None:
-        if path is not None and not self._attached:
-            self._attached = True
-            self._say(attached=str(path))
-
     def _forked(self) -> None:
         """A process that the training forked is none, whatever it steps."""
         self._over, self._log = True, None
@@ -244,12 +249,8 @@ class Recorder:
 
     def _finish(self) -> None:
         """The interpreter ends; the Logger closes itself after this."""
-        if self._log is not None:
-            if self._stepped:
-                self.guarded(self._row)
-            # A file that the writer has not opened yet has the name that it opens first.
-            chief = ranks.place().rank == 0
-            self._tell(self._log.path or (self._order.directory / "metrics.jsonl" if chief else None))
+        if self._log is not None and self._stepped:
+            self.guarded(self._row)
 
 
 def _has_closure(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:

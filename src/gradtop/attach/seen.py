@@ -38,6 +38,8 @@ class Seen:
         """The thread that trains; others are not listened to."""
         self.clip_norm: float | None = None
         """The first finite norm that gradients were clipped to."""
+        self.resumed = False
+        """An optimizer was given the state of a checkpoint."""
         self._stepping = self._first = False
         self._scaler: weakref.ref[Any] | None = None
         self._unscaled: list[tuple[weakref.ref[Tensor], Tensor]] = []

@@ -29,6 +29,7 @@ def watch(seen: Seen, recorder: Recorder) -> None:
     clip = _replace("torch.nn.utils.clip_grad", "clip_grad_norm_", functools.partial(_clip, seen, recorder))
     if clip is not None:
         _replace("torch.nn.utils", "clip_grad_norm_", lambda original: clip)
+    _replace("torch.optim.optimizer:Optimizer", "load_state_dict", functools.partial(_load, seen))
     _replace("torch.utils.data.dataloader:_BaseDataLoaderIter", "__next__", functools.partial(_next, seen, recorder))
 
 
@@ -130,6 +131,16 @@ class _Count:
         if hasattr(parameters, "detach"):
             return id(parameters), 1
         return next((id(parameter) for parameter in parameters), 0), len(parameters)
+
+
+def _load(seen: Seen, original: Function) -> Function:
+    @functools.wraps(original)
+    def load_state_dict(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        seen.resumed = True
+        return result
+
+    return load_state_dict
 
 
 def _next(seen: Seen, recorder: Recorder, original: Function) -> Function:

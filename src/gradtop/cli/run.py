@@ -136,7 +136,7 @@ def _close(ended: "Ended", plan: "Plan") -> None:
         _tell(f"output.log is not complete: {ended.problem}, {ended.lost_bytes:,} bytes of output are missing")
     if ended.left_behind:
         _tell("processes that the command left behind go on; their output goes to output.log alone")
-    for sentence in closing(ended.account, f"gradtop check {shlex.quote(str(plan.directory))}"):
+    for sentence in closing(ended.account, ended.streams, f"gradtop check {shlex.quote(str(plan.directory))}"):
         _tell(sentence)
 
 

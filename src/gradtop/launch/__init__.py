@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradtop.launch.account import Account, read_account
+from gradtop.launch.ending import grown, sizes, tell_ending
 from gradtop.launch.leftover import leave_behind
 from gradtop.launch.output import NAME, OutputLog
 from gradtop.launch.plan import Plan, environment
@@ -33,6 +34,8 @@ class Ended:
     code: int
     """Its exit code; minus the number of the signal that killed it."""
     account: Account
+    streams: tuple[Path, ...]
+    """The streams that its processes wrote."""
     lost_bytes: int
     """Output that is not in the record."""
     problem: str
@@ -59,6 +62,7 @@ def launch(
         closed: standard streams that were closed when we were started, by `fill_closed`.
         screen: called, and shown instead of the output until it returns; the command then has no input.
     """
+    before = sizes(plan.directory)
     channels: dict[int, Channel] = {}
     relay = Relay(lambda: _resize(channels))
     channels.update(open_channels(closed))
@@ -76,6 +80,9 @@ def launch(
             for pump in pumps.values():
                 pump.shown = True
         code = command.wait()
+        # While signals are still caught: a terminal that goes away sends a second one.
+        streams = grown(plan.directory, before) if not log.problem else {}
+        tell_ending(streams, command.pid, code)
         account = read_account(said)
     os.close(ending)
     for pump in pumps.values():
@@ -84,7 +91,8 @@ def launch(
     held = [channel.outlet for channel, pump in pumps.items() if pump.held]
     if held:
         leave_behind(plan.directory / NAME, held)
-    return Ended(code, account, log.lost_bytes, log.problem, bool(held), 2 in channels and pumps[channels[2]].mid_line)
+    mid_line = 2 in channels and pumps[channels[2]].mid_line
+    return Ended(code, account, tuple(streams), log.lost_bytes, log.problem, bool(held), mid_line)
 
 
 def _start(

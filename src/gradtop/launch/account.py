@@ -1,7 +1,7 @@
 """What the command's Python processes said of themselves, and what that means to the user."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,10 @@ class Account:
 
     torch: bool = False
     """A process imported torch."""
-    attached: tuple[Path, ...] = ()
-    """The files of the processes that recorded, in order."""
+    stepped: bool = False
+    """An optimizer stepped in one."""
+    own: bool = False
+    """One has a `gradtop.Logger` of its own."""
     problems: tuple[str, ...] = ()
     """What went wrong, each once. Foreign text."""
 
@@ -28,21 +30,30 @@ def read_account(path: Path) -> Account:
     said = list(_said(path))
     return Account(
         torch=any("torch" in line for line in said),
-        attached=tuple(dict.fromkeys(Path(str(line["attached"])) for line in said if "attached" in line)),
+        stepped=any("stepped" in line for line in said),
+        own=any("own" in line for line in said),
         problems=tuple(dict.fromkeys(str(line["problem"]) for line in said if "problem" in line)),
     )
 
 
-def closing(account: Account, command: str) -> Iterator[str]:
-    """The sentences for the end; `command` is what shows the verdict."""
+def closing(account: Account, streams: Iterable[Path], command: str) -> Iterator[str]:
+    """The sentences for the end: of `streams`, which were written, and of `command`, which shows the verdict."""
     yield from account.problems
-    if account.attached:
-        names = ", ".join(file.name for file in account.attached)
-        yield f"recorded {names} and output.log; for the verdict: {command}"
-    elif account.torch:
-        yield f"torch was imported but no optimizer stepped: only the output was recorded; for the verdict: {command}"
+    names = [stream.name for stream in streams]
+    if account.own and not names:
+        yield "the script has a gradtop.Logger of its own, which records its steps; output.log has its output"
     else:
-        yield f"no torch in this command: only its output was recorded; for the verdict: {command}"
+        yield f"{_recorded(account, names)}; for the verdict: {command}"
+
+
+def _recorded(account: Account, names: Sequence[str]) -> str:
+    if names:
+        return f"recorded {', '.join(names)} and output.log"
+    if account.stepped:
+        return "the training ended before its steps were written: only its output was recorded"
+    if account.torch:
+        return "torch was imported but no optimizer stepped: only the output was recorded"
+    return "no torch in this command: only its output was recorded"
 
 
 def _said(path: Path) -> Iterator[dict[str, Any]]:

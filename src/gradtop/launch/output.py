@@ -1,13 +1,24 @@
 """The file that the command's output is recorded to, which never holds up the output itself."""
 
 import os
+import re
+import shlex
+import socket
 import threading
+import time
+from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+
+from gradtop.clean import clean
+from gradtop.logger.facts import arguments
 
 NAME = "output.log"
 MOST_BYTES = 64 * 1024 * 1024
 """Output that waits for the disk; what comes beyond it is shown and left out of the file."""
+_COMMAND_CHARS = 300
+_ODD = re.compile(r"[^!-~]+")
 CLOSE_S = 2.0
 """Seconds for which a disk that does not answer is waited for at the end."""
 
@@ -15,8 +26,11 @@ CLOSE_S = 2.0
 class OutputLog:
     """Appends chunks to a file in a thread of its own; a full, hung or lost disk costs the record alone."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, a new line behind what an earlier session left; raises OSError where that cannot be."""
+    def __init__(self, path: Path, command: Sequence[str] = ()) -> None:
+        """Open the file; raises OSError where that cannot be.
+
+        Behind what an earlier launch left goes a line that says when and where, and what for: `command`.
+        """
         self.lost_bytes = 0
         """Output that is not in the file."""
         self.problem = ""
@@ -29,6 +43,8 @@ class OutputLog:
         self._some = threading.Condition()
         self._thread = threading.Thread(target=self._write_all, name="gradtop-output", daemon=True)
         self._thread.start()
+        if _has_content(self._fd):
+            self.put(opening(command, time.time()))
 
     def put(self, data: bytes) -> None:
         """Record `data` behind what was put before; never waits for the disk."""
@@ -77,6 +93,20 @@ class OutputLog:
                 self._waiting_bytes -= len(data)
                 if why:
                     self._lose(min(len(data), len(text) - written), why)
+
+
+def opening(command: Sequence[str], now: float) -> bytes:
+    """The line before the output of a launch at `now` (Unix seconds); secrets in the command are left out."""
+    at = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    host = _ODD.sub("-", socket.gethostname()) or "localhost"
+    told = f": {clean(shlex.join(arguments(command)), _COMMAND_CHARS)}" if command else ""
+    return f"==== gradtop run at {at} on {host}, process {os.getpid()}{told} ====\n".encode(errors="replace")
+
+
+def _has_content(fd: int) -> bool:
+    with suppress(OSError):
+        return os.fstat(fd).st_size > 0
+    return False
 
 
 def _write(fd: int, data: bytes) -> tuple[int, str]:

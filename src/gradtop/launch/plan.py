@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import gradtop
+from gradtop.launch.ending import last_step
 
 Detail = Literal["module", "parameter", "block"]
 
@@ -53,6 +54,7 @@ def environment(plan: Plan, environ: Mapping[str, str], say: Path) -> dict[str, 
         "layers": plan.layers,
         "activations": plan.activations,
         "argv": list(plan.command),
+        "behind": last_step(plan.directory),
         "say": str(say),
     }
     return {**environ, "PYTHONPATH": os.pathsep.join([site, *behind]), VARIABLE: json.dumps(told)}

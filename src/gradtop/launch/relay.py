@@ -85,6 +85,7 @@ class Relay:
     def __init__(self, resized: Callable[[], None]) -> None:
         """Catch signals from now on; `resized` is called when the size of our terminal has changed."""
         self._resized = resized
+        self._stops = {n: signal.getsignal(n) for n in (signal.SIGTSTP, signal.SIGCONT)}
         self._numbers = [n for n in RELAYED if signal.getsignal(n) is not signal.SIG_IGN]
         self._arrived, self._wakeup = os.pipe()
         os.set_blocking(self._wakeup, False)
@@ -96,6 +97,9 @@ class Relay:
         """Set the handlers, again where a screen has set its own; for the main thread."""
         for number in (*self._numbers, signal.SIGWINCH):
             signal.signal(number, _nothing)
+        # The screen has handlers for Ctrl-Z and `fg` that outlive it and fail without it.
+        for number, handler in self._stops.items():
+            signal.signal(number, handler)
         signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
 
     def start(self, command: "subprocess.Popen[bytes]") -> None:

@@ -12,12 +12,15 @@ import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import inf
 from pathlib import Path
+from threading import RLock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from gradtop.logger.notice import Notices
-from gradtop.logger.session import Options, Session
+from gradtop.logger.session import CLOSE_S, Options, Session
+from gradtop.logger.writer import close_all
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,7 +42,12 @@ class Logger:
     ```
     No method raises, waits for the device on an ordinary step, or touches a file in the calling thread; what goes wrong
     is said once through `logging`. On several ranks make one on each: rank 0 writes, the others help with sums.
+
+    A directory is one run: making a second Logger for it in the same process ends the one that has recorded there, as
+    running a notebook's cell again does. A Logger that nothing refers to any more is closed.
     """
+
+    _session: Session | None = None
 
     def __init__(
         self,
@@ -74,7 +82,7 @@ class Logger:
             total_steps: planned optimizer steps.
             warmup_steps: steps until the peak of the learning rate.
             lr_max: the peak of the learning rate; by default `initial_lr` of the optimizer.
-            clip_norm: the largest global gradient norm that the loop lets pass.
+            clip_norm: the largest global gradient norm that the loop lets pass; 0 and infinity are no clipping.
             precision: `fp32`, `bf16`, `fp16`, ...; by default what parameters and scaler say.
             accumulation: micro-batches of one optimizer step.
             batch_size: samples of one optimizer step, over all devices.
@@ -89,17 +97,20 @@ class Logger:
         self._notices = Notices()
         self._pid = os.getpid()
         self._raised = _last_raised()
-        self._session: Session | None = None
+        self._lock = RLock()
+        self._folder = ""
+        self._used = self._replaced = False
         self._waits = 0.0
         self._waited = False
         stated = {
-            "total_steps": total_steps, "warmup_steps": warmup_steps, "lr_max": lr_max, "clip_norm": clip_norm,
+            "total_steps": total_steps, "warmup_steps": warmup_steps, "lr_max": lr_max,
+            "clip_norm": None if clip_norm in (0, inf) else clip_norm,
             "precision": precision, "accumulation": accumulation, "batch_size": batch_size,
         }  # fmt: skip
         options = Options(run, stated, scaler, first_step, every, budget, detail, activations, every_rank)
         self._optimizers = _listed(optimizer)
         self._model = model
-        self._session = self._guarded(lambda: Session(Path(directory), model, self._optimizers, options, self._notices))
+        self._session = self._guarded(lambda: self._begun(directory, options), "nothing is recorded")
         LIVE.add(self)
 
     def step(
@@ -108,7 +119,7 @@ class Logger:
         """Record one optimizer step; call it after `optimizer.step()`.
 
         Args:
-            step: its number; counted on where it is left out.
+            step: its number, also by keyword; where it is left out the optimizer's steps are counted on.
             loss: a number, or a scalar tensor on any device; it is not read from the device here.
             grad_norm: the global norm before clipping, as `clip_grad_norm_` returns it. Where it is left out the norm
                 is read at sampled steps.
@@ -119,12 +130,15 @@ class Logger:
         """
         session = self._session
         if session is None or os.getpid() != self._pid:
+            self._miss()
             return
         try:
-            if self._waited:
-                metrics.setdefault("data_time_s", self._waits)
-                self._waits = 0.0
-            session.step(step, loss, grad_norm, metrics)
+            with self._lock:
+                self._used = True
+                number = metrics.pop("step", None) if step is None and "step" in metrics else step
+                waited = self._waits if self._waited else None
+                if session.step(number, loss, grad_norm, metrics, waited):
+                    self._waits = 0.0
         except Exception as error:  # noqa: BLE001 (the training goes on whatever happens here)
             self._say(error)
 
@@ -132,7 +146,8 @@ class Logger:
         """Record values beside those of the steps, such as `val_loss`; at the newest step where none is given."""
         session = self._here()
         if session is not None:
-            self._guarded(lambda: session.metrics(step, values))
+            number = values.pop("step", None) if step is None else step
+            self._guarded(lambda: session.metrics(number, values))
 
     def event(
         self, word: str, message: str = "", *, level: str = "info", step: int | None = None, **data: object
@@ -181,10 +196,26 @@ class Logger:
 
     def close(self, status: str = "finished", message: str = "") -> None:
         """Write what is left and the end record (`finished`, `crashed` or `aborted`); waits at most two seconds."""
+        self._end(status, message, wait=True)
+
+    def _end(self, status: str, message: str, *, wait: bool) -> None:
         session, self._session = self._here(), None
         LIVE.discard(self)
         if session is not None:
-            self._guarded(lambda: session.close(status, message))
+            self._guarded(lambda: session.close(status, message, wait))
+
+    def __del__(self) -> None:
+        """Nothing can be recorded any more; whichever thread notices does not wait for the disk."""
+        if self._session is not None:
+            self._end(*self._outcome(), wait=False)
+
+    def __deepcopy__(self, memo: object) -> Logger:
+        """A copy of a model that holds its Logger shares it."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A saved model that held its Logger has None in its place, and loads where gradtop is not installed."""
+        return type(None), ()
 
     def __enter__(self) -> Logger:
         return self
@@ -201,17 +232,37 @@ class Logger:
 
     def _here(self) -> Session | None:
         """The session, unless this is a process that was forked off the training."""
-        return self._session if os.getpid() == self._pid else None
+        return self._session if self._session is not None and os.getpid() == self._pid else None
 
-    def _guarded(self, what: Callable[[], _T]) -> _T | None:
+    def _begun(self, directory: str | os.PathLike[str], options: Options) -> Session:
+        """A session, after the end of those that this process has recorded in the directory."""
+        self._folder = os.path.abspath(os.fspath(directory))
+        for other in list(LIVE):
+            if other._folder == self._folder and other._used:
+                other._at_exit(wait=True)
+                other._replaced = True
+        return Session(Path(directory), self._model, self._optimizers, options, self._notices)
+
+    def _miss(self) -> None:
+        """A step cannot be recorded; say why where it is not plain."""
+        if self._replaced:
+            message = f"a newer Logger records in {self._folder}, and this one no more: give it a directory of its own"
+            self._notices.say("replaced", message)
+
+    def _guarded(self, what: Callable[[], _T], lost: str = "a record is lost") -> _T | None:
         try:
-            return what()
+            with self._lock:
+                return what()
         except Exception as error:  # noqa: BLE001 (the training goes on whatever happens here)
-            self._say(error)
+            self._say(error, lost)
             return None
 
-    def _say(self, error: Exception) -> None:
-        self._notices.say(f"fault {type(error).__name__}", f"a record is lost ({type(error).__name__}: {error})")
+    def _say(self, error: Exception, lost: str = "a record is lost") -> None:
+        try:
+            why = f"{type(error).__name__}: {error}"
+        except Exception:  # noqa: BLE001 (the text of an error is foreign code as well)
+            why = type(error).__name__
+        self._notices.say(f"fault {type(error).__name__}", f"{lost} ({why})")
 
     def _parameters(self) -> list[nn.Parameter]:
         """What clipping is over: the parameters of the optimizers, else those of the model."""
@@ -220,10 +271,13 @@ class Logger:
         groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
         return [parameter for group in groups for parameter in group["params"]]
 
-    def _at_exit(self) -> None:
-        """The interpreter ends: by an exception that nothing caught, or in peace."""
+    def _at_exit(self, *, wait: bool) -> None:
+        """The run ends here: by an exception that nothing caught, or in peace."""
+        self._end(*self._outcome(), wait=wait)
+
+    def _outcome(self) -> tuple[str, str]:
         raised = _last_raised()
-        self.close(*_status(raised if raised is not self._raised else None))
+        return _status(raised if raised is not self._raised else None)
 
 
 LIVE: weakref.WeakSet[Logger] = weakref.WeakSet()
@@ -233,7 +287,8 @@ LIVE: weakref.WeakSet[Logger] = weakref.WeakSet()
 @atexit.register
 def _close_all() -> None:
     for logger in list(LIVE):
-        logger._at_exit()
+        logger._at_exit(wait=False)
+    close_all(CLOSE_S)
 
 
 def _last_raised() -> BaseException | None:

@@ -57,7 +57,11 @@ def model(net: nn.Module | None, layers: int) -> dict[str, int | None]:
     """Parameters, all and trained ones, tied ones counted once; `layers` is how many values a layers line has."""
     if net is None:
         return {"layers": layers or None}
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in net.parameters()]
+    from torch.nn.parameter import UninitializedParameter
+
+    # That of a lazy module has no size yet.
+    there = [parameter for parameter in net.parameters() if not isinstance(parameter, UninitializedParameter)]
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in there]
     return {
         "params": sum(size for size, _ in sizes),
         "trainable": sum(size for size, trained in sizes if trained),
@@ -70,7 +74,7 @@ def schedule(optimizers: Sequence[Optimizer], stated: Mapping[str, Any]) -> dict
     found: dict[str, object] = {}
     if optimizers:
         found["optimizer"] = "+".join(dict.fromkeys(type(optimizer).__name__ for optimizer in optimizers))
-        rates = [group.get("initial_lr") for optimizer in optimizers for group in optimizer.param_groups]
+        rates = [group.get("initial_lr") for group in groups(optimizers)]
         found["lr_max"] = max((float(rate) for rate in rates if isinstance(rate, float)), default=None)
     return found | {name: value for name, value in stated.items() if value is not None}
 
@@ -84,11 +88,21 @@ def precision(net: nn.Module | None, scaler: object | None) -> str | None:
     return short.get(kinds.pop()) if len(kinds) == 1 else None
 
 
+def groups(optimizers: Sequence[Optimizer]) -> list[dict[str, Any]]:
+    """The parameter groups of all optimizers; one of the program's own making may have none."""
+    return [group for optimizer in optimizers for group in getattr(optimizer, "param_groups", None) or ()]
+
+
 def steps_done(optimizers: Sequence[Optimizer]) -> int:
     """Steps that the optimizers have taken, by their own state: those of a checkpoint that was loaded; else 0."""
-    most = 0
-    for optimizer in optimizers:
-        for state in list(optimizer.state.values())[:1]:
-            done = state.get("step", 0) if isinstance(state, Mapping) else 0
-            most = max(most, int(done))
-    return most
+    return max((_done(getattr(optimizer, "state", None)) for optimizer in optimizers), default=0)
+
+
+def _done(states: object) -> int:
+    """The steps that the first parameter's state tells; 0 where it tells none."""
+    state = next(iter(states.values()), None) if isinstance(states, Mapping) else None
+    done = state.get("step", 0) if isinstance(state, Mapping) else 0
+    try:
+        return int(done)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return 0

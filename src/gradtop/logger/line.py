@@ -7,6 +7,9 @@ which need not have anything of gradtop's but these files.
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from operator import index
+from typing import Any
 
 SCHEMA = "gradtop/1"
 """The schema that is written."""
@@ -14,7 +17,8 @@ SCHEMA = "gradtop/1"
 Value = float | int | str | None
 """A value of a row: NaN and infinities go out as strings; None is a layer without a gradient."""
 
-_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False, default=str).encode
+LONGEST = 2000
+"""Characters that are told of a value that is neither number nor text."""
 
 
 def run(**facts: object) -> bytes:
@@ -66,17 +70,35 @@ def plain(value: float) -> Value:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _known(fields: Mapping[str, object]) -> dict[str, object]:
-    """The fields that have a value, inside too; floats that JSON cannot carry as strings."""
-    out: dict[str, object] = {}
-    for name, value in fields.items():
-        if isinstance(value, Mapping):
-            value = _known(value)
-        elif isinstance(value, float):
-            value = plain(value)
-        if value is not None and value != {}:
-            out[name] = value
-    return out
+def _known(fields: Mapping[Any, object]) -> dict[str, object]:
+    """The fields that have a value, inside too, as JSON can carry them."""
+    carried = {str(name): _carried(value) for name, value in fields.items()}
+    return {name: value for name, value in carried.items() if value is not None and value != {}}
+
+
+def _carried(value: object) -> object:
+    """A value with floats that JSON cannot carry as strings, also deep inside."""
+    if isinstance(value, Mapping):
+        return _known(value)
+    if isinstance(value, list | tuple):
+        return [_carried(one) for one in value]
+    return plain(value) if isinstance(value, float) else value
+
+
+def _foreign(value: Any) -> object:
+    """A number of another library (`numpy.int64`) as Python's own; anything else as text."""
+    value = value.detach() if hasattr(value, "detach") else value
+    single = getattr(value, "shape", ()) == ()
+    if single and hasattr(value, "__index__"):
+        with suppress(TypeError, ValueError):
+            return index(value)
+    if single and hasattr(value, "__float__"):
+        with suppress(TypeError, ValueError, OverflowError, RuntimeError):
+            return plain(float(value))
+    return str(value)[:LONGEST]
+
+
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False, default=_foreign).encode
 
 
 def _line(fields: Mapping[str, object]) -> bytes:

@@ -6,6 +6,8 @@ _log = logging.getLogger("gradtop")
 
 MOST = 50
 """Different notices of one process: a message that holds a number of its own must not flood a log."""
+LONGEST = 600
+"""Characters of a message: names and errors in it are foreign."""
 
 
 class Notices:
@@ -16,9 +18,13 @@ class Notices:
         self._said: set[str] = set()
 
     def say(self, what: str, message: str) -> bool:
-        """Say `message` if nothing was said under the word `what` before; whether it was said now."""
+        """Say `message` if nothing was said under the word `what` before; whether it was said now. Never raises."""
         if what in self._said or len(self._said) >= MOST:
             return False
         self._said.add(what)
-        _log.warning("gradtop: %s", message)
+        shown = "".join(mark if mark.isprintable() else "?" for mark in message[:LONGEST])
+        try:
+            _log.warning("gradtop: %s", shown)
+        except Exception:  # noqa: BLE001 (a log handler of the program; this is also said from its optimizer's hooks)
+            return False
         return True

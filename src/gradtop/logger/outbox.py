@@ -6,7 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, isnan
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,10 @@ _BYTES = 27
 _EMPTY = (
     "No parameter has a gradient when the logger looks: zero_grad() comes before log.step(). "
     "Give the optimizer to gradtop.Logger, or call log.step() before zero_grad()."
+)
+_UNEXPLAINED = (
+    "grad_norm is {given:.4g}, but the optimizer's gradients have a norm of {read:.4g}, and clipping to {clip:g} "
+    "does not explain that: values per layer are those of the optimizer's gradients."
 )
 _CLIPPED = 1.001
 _AT_CLIP = 1.01
@@ -78,6 +82,7 @@ class Outbox:
         self._way: deque[_Departure] = deque()
         self._names: dict[tuple[str, ...], str] = {}
         self._agreed = 1
+        self._doubted = False
 
     def send(self, rows: list[Row], taken: Taken | None, names: Sequence[str], numel: Sequence[int]) -> None:
         """Send rows off; `taken` belongs to the last of them."""
@@ -163,12 +168,12 @@ class Outbox:
     def _write(self, departure: _Departure) -> None:
         """Write rows and what was read at the last of them; sums that never came leave out the values per layer."""
         rows = list(departure.flight.rows())
-        step, time, values = rows[-1]
+        step, time, _ = rows[-1]
         taken = departure.taken
         columns: Mapping[str, Sequence[float | None]] = {}
         if taken is not None and taken.sample is not None and departure.sums is not None:
             began = perf_counter()
-            columns = self._columns(taken.sample, departure.sums, values)
+            columns = self._columns(taken.sample, departure.sums, rows[-1], taken.single)
             departure.spent_s += perf_counter() - began
         if taken is not None and taken.sample is not None:
             self._cadence.cost(taken.watch.seconds() + departure.spent_s, _BYTES * taken.layers)
@@ -184,19 +189,30 @@ class Outbox:
             self._write_readings(step, time, taken.readings, departure.activations)
 
     def _columns(
-        self, sample: Sample, sums: Sequence[float], values: dict[str, float]
+        self, sample: Sample, sums: Sequence[float], row: tuple[float, float, dict[str, float]], single: bool
     ) -> Mapping[str, Sequence[float | None]]:
         """The values per layer, before clipping; the row gets their total where it has no norm of its own."""
         columns, total = sample.columns(sums)
         if sample.empty or self._partial:
             return {} if sample.empty else columns
-        factor = self._restored(values.setdefault("grad_norm", total), total)
+        given = row[2].setdefault("grad_norm", total)
+        if given == inf and isnan(total):
+            # Clipping by an infinite norm made 0 of every finite gradient, and NaN of those that were to blame.
+            return columns | {"grad_norm": [norm or None for norm in columns["grad_norm"]]}
+        factor = self._restored(given, total, row) if single else 1.0
         return columns if factor == 1.0 else sample.columns(sums, factor)[0]
 
-    def _restored(self, given: float, read: float) -> float:
+    def _restored(self, given: float, read: float, row: tuple[float, float, dict[str, float]]) -> float:
         """What norms that were read after clipping have to be multiplied by; 1 where nothing was clipped."""
-        clipped = read > 0.0 and read * _CLIPPED < given < inf
-        return given / read if clipped and (self._clip_norm is None or read <= self._clip_norm * _AT_CLIP) else 1.0
+        if not (read > 0.0 and read * _CLIPPED < given < inf):
+            return 1.0
+        if self._clip_norm is None or read <= self._clip_norm * _AT_CLIP:
+            return given / read
+        if self._writer is not None and not self._doubted:
+            self._doubted = True
+            message = _UNEXPLAINED.format(given=given, read=read, clip=self._clip_norm)
+            self._writer.put(_event, "measurement_suspect", row[0], row[1], message)
+        return 1.0
 
     def _write_readings(self, step: float, time: float, readings: Readings, arrived: Readback) -> None:
         assert self._writer is not None

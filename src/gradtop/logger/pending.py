@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from gradtop.logger.readback import Readback
@@ -75,7 +77,8 @@ def kept(value: Any) -> Value | None:
     if isinstance(value, str | bytes) or value is None:
         return None
     try:
-        return float(value)
+        # An array of one element is one number; of more it is none.
+        return float(value.reshape(()) if getattr(value, "ndim", 0) else value)
     except OverflowError:
         return inf if value > 0 else -inf
     except (TypeError, ValueError):
@@ -86,7 +89,35 @@ def _copied(value: Tensor) -> Tensor | None:
     """A copy, for the caller may go on to change the tensor in place; its graph is not kept."""
     if value.numel() != 1 or value.is_meta or value.is_complex() or hasattr(value, "placements"):
         return None
-    return value.detach().clone()
+    copy = value.detach().clone()
+    return copy if type(copy) is _torch().Tensor else _base(copy)
+
+
+def _base(value: Tensor) -> Tensor:
+    """The tensor without a class of the program's own, whose rules would hold when values are put together."""
+    return value if hasattr(value, "__tensor_flatten__") else value.as_subclass(_torch().Tensor)
+
+
+def _torch() -> Any:
+    """Torch, which is there where a tensor is."""
+    return sys.modules["torch"]
+
+
+def ordinal(step: Any) -> float | None:
+    """The number of a step as Python's own; None for what is none, or would have to be read from a device."""
+    if type(step) is int:
+        return step
+    if isinstance(step, str | bytes) or str(getattr(step, "device", "cpu")) != "cpu":
+        return None
+    try:
+        return operator.index(step)
+    except (TypeError, ValueError):
+        pass
+    try:
+        number = float(step)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return None
+    return number if isfinite(number) else None
 
 
 def _stacked(group: list[Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -41,6 +42,8 @@ class Taken:
     """What the reading cost."""
     layers: int
     """How many layers were read."""
+    single: bool
+    """No optimizer stepped again after what was read: a norm that the loop gives is that of the same gradients."""
 
 
 class Rounds:
@@ -56,8 +59,6 @@ class Rounds:
     ) -> None:
         """Nothing is read without a `sampler`; without `optimizers` gradients are read when a round is closed."""
         self.count = 0
-        self.hooked = False
-        """An optimizer with hooks has been seen to step: from then on a round without a step is known as one."""
         self.overflowed: Tensor | None = None
         """Where a fused optimizer was told of overflows in this round: not 0 on its device if there were any."""
         self._sampler, self._cadence, self._notices = sampler, cadence, notices
@@ -85,6 +86,11 @@ class Rounds:
         return bool(self._stepped)
 
     @property
+    def steps(self) -> int:
+        """Steps of each optimizer in this round; of several, as the one that took the fewest."""
+        return min(self._stepped.values(), default=0)
+
+    @property
     def sampling(self) -> bool:
         """This round is sampled."""
         return self._due
@@ -97,8 +103,8 @@ class Rounds:
             self._notices.say("no hooks", f"{kind} has no step hooks: each call of log.step() is taken for a step")
             return
         self._optimizers += 1
-        self._handles.append(inner.register_step_pre_hook(self._before))
-        self._handles.append(inner.register_step_post_hook(self._after))
+        self._handles.append(inner.register_step_pre_hook(_opaque(self._before)))
+        self._handles.append(inner.register_step_post_hook(_opaque(self._after)))
 
     def detach(self) -> None:
         """Hear of no more steps."""
@@ -150,7 +156,8 @@ class Rounds:
         if readings is not None:
             self._watch.host_s += readings.cost_s
         self._samples += 1
-        return Taken(self.count + 1, sample, readings, self._watch, len(self._sampler.names))
+        single = all(times == 1 for times in self._stepped.values())
+        return Taken(self.count + 1, sample, readings, self._watch, len(self._sampler.names), single)
 
     def _before(
         self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -158,10 +165,11 @@ class Rounds:
         """Just before an optimizer's step: the gradients are what it will use, unless a closure is to make them."""
         try:
             times = self._stepped[id(optimizer)] = self._stepped.get(id(optimizer), 0) + 1
-            self.hooked = True
             if times == 2 and self._optimizers == 1:
                 message = "the optimizer stepped twice before log.step(): values per layer are those of the first step"
                 self._notices.say("stepped twice", message)
+            if self._due and _capturing():
+                return None
             overflowed = getattr(optimizer, "found_inf", None)
             if overflowed is not None:
                 self.overflowed = overflowed.detach().clone()
@@ -200,7 +208,8 @@ class Rounds:
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Just after an optimizer's step."""
         try:
-            if self._due and self._stepped.get(id(optimizer)) == 1 and self._sampler is not None:
+            sampled = self._due and self._stepped.get(id(optimizer)) == 1 and not _capturing()
+            if sampled and self._sampler is not None:
                 with self._watch:
                     self._sampler.after(optimizer)
         except Exception as error:  # noqa: BLE001 (the training goes on whatever happens here)
@@ -219,6 +228,22 @@ class Rounds:
     def _fail(self, error: Exception) -> None:
         self._faults += 1
         self._notices.say("sampling", f"values per layer could not be read: {type(error).__name__}: {error}")
+
+
+def _opaque(hook: Callable[..., _T]) -> Callable[..., _T]:
+    """A hook that torch.compile calls as it is: looked into, it is compiled again at every sampled step.
+
+    Making an optimizer imports torch's compiler, so that this costs no import.
+    """
+    compiler = sys.modules.get("torch._dynamo")
+    return compiler.disable(hook) if compiler is not None else hook
+
+
+def _capturing() -> bool:
+    """The step is being recorded as a CUDA graph: what would be read now is neither computed nor allowed."""
+    import torch
+
+    return bool(torch.cuda.is_initialized()) and torch.cuda.is_current_stream_capturing()  # type: ignore[no-untyped-call]
 
 
 def hookable(optimizer: Optimizer | None) -> Optimizer | None:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gradtop.logger import facts, line, memory, ranks
+from gradtop.logger.accumulation import Accumulation
 from gradtop.logger.activation import Activations
 from gradtop.logger.cadence import Cadence
 from gradtop.logger.notice import Notices
 from gradtop.logger.outbox import Outbox
-from gradtop.logger.pending import Row, kept
+from gradtop.logger.pending import Row, kept, ordinal
 from gradtop.logger.ranks import shard
-from gradtop.logger.rounds import Rounds
+from gradtop.logger.rounds import Rounds, Taken
 from gradtop.logger.sample import Sampler
 from gradtop.logger.writer import Writer
 
@@ -32,8 +33,8 @@ CLOSE_S = 2.0
 """Seconds that closing waits for the file system."""
 AGREE_S = 10.0
 """Seconds that rank 0 of a sharded model waits for the loggers of the others, once."""
-UNHOOKED = 64
-"""Calls of `step` without a step of the optimizer after which its hooks are taken to be out of order."""
+MOST_ROWS = 1024
+"""Rows that wait at most: where a step takes microseconds, `FLUSH_S` would gather more than the writer takes."""
 MOST_GROUPS = 16
 """Parameter groups whose learning rates are told."""
 MEMORY_S = 5.0
@@ -71,7 +72,7 @@ class Session:
         self._optimizers = list(optimizers)
         self._model = model
         self._place = ranks.place()
-        self._number = _before_first(options, self._optimizers)
+        self._number: float = _before_first(options, self._optimizers)
         self._rows: list[Row] = []
         self._losses: list[Value] = []
         self._norm: Tensor | None = None
@@ -83,7 +84,8 @@ class Session:
         parameters = list(model.parameters()) if model is not None else _parameters(self._optimizers)
         sharded = self._place.world > 1 and shard.sharded(parameters)
         works = chief or options.every_rank or sharded
-        self._sampler = Sampler(model, self._optimizers, options.detail, notices) if works and parameters else None
+        self._accumulation = Accumulation(self._optimizers, options.scaler, options.stated["accumulation"], notices)
+        self._sampler = self._made_sampler() if works and parameters else None
         reduction = self._agreed() if sharded and self._sampler is not None else None
         if self._sampler is not None:
             self._sampler.reduced = reduction is not None
@@ -109,53 +111,74 @@ class Session:
         """The file that is written, once it is open."""
         return self._writer.path if self._writer is not None else None
 
-    def step(self, number: int | None, loss: object, grad_norm: object, metrics: Mapping[str, object]) -> None:
-        """Record one step, or, where the optimizer did not step, one micro-batch."""
+    def step(
+        self,
+        number: object,
+        loss: object,
+        grad_norm: object,
+        metrics: Mapping[str, object],
+        waited_s: float | None = None,
+    ) -> bool:
+        """Record one step, or, where the optimizer did not step, one micro-batch; whether that made a row.
+
+        `waited_s`: seconds that went into waiting for data since the row before.
+        """
         if not self._works:
-            return
+            return True
         self._calls += 1
         if loss is not None and (value := self._value("loss", loss)) is not None:
             self._losses.append(value)
-        if self._is_micro_batch():
-            return
+        rounds = self._rounds
+        if rounds.hooks and "skipped" not in metrics and self._accumulation.goes_on(rounds.stepped):
+            return False
         now = clock.perf_counter()
-        self._number = self._number + 1 if number is None else number
+        steps = rounds.steps or 1
+        self._number = self._numbered(number, self._number + steps)
         values = self._values(grad_norm, metrics)
+        if waited_s is not None:
+            values.setdefault("data_time_s", waited_s / steps)
         if self._last is not None:
-            values.setdefault("step_time_s", round(now - self._last, 6))
+            values.setdefault("step_time_s", round((now - self._last) / steps, 6))
         self._last = now
-        sampled = self._rounds.sampling
-        taken = self._rounds.close()
+        sampled = rounds.sampling
+        taken = rounds.close()
+        try:
+            self._send(now, values, sampled, taken)
+        finally:
+            rounds.open()
+        return True
+
+    def _send(self, now: float, values: dict[str, Value], sampled: bool, taken: Taken | None) -> None:
+        """Keep the row of a step, and send off what is kept when its time has come."""
         if now - self._remembered > MEMORY_S:
             self._remembered = now
             values.update(memory.held())
         self._rows.append(Row(self._number, clock.time(), values))
         if sampled and taken is None:
             self._outbox.give_up()
-        if sampled or now - self._flushed > FLUSH_S:
+        if sampled or now - self._flushed > FLUSH_S or len(self._rows) >= MOST_ROWS:
             self._flushed = now
             rows, self._rows = self._rows, []
             names, numel = (self._sampler.names, self._sampler.numel) if self._sampler is not None else ((), ())
             self._outbox.send(rows, taken, names, numel)
         else:
             self._outbox.land()
-        self._rounds.open()
 
-    def metrics(self, step: int | None, values: Mapping[str, object]) -> None:
+    def metrics(self, step: object, values: Mapping[str, object]) -> None:
         """Record values beside the steps."""
         if not self._works:
             return
         taken = {name: value for name, given in values.items() if (value := self._value(name, given)) is not None}
-        row = Row(self._number if step is None else step, clock.time(), taken)
+        row = Row(self._numbered(step, self._number), clock.time(), taken)
         rows, self._rows = [*self._rows, row], []
         self._outbox.send(rows, None, (), ())
 
-    def event(self, word: str, message: str, level: str, step: int | None, data: Mapping[str, object]) -> None:
-        """Record something that is not a number."""
+    def event(self, word: str, message: str, level: str, step: object, data: Mapping[str, object]) -> None:
+        """Record something that is not a number, as it is now."""
         if self._writer is not None:
-            at = self._number if step is None else step
-            put = partial(line.event, step=at, time=clock.time(), message=message, level=level, data=dict(data))
-            self._writer.put(put, word)
+            at = self._numbered(step, self._number)
+            now = line.event(word, step=at, time=clock.time(), message=message, level=level, data=data)
+            self._writer.put(bytes, now)
 
     def clip(self, parameters: list[nn.Parameter], max_norm: float) -> Tensor | None:
         """Clip, keeping the norms for the sample where this step is one; None where that is left to torch."""
@@ -175,8 +198,8 @@ class Session:
         if self._works:
             self._rounds.attach(optimizer)
 
-    def close(self, status: str, message: str) -> None:
-        """Wait for what is on its way, and write the end."""
+    def close(self, status: str, message: str, wait: bool) -> None:
+        """Send off what is on its way, and the end; with `wait`, until it is written or `CLOSE_S` have passed."""
         self._rounds.detach()
         if self._rows:
             self._outbox.send(self._rows, None, (), ())
@@ -188,20 +211,27 @@ class Session:
             self.event("crash", message, "error", None, {})
         step = self._number if self._calls else None
         self._writer.put(partial(line.end, step=step, time=clock.time()), status, keep=True)
-        self._writer.close(CLOSE_S)
+        if wait:
+            self._writer.close(CLOSE_S)
+        else:
+            self._writer.stop()
 
-    def _is_micro_batch(self) -> bool:
-        """No optimizer has stepped, although the hooks would have said so."""
-        rounds = self._rounds
-        if not rounds.hooks or rounds.stepped or self._options.scaler is not None:
-            return False
-        if rounds.hooked:
-            return True
-        if self._calls < UNHOOKED:
-            return True
-        message = f"{type(self._optimizers[0]).__name__} has not stepped in {UNHOOKED} calls of log.step()"
-        self._notices.say("unhooked", f"{message}: each call is taken for a step; update ratios are not known")
-        return False
+    def _made_sampler(self) -> Sampler | None:
+        """None where model and optimizers are not as torch makes them: the run is recorded without layers."""
+        try:
+            return Sampler(self._model, self._optimizers, self._options.detail, self._notices)
+        except (AttributeError, TypeError, ValueError, RuntimeError) as error:
+            self._notices.say("layers", f"there will be no values per layer: {type(error).__name__}: {error}")
+            return None
+
+    def _numbered(self, given: object, otherwise: float) -> float:
+        """The step's number as it was given, where that is one."""
+        if given is None:
+            return otherwise
+        number = ordinal(given)
+        if number is None:
+            self._notices.say("number", f"a step's number is of type {type(given).__name__}: steps are counted instead")
+        return otherwise if number is None else number
 
     def _values(self, grad_norm: object, metrics: Mapping[str, object]) -> dict[str, Value]:
         values: dict[str, Value] = {}
@@ -218,7 +248,12 @@ class Session:
         return values
 
     def _value(self, name: str, given: object) -> Value | None:
-        value = kept(given)
+        try:
+            value = kept(given)
+        except Exception as error:  # noqa: BLE001 (foreign code makes a number of it; the other values are kept)
+            why = f"{type(error).__name__}: {error}"
+            self._notices.say(f"value {name}", f"{name} cannot be read and is left out: {why}")
+            return None
         if value is None:
             what = "no number" if not hasattr(given, "shape") else f"of shape {tuple(given.shape)} and no scalar number"
             self._notices.say(f"value {name}", f"{name} is {what}: it is left out")
@@ -226,10 +261,10 @@ class Session:
 
     def _rates(self) -> dict[str, Value]:
         """The learning rate, and those of other groups once they differ."""
-        if len(self._optimizers) == 1 and len(self._optimizers[0].param_groups) == 1:
-            rate = kept(self._optimizers[0].param_groups[0].get("lr"))
+        groups = facts.groups(self._optimizers)[:MOST_GROUPS]
+        if len(groups) == 1:
+            rate = kept(groups[0].get("lr"))
             return {} if rate is None else {"lr": rate}
-        groups = [group for optimizer in self._optimizers for group in optimizer.param_groups][:MOST_GROUPS]
         rates: dict[str, Value] = {}
         for index, group in enumerate(groups):
             rate = kept(group.get("lr"))
@@ -246,10 +281,10 @@ class Session:
         if scaler is None or not scaler.is_enabled():
             return
         yield "loss_scale", getattr(scaler, "_scale", None)
-        if self._rounds.overflowed is not None:
-            yield "skipped", self._rounds.overflowed
-        elif self._rounds.hooked and not self._rounds.stepped:
-            yield "skipped", 1.0
+        if (overflowed := self._rounds.overflowed) is None:
+            overflowed = self._accumulation.overflow
+        if overflowed is not None:
+            yield "skipped", overflowed
 
     def _agreed(self) -> ranks.Reduction | None:
         """Sums over all ranks, where each of them has a Logger of the same layers."""
@@ -284,13 +319,14 @@ def _before_first(options: Options, optimizers: Sequence[Optimizer]) -> int:
 
 
 def _parameters(optimizers: Sequence[Optimizer]) -> list[nn.Parameter]:
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    return [parameter for group in groups for parameter in group["params"]]
+    return [parameter for group in facts.groups(optimizers) for parameter in group["params"]]
 
 
 def _mean(values: Sequence[Value]) -> Value:
     """The mean of numbers and scalar tensors; nothing is read from a device."""
-    total = values[0]
-    for value in values[1:]:
-        total = total + value
+    # In 16 bits a sum of a few losses has lost the digits that tell them apart.
+    first, *others = (value if isinstance(value, float) else value.float() for value in values)
+    total = first
+    for other in others:
+        total = total + other
     return total / len(values)

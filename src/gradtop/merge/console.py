@@ -1,8 +1,11 @@
 """What `gradtop run` recorded of a terminal beside the stream of the same training: it never tells of another one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
 
-from gradtop.merge.track import Track
+from gradtop.merge.align import OFFSETS, compared
+from gradtop.merge.track import Lane, Lap, Track
 from gradtop.record import Rows
 
 RECORDED = "output.log"
@@ -17,6 +20,20 @@ _APART = 0.25
 
 Epochs, batches of an epoch and micro-batches are off by a factor of 2 at the least.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where one lap of a console stands, by the launches that it tells of."""
+
+    session: int | None
+    """Of its stream, for its rows; None where the stream has none that counts like it."""
+    shift: int
+    """Added to its steps: a script that goes on where it was, but with a new optimizer, has a stream from 1."""
+    ended: int
+    """The session in which its launch ended."""
+    known: bool
+    """The stream has rows of that launch."""
 
 
 def stream_beside(track: Track, others: Iterable[Track]) -> Track | None:
@@ -34,6 +51,54 @@ def keeps_pace(track: Track, stream: Track, x_kind: str) -> bool:
         return True
     gap = (mine.last - mine.first) / (mine.rows - 1)
     return abs(lane.last - mine.last) <= max(_BEHIND * gap + 1.0, _APART * lane.last)
+
+
+def stands(track: Track, stream: Track, x_kind: str) -> tuple[Stand, ...]:
+    """Where the laps of a console stand; empty where it does not say that anything was launched again."""
+    lanes = stream.lanes(x_kind)
+    begun = [lane.began for lane in lanes]
+    times = [time for time in begun if time is not None]
+    if not any(lap.began is not None for lap in track.laps) or not times or len(times) < len(begun):
+        return ()
+    found: list[Stand] = []
+    for laps, start, stop in _launches(track.laps):
+        ended = max(0, sum(time < stop for time in times) - 1)
+        mine = [s for s, time in enumerate(times) if start <= time < stop]
+        unknown = sum(x_kind in lap.lanes for lap in laps) - len(mine)
+        for lap in laps:
+            counts = x_kind in lap.lanes
+            session = mine[-unknown] if counts and unknown <= 0 and mine else None
+            shift = _shift(lap.lanes[x_kind], lanes[session]) if session is not None else None
+            found.append(Stand(session if shift is not None else None, shift or 0, ended, bool(mine)))
+            unknown -= counts
+    return tuple(found)
+
+
+def _launches(laps: Sequence[Lap]) -> Iterator[tuple[list[Lap], float, float]]:
+    """The laps of each launch, with the times at which it and the next one began."""
+    groups: list[list[Lap]] = [[]]
+    for lap in laps:
+        if lap.began is not None:
+            groups.append([])
+        groups[-1].append(lap)
+    starts = [-inf, *(group[0].began or -inf for group in groups[1:]), inf]
+    yield from zip(groups, starts, starts[1:], strict=False)
+
+
+def _shift(mine: Lane, lane: Lane) -> int | None:
+    """What makes the steps of a console those of its stream: the values tell, or else the steps; None for nothing."""
+    anew = round(lane.first - 1 + mine.gap - mine.first)
+    near = [*OFFSETS, *(anew + offset for offset in OFFSETS)]
+    if (same := next((shift for shift in near if compared([mine], lane.values_at, shift).same), None)) is not None:
+        return same
+    return next((shift for shift in (0, anew) if _together(mine, lane, shift)), None)
+
+
+def _together(mine: Lane, lane: Lane, shift: int) -> bool:
+    """The two begin and end at about the same steps."""
+    slack = _BEHIND * mine.gap + 1.0
+    at_end = max(slack, _APART * (lane.last - lane.first + 1))
+    return abs(mine.first + shift - lane.first) <= slack and abs(mine.last + shift - lane.last) <= at_end
 
 
 def beside(rows: Rows, exact: frozenset[str]) -> Rows | None:

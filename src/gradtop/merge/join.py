@@ -4,13 +4,18 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
-from gradtop.merge.plan import Fit, Plan
+import msgspec
+
+from gradtop.merge.plan import NOWHERE, Fit, Plan
 from gradtop.merge.track import Lane, Track
 from gradtop.record import End, Event, Record, Restart, Rows, RunFacts
 from gradtop.run import cut
+from gradtop.sources.text.launched import LAUNCH
 
 Aside = Event | End | RunFacts
 """What is said beside the rows."""
+SLACK_S = 1.0
+"""Seconds after the last change of a console within which a row of its stream was there before its last words."""
 LAST_WORDS_S = 60.0
 """Seconds before the last change of a run's files in which the last words of a source without steps are its end."""
 
@@ -65,10 +70,12 @@ class Session:
         self._x_kind = x_kind
         self._fits = len(fits)
         self._leading = [i for i, fit in enumerate(fits) if not fit.console]
+        self._printed = frozenset(i for i, fit in enumerate(fits) if fit.console)
         self.cursors: dict[str, list[Cursor]] = {x_kind: [Cursor() for _ in fits]}
         self._asides: list[tuple[float, int, int, Aside]] = []
         self._told = 0
         self._sorted = True
+        self._over = False
         self.frontier = -math.inf
         """The newest step of what was given out."""
 
@@ -76,9 +83,11 @@ class Session:
         """Rows of source `i`; True when they change what was given out already."""
         kind = rows.x_kind
         cursor = self.cursors.setdefault(kind, [Cursor() for _ in range(self._fits)])[i]
+        if cursor.lane.blocks and rows.steps[0] < cursor.lane.last:
+            return True
         if kind != self._x_kind or rows.steps[0] > self.frontier:
             cursor.lane.append(rows)
-            return False
+            return self._over and kind == self._x_kind
         late = bisect_right(rows.steps, self.frontier)
         news = any(self._is_news(i, rows, k) for k in range(late))
         if late < len(rows):
@@ -101,6 +110,7 @@ class Session:
         """What source `i` said after the step `position`; True when something later was given out already."""
         # The least precise source speaks first, so that the facts of the most precise one stand.
         self._asides.append((position, -i, len(self._asides), aside))
+        self._over = self._over or (position == math.inf and i in self._printed and _is_last(aside))
         self._sorted = False
         return position < self.frontier
 
@@ -168,6 +178,11 @@ class Session:
         yield from joined
 
 
+def _is_last(said: Aside) -> bool:
+    """Nothing is expected to come after it in its launch."""
+    return isinstance(said, End) or (isinstance(said, Event) and said.event == "crash")
+
+
 def _alike(here: Sequence[Cursor], limit: float) -> int:
     """How many rows from here on have the same rising steps in all of these sources, each in one block."""
     steps = [cursor.rows.steps[cursor.at : cursor.at + cursor.run(limit)] for cursor in here]
@@ -216,7 +231,7 @@ def _folded(here: Sequence[Cursor], step: float) -> Iterator[Rows]:
         while cursor.step == step:
             rows = cursor.take(1)
             fresh = [name for name in rows.columns if name not in taken]
-            _place(columns, {name: rows.columns[name][0] for name in fresh})
+            _place(columns, {name: float(rows.columns[name][0]) for name in fresh})
             below |= {name: rows.below[name] for name in fresh if name in rows.below}
             cursor.count(rows, fresh)
             mine |= set(fresh)
@@ -276,16 +291,44 @@ class Join:
         if isinstance(said, Rows | Restart) or fit.contradicts or (fit.echo and isinstance(said, End)):
             return False
         session, position = self._position(fit, lap, newest, said)
+        if fit.console and not isinstance(said, RunFacts) and said.step is not None:
+            # After the last row of the run no step that was printed is the newest.
+            step = None if position == math.inf else said.step + fit.shift(lap)
+            said = msgspec.structs.replace(said, step=step)
         return self.sessions[session].put(i, position, said) or session < self._at
 
     def _position(self, fit: Fit, lap: int, newest: dict[str, float], said: Aside) -> tuple[int, float]:
         """(session, step) after which something was said."""
-        position = newest.get(self.plan.x_kind, -math.inf) + fit.offset
-        if fit.sessions and (session := fit.sessions[min(lap, len(fit.sessions) - 1)]) >= 0:
-            return session, position
+        position = newest.get(self.plan.x_kind, -math.inf) + fit.shift(lap)
+        stand = fit.stands[lap] if lap < len(fit.stands) else None
+        session = fit.sessions[min(lap, len(fit.sessions) - 1)] if fit.sessions else NOWHERE
+        if stand is not None and (session < 0 or self._is_last_word(fit, lap, newest, said)):
+            begins = isinstance(said, RunFacts) or (isinstance(said, Event) and said.event == LAUNCH and stand.known)
+            return (stand.ended, -math.inf) if begins else self._end(fit, stand.ended)
+        if session >= 0:
+            last = fit.console and self._is_last_word(fit, lap, newest, said)
+            return self._end(fit, session, position) if last else (session, position)
         if not fit.sessions and (fit.console or self.plan.x_kind not in newest):
             return self._place_of_silent(fit, said)
         return self._session_at(position), position
+
+    def _is_last_word(self, fit: Fit, lap: int, newest: dict[str, float], said: Aside) -> bool:
+        """A death, or an end, behind all that was printed in a launch."""
+        laps = fit.track.laps
+        if not _is_last(said) or newest != laps[lap].newest():
+            return False
+        following = fit.sessions[lap + 1 : lap + 2]
+        return lap + 1 >= len(laps) or laps[lap + 1].began is not None or following != fit.sessions[lap : lap + 1]
+
+    def _end(self, fit: Fit, session: int, printed: float = math.inf) -> tuple[int, float]:
+        """The place of the last words of a console: the end of a session, unless its stream went on after them."""
+        modified = fit.track.modified
+        if session < len(self.sessions) - 1 or modified is None:
+            return session, math.inf
+        lanes = (f.track.lanes(self.plan.x_kind) for f in self.plan.fits if f.track.format == "gradtop")
+        steps = [lane[-1].reached(modified + SLACK_S) for lane in lanes if lane]
+        known = [step for step in steps if step is not None]
+        return session, min(known, default=printed)
 
     def _session_at(self, step: float) -> int:
         """The newest session that began before a step."""
@@ -303,7 +346,8 @@ class Join:
         if isinstance(said, RunFacts) or newest - (fit.track.modified or newest) > LAST_WORDS_S:
             return 0, -math.inf
         # What a console says without steps is more likely why there was another launch than what ended the last one.
-        return max(0, len(self.sessions) - 1 - fit.console), math.inf
+        session = max(0, len(self.sessions) - 1 - fit.console)
+        return self._end(fit, session) if fit.console else (session, math.inf)
 
     @property
     def newest(self) -> float:

@@ -158,7 +158,7 @@ def _joined(fit: Fit, join: Join) -> Joined:
 def _shape(plan: Plan) -> tuple[object, ...]:
     """What decides how rows are joined."""
     fits = tuple(
-        (id(fit.track), fit.offset, fit.sessions, fit.moved is None, bool(fit.left_out), fit.contradicts)
+        (id(fit.track), fit.offset, fit.sessions, fit.stands, fit.moved is None, bool(fit.left_out), fit.contradicts)
         for fit in plan.fits
     )
     other_kinds = any(f.track.kinds() - {plan.x_kind} for f in plan.fits)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from gradtop.merge import console
 from gradtop.merge.align import by_epoch, compared, offset_to
+from gradtop.merge.console import Stand
 from gradtop.merge.track import Lane, Track, compact_steps
 from gradtop.record import Rows
 from gradtop.run import cut, kind_rank
@@ -43,6 +44,12 @@ class Fit:
     """It is of a rank that says again what a lower one says: that it ended says nothing of the run."""
     console: bool = False
     """It is what was printed beside a stream, which has the last word."""
+    stands: tuple[Stand, ...] = ()
+    """Of a console that says when it was launched again: where its laps stand."""
+
+    def shift(self, lap: int) -> int:
+        """What is added to the steps of a lap."""
+        return self.offset + (self.stands[lap].shift if lap < len(self.stands) else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +71,15 @@ class Plan:
         """(session, rows) of a block of a lap, at the steps of the run; nothing of what does not count."""
         if rows.x_kind != self.x_kind:
             if (kept := self._of_other_kind(fit, rows)) is not None:
-                yield min(lap, max(0, len(self.starts) - 1)), kept
+                session = fit.stands[lap].ended if lap < len(fit.stands) else lap
+                yield min(session, max(0, len(self.starts) - 1)), kept
             return
         if fit.left_out or lap >= len(fit.sessions) or fit.sessions[lap] == NOWHERE:
             return
         counted = console.beside(rows, self.exact) if fit.console else rows
         if counted is None:
             return
-        counted = shifted(counted, fit.offset)
+        counted = shifted(counted, fit.shift(lap))
         if fit.sessions[lap] != HISTORY:
             yield fit.sessions[lap], counted
         else:
@@ -106,7 +114,7 @@ def planned(tracks: Sequence[Track]) -> Plan:
     lowest = _lowest_ranks(tracks)
     heard = {id(track) for track in tracks if _rank(track) <= lowest.get(_kin(track), _rank(track))}
     order = sorted(tracks, key=_precision)
-    consoles = {id(track) for track in order if console.stream_beside(track, order) is not None}
+    consoles = {id(track): stream for track in order if (stream := console.stream_beside(track, order)) is not None}
     x_kind = _counted([track for track in order if id(track) in heard], consoles)
     leading: list[Track] = []
     fits: dict[int, Fit] = {}
@@ -119,10 +127,13 @@ def planned(tracks: Sequence[Track]) -> Plan:
             if not fits[id(track)].left_out:
                 leading.append(track)
         else:
-            fits[id(track)] = Fit(track, left_out=_silence(track, x_kind), console=id(track) in consoles)
+            stream = consoles.get(id(track))
+            stands = console.stands(track, stream, x_kind) if stream is not None else ()
+            fits[id(track)] = Fit(track, left_out=_silence(track, x_kind), console=stream is not None, stands=stands)
     for track in order:
         if id(track) in heard and not track.rows(x_kind) and track.rows("epoch") and x_kind == "step":
-            fits[id(track)] = replace(_epoch_fit(track, leading), console=id(track) in consoles)
+            stands = fits[id(track)].stands
+            fits[id(track)] = replace(_epoch_fit(track, leading), console=id(track) in consoles, stands=stands)
     return _with_sessions([fits[id(track)] for track in order], leading, x_kind)
 
 
@@ -178,10 +189,17 @@ def _counted_fit(track: Track, leading: Sequence[Track], x_kind: str) -> Fit:
 
 def _console_fit(track: Track, stream: Track, x_kind: str) -> Fit:
     """What was printed beside a stream, at its steps."""
+    if stands := console.stands(track, stream, x_kind):
+        placed = any(stand.session is not None for stand in stands)
+        return Fit(track, left_out="" if placed else _uncounted(stream, x_kind), console=True, stands=stands)
     offset, agreement = offset_to(track, (stream,), x_kind)
     if agreement.same or console.keeps_pace(track, stream, x_kind):
         return Fit(track, offset, console=True)
-    return Fit(track, left_out=f"it does not count the {x_kind}s of {stream.part.path.name}", console=True)
+    return Fit(track, left_out=_uncounted(stream, x_kind), console=True)
+
+
+def _uncounted(stream: Track, x_kind: str) -> str:
+    return f"it does not count the {x_kind}s of {stream.part.path.name}"
 
 
 def _silence(track: Track, x_kind: str) -> str:
@@ -203,6 +221,7 @@ def _with_sessions(fits: Sequence[Fit], leading: Sequence[Track], x_kind: str) -
     sessions: dict[int, tuple[int, ...]] = {}
     offsets = {id(fit.track): fit.offset for fit in fits}
     printed = {id(fit.track) for fit in fits if fit.console}
+    stands = {id(fit.track): fit.stands for fit in fits}
     for launch in sorted({track.part.launch for track in leading}):
         tracks = [track for track in leading if track.part.launch == launch]
         leader = max(tracks, key=lambda track: (id(track) not in printed, len(track.lanes(x_kind))))
@@ -210,7 +229,8 @@ def _with_sessions(fits: Sequence[Fit], leading: Sequence[Track], x_kind: str) -
         starts += [lane.first + offsets[id(leader)] for lane in leader.lanes(x_kind)]
         reasons += [lap.reason for lap in leader.laps if x_kind in lap.lanes]
         for track in tracks:
-            sessions[id(track)] = tuple(_laps(track, leader, x_kind, first, offsets))
+            stood = [first + s.session if s.session is not None else NOWHERE for s in stands[id(track)]]
+            sessions[id(track)] = tuple(stood or _laps(track, leader, x_kind, first, offsets))
     if len(reasons) > 1 and len({track.part.launch for track in leading}) > 1:
         reasons = [reason if reason != "start" or not i else "relaunched" for i, reason in enumerate(reasons)]
     told = tuple(replace(fit, sessions=sessions.get(id(fit.track), ())) for fit in fits)

@@ -4,10 +4,13 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from math import inf
 from typing import cast
 
-from gradtop.record import Record, Restart, Rows
+from gradtop.record import Event, Record, Restart, Rows
+from gradtop.run import cut, trains
 from gradtop.sources.search.group import Part
+from gradtop.sources.text.launched import LAUNCH, RELAUNCHED
 
 START = "start"
 BLOCK_ROWS = 4096
@@ -40,6 +43,19 @@ class Lane:
         """The lowest step; there is one."""
         return float(self._first[0])
 
+    def insert(self, row: Rows) -> None:
+        """A row of an older step, behind those of its step."""
+        step = row.steps[0]
+        i = bisect_right(self._first, step) - 1
+        if i >= 0 and self.blocks[i].steps[-1] > step:
+            block = self.blocks[i]
+            at = bisect_right(block.steps, step)
+            self.blocks[i : i + 1] = cut(block, 0, at), cut(block, at, len(block))
+            self._first[i : i + 1] = block.steps[0], block.steps[at]
+        self.blocks.insert(i + 1, row)
+        self._first.insert(i + 1, step)
+        self.rows += 1
+
     def pack(self) -> None:
         """Make large blocks of small ones that follow each other with the same columns."""
         packed: list[Rows] = []
@@ -49,10 +65,26 @@ class Lane:
         self._first = [rows.steps[0] for rows in packed]
 
     @property
+    def began(self) -> float | None:
+        """Unix seconds of the first row that has a time."""
+        return next((float(block.columns["time"][0]) for block in self.blocks if "time" in block.columns), None)
+
+    @property
     def gap(self) -> float:
         """Steps between the first two rows; 0 where there is one."""
         steps = self.blocks[0].steps[:2] if len(self.blocks[0]) > 1 else self._first[:2]
         return float(steps[-1] - steps[0])
+
+    def reached(self, time: float) -> float | None:
+        """The newest step of the rows until a time (Unix seconds): infinite for all; None where no row has a time."""
+        later = False
+        for block in reversed(self.blocks):
+            if (times := block.columns.get("time")) is None:
+                continue
+            if n := bisect_right(times, time):
+                return block.steps[n - 1] if later or n < len(block) else inf
+            later = True
+        return -inf if later else None
 
     def values_at(self, step: float, name: str) -> Iterator[float]:
         """The values of a metric at a step, the newest first."""
@@ -77,10 +109,14 @@ class Lane:
 class Lap:
     """One launch of the training as a source saw it."""
 
-    __slots__ = ("asides", "lanes", "reason")
+    __slots__ = ("asides", "began", "lanes", "reason", "trained")
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, began: float | None = None) -> None:
         self.reason = reason
+        self.began = began
+        """Unix seconds of the launch, where the source itself says that one begins here."""
+        self.trained = False
+        """It has rows of the training itself."""
         self.lanes: dict[str, Lane] = {}
         """By what they count."""
         self.asides: list[tuple[dict[str, float], Record]] = []
@@ -110,23 +146,40 @@ class Track:
         A lap begins with the first row after a restart, or where the step goes back.
         """
         if isinstance(record, Rows):
-            return [self._take_rows(part) for part in _rising(record)]
+            return [kept for part in _rising(record) for kept in self._take_rows(part)]
         if isinstance(record, Restart):
             self._restart = record.reason
             return []
+        if isinstance(record, Event) and record.event == LAUNCH:
+            self.laps.append(Lap(RELAUNCHED, record.time))
         self.laps[-1].asides.append((self.laps[-1].newest(), record))
         return [record]
 
-    def _take_rows(self, rows: Rows) -> Rows:
+    def _take_rows(self, rows: Rows) -> list[Rows]:
         lane = self.laps[-1].lanes.get(rows.x_kind)
+        late: list[Rows] = []
+        self.values += len(rows) * (1 + len(rows.columns))
         if lane is not None and rows.steps[0] < lane.last:
-            self._restart = self._restart or "step went back"
+            if self._may_be_late(rows):
+                n = bisect_left(rows.steps, lane.last)
+                late, rows = [cut(rows, i, i + 1) for i in range(n)], cut(rows, n, len(rows))
+                for row in late:
+                    lane.insert(row)
+            else:
+                self._restart = self._restart or "step went back"
+        if not len(rows):
+            return late
         if self._restart is not None and self.laps[-1].lanes:
             self.laps.append(Lap(self._restart))
         self._restart = None
-        self.laps[-1].lanes.setdefault(rows.x_kind, Lane()).append(rows)
-        self.values += len(rows) * (1 + len(rows.columns))
-        return rows
+        lap = self.laps[-1]
+        lap.trained = lap.trained or trains(rows)
+        lap.lanes.setdefault(rows.x_kind, Lane()).append(rows)
+        return [*late, rows]
+
+    def _may_be_late(self, rows: Rows) -> bool:
+        """What a stream tells of older steps, beside its training: it says by itself when a session begins."""
+        return self.format == "gradtop" and self._restart is None and self.laps[-1].trained and not trains(rows)
 
     def pack(self) -> None:
         """Make large blocks of small ones; not while somebody reads them."""

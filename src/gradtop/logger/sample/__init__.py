@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from gradtop.logger.notice import Notices
 from gradtop.logger.ranks.shard import local, sharded, share
 from gradtop.logger.readback import Readback
-from gradtop.logger.sample.norm import Clipped, Norms, norms
+from gradtop.logger.sample.norm import Clipped, Norms, Reader
 from gradtop.logger.sample.table import Detail, Table
 from gradtop.logger.sample.update import Change, Weights
 
@@ -26,17 +27,34 @@ measured against, and tensors whose 0 is in doubt; squared weights and tensors t
 FIELDS = 7
 
 
+class _Plan:
+    """What stays the same from one sample of an optimizer to the next."""
+
+    def __init__(self, table: Table, indices: tuple[int, ...], notices: Notices) -> None:
+        """`indices`: the optimizer's tensors in the table."""
+        self._all, self._indices = table.tensors, indices
+        self.tensors = [table.tensors[index] for index in indices]
+        self.ids = [id(tensor) for tensor in self.tensors]
+        self.layers = [table.layers[index] for index in indices]
+        self.alone = [1.0] * len(indices)
+        """The shares of tensors that are not spread over ranks."""
+        self.gradients, self.weights = Reader(notices), Reader(notices)
+        self.moving: Weights | None = None
+
+    def stands(self, table: Table, indices: tuple[int, ...]) -> bool:
+        """The optimizer still has the same tensors of the same table."""
+        return self._all is table.tensors and self._indices == indices
+
+
 @dataclass(slots=True)
 class _Part:
     """What was read around the step of one optimizer, per tensor."""
 
-    tensors: tuple[int, ...]
-    """Their ids."""
-    layers: tuple[int, ...]
-    shares: tuple[float, ...]
+    plan: _Plan
+    shares: Sequence[float]
     """What each counts in a sum over all ranks."""
-    present: int
-    """Tensors that had a gradient."""
+    present: bool
+    """Some tensor had a gradient."""
     clipped: bool
     """The norms of gradients are those that clipping read, before it clipped."""
     gradients: Norms
@@ -46,34 +64,51 @@ class _Part:
     change: Change | None = None
 
     def vectors(self) -> list[Tensor]:
-        """What has to be read on the host, in the order that `sums` takes it apart in."""
+        """What has to be read on the host, in the order that `add` takes it apart in."""
         weights = self.weights.vectors if self.weights is not None else ()
         change = self.change.vectors if self.change is not None else ()
         return [self.scale, *self.gradients.vectors, *weights, *change]
 
-    def sums(self, values: list[Sequence[float]], sums: list[float], doubtful: set[int]) -> None:
-        """Add the values of the vectors up by layer, and note which tensors seem not to change."""
+    def add(self, values: list[Sequence[float]], sums: Sequence[list[float]], doubtful: set[int]) -> None:
+        """Add the values of the vectors to the sums by layer, and note which tensors seem not to change."""
         scale = values.pop(0)[0] or 1.0
-        gradients = self.gradients.squares(_some(values, len(self.gradients.vectors)))
-        none = [None] * len(gradients)
-        weights = self.weights.squares(_some(values, len(self.weights.vectors))) if self.weights is not None else none
-        changes = self.change.squares(values) if self.change is not None else none
-        for row in zip(self.tensors, self.layers, self.shares, gradients, weights, changes, strict=True):
-            tensor, layer, share, gradient, weight, change = row
-            first = layer * FIELDS
-            if not share:
+        count = len(self.plan.layers)
+        gradients = self.gradients.squares(_some(values, len(self.gradients.vectors)), count)
+        self._sum(gradients, scale * scale, sums[GRADIENT], sums[GRADIENTS])
+        if self.weights is not None:
+            weights = self.weights.squares(_some(values, len(self.weights.vectors)), count)
+            self._sum(weights, 1.0, sums[WEIGHT], sums[WEIGHTS])
+        if self.change is not None:
+            self._move(self.change, values, gradients, sums, doubtful)
+
+    def _sum(self, squares: Sequence[float | None], unit: float, total: list[float], count: list[float]) -> None:
+        for layer, portion, square in zip(self.plan.layers, self.shares, squares, strict=True):
+            if square is not None and portion:
+                total[layer] += portion * square / unit
+                count[layer] += 1.0
+
+    def _move(
+        self,
+        change: Change,
+        values: Sequence[Sequence[float]],
+        gradients: Sequence[float | None],
+        sums: Sequence[list[float]],
+        doubtful: set[int],
+    ) -> None:
+        layers, shares = self.plan.layers, self.shares
+        update, reference = sums[UPDATE], sums[REFERENCE]
+        still: set[int] = set()
+        for index, difference, weight, rested, doubt in change.moves(values):
+            layer, portion = layers[index], shares[index]
+            if not portion:
                 continue
-            if gradient is not None:
-                sums[first + GRADIENT] += share * gradient / (scale * scale)
-                sums[first + GRADIENTS] += 1.0
-            if weight is not None:
-                sums[first + WEIGHT] += share * weight
-                sums[first + WEIGHTS] += 1.0
-            if change is not None:
-                sums[first + UPDATE] += share * change.difference
-                sums[first + REFERENCE] += share * change.weight
-                sums[first + DOUBTS] += gradient is not None and change.doubtful
-                (doubtful.add if change.difference == 0.0 else doubtful.discard)(tensor)
+            update[layer] += portion * difference
+            reference[layer] += portion * weight
+            if rested:
+                still.add(self.plan.ids[index])
+                sums[DOUBTS][layer] += doubt and gradients[index] is not None
+        doubtful.difference_update(self.plan.ids)
+        doubtful.update(still)
 
 
 class Sample:
@@ -90,13 +125,17 @@ class Sample:
         self._sums: list[float] | None = None
 
     def sums(self) -> list[float]:
-        """Sums of this rank, `FIELDS` per layer, that make those of the whole if added up over ranks; may wait."""
+        """Sums of this rank by layer, one of the `FIELDS` after the other; may wait.
+
+        Added up over ranks they make those of the whole.
+        """
         if self._sums is None:
             read = self.readback.values()
             values: list[Sequence[float]] = [read[vector][first:end] for vector, first, end in self._spans]
-            self._sums = [0.0] * (FIELDS * self._layers)
+            sums = [[0.0] * self._layers for _ in range(FIELDS)]
             for part in self._parts:
-                part.sums(_some(values, len(part.vectors())), self._sums, self._doubtful)
+                part.add(_some(values, len(part.vectors())), sums, self._doubtful)
+            self._sums = [*chain.from_iterable(sums)]
         return self._sums
 
     def columns(self, sums: Sequence[float], factor: float = 1.0) -> tuple[dict[str, list[float | None]], float]:
@@ -106,7 +145,7 @@ class Sample:
         in the whole layer, or a ratio that cannot be told.
         """
         factor = 1.0 if any(part.clipped for part in self._parts) else factor
-        rows = [sums[first : first + FIELDS] for first in range(0, FIELDS * self._layers, FIELDS)]
+        rows = [sums[layer :: self._layers] for layer in range(self._layers)]
         columns = {"grad_norm": [math.sqrt(row[GRADIENT]) * factor if row[GRADIENTS] else None for row in rows]}
         if any(part.change is not None for part in self._parts):
             columns["update_ratio"] = [_ratio(row) for row in rows]
@@ -129,7 +168,7 @@ class Sampler:
         self._table = Table(model, optimizers, detail)
         self._notices = notices
         self._parts: dict[int, _Part] = {}
-        self._weights: dict[int, Weights] = {}
+        self._plans: dict[int, _Plan] = {}
         self._clipped: list[Clipped] = []
         self._doubtful: set[int] = set()
         self._looked_at: tuple[Tensor, ...] = ()
@@ -159,31 +198,31 @@ class Sampler:
             scale: what the gradients are still multiplied by.
             weights: measure the weights too.
         """
-        indices = self._indices(optimizer)
-        tensors = [self._table.tensors[index] for index in indices]
-        spread = self._is_spread()
-        held = [local(tensor) for tensor in tensors] if spread else tensors
+        plan = self._plan(optimizer)
+        tensors, spread = plan.tensors, self._is_spread()
         gradients = [tensor.grad for tensor in tensors]
-        shares = self._shares(tensors, gradients, spread)
-        clipped, measured = self._gradients(tensors, gradients, spread)
+        shares = self._shares(plan, gradients, spread)
+        held = [local(tensor) for tensor in tensors] if spread else tensors
+        if spread:
+            gradients = [None if gradient is None else local(gradient) for gradient in gradients]
+        clipped, measured = self._gradients(plan, gradients)
         self._parts[id(optimizer)] = _Part(
-            tensors=tuple(map(id, tensors)),
-            layers=tuple(self._table.layers[index] for index in indices),
+            plan=plan,
             shares=shares,
-            present=sum(gradient is not None for gradient in gradients),
+            present=any(gradient is not None for gradient in gradients),
             clipped=clipped,
             gradients=measured,
-            weights=norms(held, self._notices) if weights else None,
+            weights=plan.weights.read(held) if weights else None,
             scale=_scale(scale),
         )
         if optimizer is not None:
-            self._watch(optimizer, held, gradients, tensors)
+            self._watch(plan, held, gradients)
 
     def after(self, optimizer: Optimizer | None) -> None:
         """Read the sampled weights again, after the step."""
-        part, weights = self._parts.get(id(optimizer)), self._weights.get(id(optimizer))
-        if part is not None and part.change is None and weights is not None:
-            part.change = weights.after()
+        part = self._parts.get(id(optimizer))
+        if part is not None and part.change is None and part.plan.moving is not None:
+            part.change = part.plan.moving.after()
 
     def take(self) -> Sample | None:
         """What was read since the last one; None where nothing was."""
@@ -191,6 +230,14 @@ class Sampler:
         self._parts.clear()
         self._clipped.clear()
         return Sample(parts, len(self.names), self._doubtful) if parts else None
+
+    def _plan(self, optimizer: Optimizer | None) -> _Plan:
+        """How an optimizer is read; made anew when its tensors are others."""
+        indices = self._indices(optimizer)
+        plan = self._plans.get(id(optimizer))
+        if plan is None or not plan.stands(self._table, indices):
+            plan = self._plans[id(optimizer)] = _Plan(self._table, indices, self._notices)
+        return plan
 
     def _indices(self, optimizer: Optimizer | None) -> tuple[int, ...]:
         """The tensors of an optimizer, in a table that is up to date."""
@@ -212,58 +259,36 @@ class Sampler:
             self._spread = sharded(self._looked_at)
         return self._spread
 
-    def _shares(self, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None], spread: bool) -> tuple[float, ...]:
+    def _shares(self, plan: _Plan, gradients: Sequence[Tensor | None], spread: bool) -> Sequence[float]:
         if not spread and not self.reduced:
-            return (1.0,) * len(tensors)
+            return plan.alone
         shares = [
             share(tensor if gradient is None else gradient, self.reduced)
-            for tensor, gradient in zip(tensors, gradients, strict=True)
+            for tensor, gradient in zip(plan.tensors, gradients, strict=True)
         ]
         if None in shares:
             self._notices.say("partial", "some gradients are partial sums on each rank: their norms are not known")
-        return tuple(share or 0.0 for share in shares)
+        return [share or 0.0 for share in shares]
 
-    def _gradients(
-        self, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None], spread: bool
-    ) -> tuple[bool, Norms]:
+    def _gradients(self, plan: _Plan, gradients: Sequence[Tensor | None]) -> tuple[bool, Norms]:
         """The norms of gradients, and whether clipping has read some; the others are read now."""
-        known: dict[int, tuple[int, int, int]] = {}
-        for vector, clipped in enumerate(self._clipped):
-            known.update({id: (vector, place, place + 1) for place, id in enumerate(clipped.ids)})
-        given = [
-            known.get(id(tensor)) if gradient is not None else None
-            for tensor, gradient in zip(tensors, gradients, strict=True)
-        ]
-        unread = [None if place is not None else gradient for place, gradient in zip(given, gradients, strict=True)]
-        if spread:
-            unread = [None if gradient is None else local(gradient) for gradient in unread]
-        read = norms(unread, self._notices)
-        if not known:
-            return False, read
-        first = len(self._clipped)
-        places = tuple(
-            place if place is not None else (other[0] + first, *other[1:]) if other is not None else None
-            for place, other in zip(given, read.places, strict=True)
-        )
-        vectors = (*(clipped.vector for clipped in self._clipped), *read.vectors)
-        return any(given), Norms(vectors, places, read.exact)
+        if not self._clipped:
+            return False, plan.gradients.read(gradients)
+        having = {id: index for index, id in enumerate(plan.ids) if gradients[index] is not None}
+        given = [tuple(having.pop(id, None) for id in clipped.ids) for clipped in reversed(self._clipped)][::-1]
+        unread = set(having.values())
+        read = plan.gradients.read([each if index in unread else None for index, each in enumerate(gradients)])
+        vectors = (*(clipped.vector[: len(clipped.ids)] for clipped in self._clipped), *read.vectors)
+        known = any(place is not None for places in given for place in places)
+        return known, Norms(vectors, (*given, *read.members), read.exact)
 
-    def _watch(
-        self,
-        optimizer: Optimizer,
-        held: Sequence[Tensor],
-        gradients: Sequence[Tensor | None],
-        tensors: Sequence[Tensor],
-    ) -> None:
+    def _watch(self, plan: _Plan, held: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
         """Keep the weights before the step."""
-        weights = self._weights.get(id(optimizer))
-        if weights is None or not weights.stands(held):
-            weights = self._weights[id(optimizer)] = Weights(held, self._notices)
-        weights.before(
-            (index, local(gradient))
-            for index, (tensor, gradient) in enumerate(zip(tensors, gradients, strict=True))
-            if gradient is not None and id(tensor) in self._doubtful
-        )
+        if plan.moving is None or not plan.moving.stands(held):
+            plan.moving = Weights(held, self._notices)
+        doubtful = self._doubtful.intersection(plan.ids)
+        places = [index for index, id in enumerate(plan.ids) if id in doubtful] if doubtful else []
+        plan.moving.before((index, each) for index in places if (each := gradients[index]) is not None)
 
 
 def _ratio(row: Sequence[float]) -> float | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -47,13 +47,14 @@ class Table:
         self._model, self._optimizers, self._detail = model, optimizers, detail
         self._others: list[Optimizer] = []
         self._index: dict[int, int] = {}
+        self._lists: dict[int, tuple[list[int], tuple[int, ...]]] = {}
         self._left: tuple[Tensor, ...] = ()
         self._seen: list[int] | None = None
         self.refresh()
 
     def refresh(self) -> bool:
         """Look for parameters that are new, replaced or trained by now; whether names or sizes of layers changed."""
-        seen = [id(tensor) for tensor in self._watched()]
+        seen = list(map(id, self._watched()))
         if seen == self._seen and not any(map(_trained, self._left)):
             return False
         before = self.names, self.numel
@@ -64,7 +65,10 @@ class Table:
 
     def adopt(self, optimizer: Optimizer) -> bool:
         """Take up an optimizer that was not given, if it has parameters of its own; whether names or sizes changed."""
-        if all(id(tensor) in self._index or not _trained(tensor) for tensor in _parameters(optimizer)):
+        if self._listed(optimizer) is not None:
+            return False
+        unknown = (tensor for tensor in _parameters(optimizer) if id(tensor) not in self._index)
+        if not any(map(_trained, unknown)):
             return False
         if all(optimizer is not known for known in self._all()):
             self._others.append(optimizer)
@@ -72,18 +76,29 @@ class Table:
 
     def part(self, optimizer: Optimizer) -> tuple[int, ...]:
         """The tensors that an optimizer has."""
-        return tuple(self._index[id(tensor)] for tensor in _parameters(optimizer) if id(tensor) in self._index)
+        listed = self._listed(optimizer)
+        if listed is not None:
+            return listed
+        ids = list(map(id, _parameters(optimizer)))
+        part = tuple(self._index[each] for each in ids if each in self._index)
+        if len(part) == len(ids):
+            self._lists[id(optimizer)] = ids, part
+        return part
+
+    def _listed(self, optimizer: Optimizer) -> tuple[int, ...] | None:
+        """The tensors of an optimizer that has the same ones as before, all of them known."""
+        ids, part = self._lists.get(id(optimizer), (None, ()))
+        return part if ids is not None and ids == list(map(id, _parameters(optimizer))) else None
 
     def _all(self) -> list[Optimizer]:
         return [*self._optimizers, *self._others]
 
-    def _watched(self) -> Iterator[Tensor]:
+    def _watched(self) -> Iterable[Tensor]:
         """What shows at little cost that something changed: the optimizers' parameters, or else the model's."""
         optimizers = self._all()
-        for optimizer in optimizers:
-            yield from _parameters(optimizer)
         if not optimizers and self._model is not None:
-            yield from self._model.parameters()
+            return self._model.parameters()
+        return chain.from_iterable(map(_parameters, optimizers))
 
     def _find(self) -> Iterator[_Found]:
         """All tensors that were ever trained, each once; the others are watched from now on."""
@@ -120,6 +135,7 @@ class Table:
         self.names, self.numel = tuple(numel), tuple(numel.values())
         self.orphans = tuple(i for i, each in enumerate(found) if each.owned and id(each.tensor) not in taken)
         self._index = {id(tensor): index for index, tensor in enumerate(self.tensors)}
+        self._lists.clear()
 
 
 def _of_model(model: nn.Module, detail: Detail) -> Iterator[tuple[str, Tensor]]:
@@ -173,9 +189,8 @@ def _sublayer(parts: list[str]) -> list[str]:
     return parts[: outside + numbers + 1] if numbers else parts
 
 
-def _parameters(optimizer: Optimizer) -> Iterator[Tensor]:
-    for group in optimizer.param_groups:
-        yield from group["params"]
+def _parameters(optimizer: Optimizer) -> Iterable[Tensor]:
+    return chain.from_iterable(group["params"] for group in optimizer.param_groups)
 
 
 def _trained(tensor: Tensor) -> bool:

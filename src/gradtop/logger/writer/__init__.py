@@ -22,6 +22,8 @@ GATHER_S = 0.1
 BATCH_BYTES = 1 << 16
 """Bytes of whole lines that go out with one write: a write lets go of the interpreter's lock, and where the training
 seldom does it takes 5 ms to have it again (`sys.getswitchinterval`)."""
+LISTEN_S = 2.0
+"""Seconds until the thread looks for records that nothing rang for: Ctrl-C may have struck between the two."""
 LOOK_S = 3.0
 """Seconds between two looks at whether the file is still at its path."""
 FIRST_PAUSE_S = 0.5
@@ -120,13 +122,18 @@ class Writer:
             self._rung = True
             self._ring()
 
+    def stop(self) -> None:
+        """Take no more records, write what waits, and end; does not wait for it."""
+        self._taking = False
+        if self._thread is not None:
+            self._stop.set()
+            self._ring()
+
     def close(self, timeout_s: float = 2.0) -> bool:
         """Write what waits, for `timeout_s` seconds at most; True if every record is in the file and on its disk."""
-        self._taking = False
+        self.stop()
         if self._thread is None:
             return not self._queue
-        self._stop.set()
-        self._ring()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             where = self.path or self._directory
@@ -152,7 +159,8 @@ class Writer:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._bell.acquire()
+            if not self._bell.acquire(timeout=LISTEN_S) and not self._queue:
+                continue
             self._stop.wait(GATHER_S)
             self._rung = False
             self._attempt()
@@ -160,6 +168,7 @@ class Writer:
                 self._attempt()
         self._attempt()
         self._finish()
+        del self._head  # it holds the model, whose memory on a device ought not to wait for the garbage collector
 
     def _attempt(self) -> None:
         """Write all that waits, or say why not and when to try again."""
@@ -267,6 +276,16 @@ class Writer:
         since = self._asking_since
         if self._place is not None and (since is None or time.monotonic() - since < STUCK_S):
             self._place.close()
+
+
+def close_all(timeout_s: float) -> None:
+    """End all writers of this process, within `timeout_s` seconds together."""
+    writers = list(_writers)
+    for writer in writers:
+        writer.stop()
+    deadline = time.monotonic() + timeout_s
+    for writer in writers:
+        writer.close(max(0.0, deadline - time.monotonic()))
 
 
 def _dropped_line(records: int) -> bytes:

@@ -10,6 +10,7 @@ from gradtop.sources.reader import Account, Line, Reader
 from gradtop.sources.rows.counting import counted_by
 from gradtop.sources.rows.document import Document
 from gradtop.sources.rows.jsonl import RowReader
+from gradtop.sources.rows.second import second_writer
 from gradtop.sources.rows.table import CsvReader
 from gradtop.sources.text.reader import Rule, TextReader
 
@@ -218,6 +219,13 @@ class Intake:
         self._unpacker, self._packed_as = unpacker(self.kind.packing), self.kind.name
         return self.take(packed)
 
+    def _reader(self, name: str) -> Reader:
+        if self.kind.format == "csv":
+            return CsvReader(counted_by(name))
+        if writer := second_writer(name):
+            return RowReader(writer)
+        return reader_for(self.kind.format, self._profiles)
+
     def _open(self, name: str) -> list[Record]:
         """Read on with what reads this kind: the same as before, where a file of the same kind was written anew."""
         kept, self._kept = self._kept, None
@@ -233,7 +241,5 @@ class Intake:
         if self.kind.format == "json":
             self._inside = Document(name)
         else:
-            csv = self.kind.format == "csv"
-            reader = CsvReader(counted_by(name)) if csv else reader_for(self.kind.format, self._profiles)
-            self._inside = Lines(reader, self._hole)
+            self._inside = Lines(self._reader(name), self._hole)
         return [Restart(reason=kept[1])] if kept is not None else []

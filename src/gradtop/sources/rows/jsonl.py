@@ -1,7 +1,10 @@
 """The reader of JSON lines: gradtop's own stream, and any JSONL that counts its rows."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -45,6 +48,7 @@ MAX_FIELDS = 5000
 
 _TIME_KEYS = ("time", "timestamp", "_timestamp", "datetime", "date")
 _LAYER_COLUMNS_LEFT_OUT = frozenset(("type", "step", "time", "names"))
+_LAYERS = re.compile(rb'^\{"type": ?"layers".*\n', re.MULTILINE)
 _SUMMARY = "summary at the end"
 _ROW = "metrics row"
 
@@ -52,8 +56,10 @@ _ROW = "metrics row"
 class RowReader:
     """Reads JSON lines; see `Reader`. `format` turns to `gradtop` at the first typed record of that stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, writer: str = "") -> None:
+        """Read a file; runs in one of several streams of a directory are called after its `writer`, too."""
         self.format = "jsonl"
+        self._writer = writer
         self.account = Account()
         self._usage = Usage(self.account)
         self._blocks = Blocks()
@@ -101,7 +107,9 @@ class RowReader:
         waiting = [block]
         while waiting:
             part = waiting.pop()
-            if (table := self._shapes.read(part)) is not None:
+            if self._layers and self._shapes.known and len(parts := _around_layers(part)) > 1:
+                waiting += reversed(parts)
+            elif (table := self._shapes.read(part)) is not None:
                 self._take_table(table, part)
             elif part.n <= SMALL:
                 for line in part.lines():
@@ -219,6 +227,8 @@ class RowReader:
             self._layers[record.id] = tuple(layer_name(name) for name in record.names)
         else:
             if isinstance(record, RunFacts):
+                if self._writer and record.run:
+                    record = msgspec.structs.replace(record, run=f"{record.run} ({self._writer})")
                 self._begin(record, line)
             self._blocks.put(_at_line(record, line))
         self.account.read(f"{found['type']} record", line)
@@ -235,23 +245,21 @@ class RowReader:
         step = number(found.get("step"))
         if names is None or step is None or not math.isfinite(step):
             raise RecordError("a layers row without its layer_names or step")
-        columns: list[str] = []
-        values: list[float] = []
-        for key, column in found.items():
-            if key in _LAYER_COLUMNS_LEFT_OUT or not isinstance(column, list):
-                continue
-            if len(column) != len(names):
-                raise RecordError("a layers row with another number of values than names")
-            for name, value in zip(names, column, strict=True):
-                if (plain := number(value)) is not None:
-                    columns.append(f"{key}/{name}")
-                    values.append(plain)
+        given = {k: v for k, v in found.items() if isinstance(v, list) and k not in _LAYER_COLUMNS_LEFT_OUT}
+        if any(len(column) != len(names) for column in given.values()):
+            raise RecordError("a layers row with another number of values than names")
+        columns = _layer_columns(tuple(given), names)
+        values: list[float | None] = list(chain.from_iterable(given.values()))
+        if not {float}.issuperset(map(type, values)):
+            values = [number(value) for value in values]
         time = number(found.get("time"))
         # The metrics row of the same step has it already.
         if time is not None and not self._placed:
-            columns.append("time")
-            values.append(time)
-        self._blocks.add(int(step) if is_whole(step) else step, tuple(columns), values, line.number)
+            columns, values = (*columns, "time"), [*values, time]
+        known = [value for value in values if value is not None]
+        if len(known) < len(values):
+            columns = tuple(name for name, value in zip(columns, values, strict=True) if value is not None)
+        self._blocks.add(int(step) if is_whole(step) else step, columns, known, line.number)
         self.account.read("layers row", line)
 
     def _take_row(self, found: dict[str, Any], line: Line) -> None:
@@ -326,6 +334,27 @@ class RowReader:
         if total > 0 and is_whole(total) and total != self._total:
             self._total = int(total)
             self._blocks.put(RunFacts(train=Train(total_steps=self._total)))
+
+
+@lru_cache(maxsize=8)
+def _layer_columns(keys: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """The metrics of a layers row, in the order of its values."""
+    return tuple(f"{key}/{name}" for key in keys for name in names)
+
+
+def _around_layers(block: Block) -> list[Block]:
+    """The block cut before and after each layers row, which no block of plain rows can have; itself without one."""
+    parts: list[Block] = []
+    at, number = 0, block.number
+    for found in _LAYERS.finditer(block.data):
+        for stop in (found.start(), found.end()):
+            if stop > at:
+                data = block.data[at:stop]
+                parts.append(Block(number, data.count(b"\n"), data))
+                at, number = stop, number + parts[-1].n
+    if at < len(block.data):
+        parts.append(Block(number, block.number + block.n - number, block.data[at:]))
+    return parts
 
 
 def _with_time(found: Mapping[str, Any], fields: Fields) -> Fields:

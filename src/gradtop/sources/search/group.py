@@ -34,7 +34,6 @@ _PLAIN = re.compile(
     re.IGNORECASE,
 )
 """Words that say what a file holds and not which run it is of."""
-_SECOND = re.compile(r"\Ametrics(?:\.rank\d+)?\.[\w-]+-\d+\.jsonl\Z")
 _CONSOLE = re.compile(r"\.(?:log|out|err|txt)\Z|\A(?:stdout|stderr|nohup)\Z", re.IGNORECASE)
 
 
@@ -84,11 +83,6 @@ def place_of(path: Path, top: Path) -> Place:
     key = "" if _ONE_METRIC.match(name) else _key(plain)
     kin = "-".join(word for word in _SPLIT.split(plain) if word)
     return Place(Part(path, kin, rank), root, "" if key == _key(root.name) else key)
-
-
-def is_second(name: str) -> bool:
-    """It is a stream of a process that found `metrics.jsonl` taken by another one: its host and number are named."""
-    return bool(_SECOND.match(name))
 
 
 def _root(folder: Path, top: Path, name: str) -> Path:

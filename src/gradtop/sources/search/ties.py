@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from gradtop.sources.search.group import Filed, Group, grouped, is_second
+from gradtop.sources.rows.second import second_writer
+from gradtop.sources.search.group import Filed, Group, grouped
 from gradtop.sources.search.sample import compared, sampled
 
 REGROWN = 2.0
@@ -88,7 +89,7 @@ def _doubtful(groups: Sequence[Group]) -> Iterator[tuple[int, int]]:
         by_root[group[0].place.root].append(i)
     for root, here in by_root.items():
         # Two launches of one script with one seed say the same, and are two.
-        two = any(is_second(_first(groups[i]).name) for i in here)
+        two = any(second_writer(_first(groups[i]).name) for i in here)
         if len(here) == 2 and not two and any(not groups[i][0].place.key for i in here):
             yield here[0], here[1]
         outer = root.parent.parent if root.parent.name == "wandb" else root.parent

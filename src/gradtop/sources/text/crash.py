@@ -23,7 +23,11 @@ _SIGNS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
             r"(?=\s*(?:[.(:!)]|\Z)|\s{2,}|\s+encountered)",
         ),
         ("signal", "core dumped", r"\b(?:bus error|aborted) \(core dumped\)"),
-        ("signal", "terminate called", r"\A\s*terminate called after throwing an instance of"),
+        (
+            "signal",
+            "terminate called",
+            r"\A\s*terminate called (?:after throwing an instance of|without an active exception)",
+        ),
         ("traceback", "childfailederror", r"(?<!import )\bChildFailedError\b:?\s*\Z"),
         ("signal", "killed", r"(?:\A|: line \d+:|\A\S+: line \d+:) *\d* *killed(?:\s*\Z|\s{2,})"),
     )

@@ -13,17 +13,19 @@ from gradtop.sources.fields.printed import Fields, json_object, printed_dict
 from gradtop.sources.reader import Account, Block, Line
 from gradtop.sources.text.bar import may_hold_bar, split_bar
 from gradtop.sources.text.crash import Crashes, may_tell
-from gradtop.sources.text.fact import FactReader, may_state
+from gradtop.sources.text.fact import FactReader
 from gradtop.sources.text.found import Found
 from gradtop.sources.text.head import headed, heading
 from gradtop.sources.text.keeper import RowKeeper
 from gradtop.sources.text.keyvalue import MAX_CHARS, key_values
+from gradtop.sources.text.launched import RULE, launched
 from gradtop.sources.text.layouts import Layouts
 from gradtop.sources.text.overheard import Overheard
 from gradtop.sources.text.progress import BarSteps
 from gradtop.sources.text.signs import Place, found_in, signs_in
 from gradtop.sources.text.template import MIN_RUN, Run, Template, Templates
 from gradtop.sources.text.triplet import Triplets, triplet
+from gradtop.sources.text.word import may_hold_row, may_say
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +50,6 @@ RULES: tuple[Rule, ...] = (
 )
 """How rows are read, in the order of trial."""
 
-_WORDS = (
-    "loss",
-    "norm",
-    "step",
-    "iter",
-    "epoch",
-    "lr",
-    "learning",
-    "trl:",
-    "tel:",
-    "bpb",
-    "ppl",
-    "perplexity",
-    "accuracy",
-    "cost",
-)
-_FOREIGN_WORDS = (
-    *("损失", "回合", "轮", "步", "迭代", "准确率", "損失", "エポック", "ステップ", "손실", "에포크", "스텝"),
-    *("потер", "эпоха", "шаг", "étape", "époque", "pérdida", "época"),
-)
 MAX_GLUED = 50
 """Bars that follow each other in one state of a line, without a carriage return; more are data."""
 
@@ -107,13 +89,17 @@ class TextReader:
         self.format = "text"
         self.account = Account(groups={name: group for rule in profiles for name, group in rule.groups})
         self._profiles = profiles
+        self._begin()
+        self._templates = Templates(self._alone) if lock_on else None
+
+    def _begin(self) -> None:
+        """Nothing is known of the lines that follow."""
         self._layouts = Layouts()
         self._bars = BarSteps()
         self._crashes = Crashes()
         self._facts = FactReader()
         self._triplets = Triplets()
         self._rows: RowKeeper | Overheard = RowKeeper(self.account, self._bars)
-        self._templates = Templates(self._alone) if lock_on else None
 
     def feed(self, lines: Sequence[Line]) -> list[Record]:
         """The records of the next whole lines, in order."""
@@ -152,8 +138,19 @@ class TextReader:
                 at += run.n
 
     def _read_next(self, line: Line) -> None:
+        if begun := launched(line):
+            self._begin_launch(begun)
+            self.account.read(RULE, line)
+            return
         for clear in self._triplets.take(line) if self._triplets.open else (line,):
             self._read(clear)
+
+    def _begin_launch(self, begun: Sequence[Record]) -> None:
+        """The output of another process follows, which knows nothing of what came before."""
+        ended = self.finish()
+        self._begin()
+        for record in (*ended, *begun):
+            self._rows.put(record)
 
     @property
     def _quiet(self) -> bool:
@@ -223,7 +220,7 @@ class TextReader:
             return
         lowered = text.lower()
         inside = self._crashes.inside or self._facts.inside or bool(self._profiles)
-        if not (inside or self._layouts.open or _may_say(lowered) or self._layouts.may_begin(lowered)):
+        if not (inside or self._layouts.open or may_say(lowered) or self._layouts.may_begin(lowered)):
             if len(text) > 2 and text.isspace():
                 # Read live, the blanks that wipe a bar may come as a line of their own.
                 self._bars.cleared()
@@ -329,7 +326,7 @@ class TextReader:
         return None
 
     def _read_row(self, prefix: Prefix, lowered: str, line: Line) -> str | None:
-        if not _may_hold_row(lowered) or _SOURCE.match(prefix.rest):
+        if not may_hold_row(lowered) or _SOURCE.match(prefix.rest):
             return None
         told = _is_told(prefix.rest, lowered)
         for rule in RULES:
@@ -357,23 +354,6 @@ class TextReader:
             return None
         self._rows.enter(*found)
         return HEADING
-
-
-def _may_say(lowered: str) -> bool:
-    """Something in the line may be read: a metric, a bar, a sign."""
-    return (
-        _may_hold_row(lowered)
-        or may_hold_bar(lowered)
-        or may_tell(lowered)
-        or may_state(lowered)
-        or bool(signs_in(lowered))
-    )
-
-
-def _may_hold_row(lowered: str) -> bool:
-    if [word for word in _WORDS if word in lowered]:
-        return True
-    return not lowered.isascii() and any(word in lowered for word in _FOREIGN_WORDS)
 
 
 def _is_told(text: str, lowered: str) -> bool:

@@ -1,0 +1,1 @@
+"""What the logger costs a training."""
