@@ -484,6 +484,29 @@ def test_the_end_says_how_the_training_ended(tmp_path: Path, tail: str, code: in
     assert [crash["message"] for crash in crashes] == (["ValueError: bad batch"] if status == "crashed" else [])
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize(("tail", "status"), [("pass", "finished"), ("raise ValueError('bad batch')", "crashed")])
+def test_a_training_in_a_process_of_multiprocessing_has_an_end(
+    tmp_path: Path, method: str, tail: str, status: str
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f"""
+import multiprocessing, gradtop
+def main():
+    log = gradtop.Logger({str(tmp_path / "run")!r})
+    log.step(loss=1.0)
+    {tail}
+if __name__ == "__main__":
+    child = multiprocessing.get_context({method!r}).Process(target=main)
+    child.start()
+    child.join()
+""")
+    subprocess.run([sys.executable, script], capture_output=True, timeout=60, check=True)
+    found = lines(tmp_path / "run")
+    assert [row["loss"] for row in found if row["type"] == "metrics"] == [1.0]
+    assert found[-1]["status"] == status
+
+
 def test_it_costs_no_import_beyond_the_standard_library(tmp_path: Path) -> None:
     script = f"""
 import sys

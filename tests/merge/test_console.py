@@ -140,9 +140,8 @@ def test_single_values_of_columns_are_plain_numbers() -> None:
     rows = (Rows([*range(1, 21)], {"loss": losses}), Rows([20], {"aux": [1.0]}))
     found, _ = dated(None, stream(*rows), console(*spoken(1, 20)))
     at_20 = [record for record in found if isinstance(record, Rows) and list(record.steps) == [20]]
-    assert {name: type(column[0]) for record in at_20 for name, column in record.columns.items()} == {
-        name: float for name in ("loss", "aux", "val_loss")
-    }
+    types = {name: type(column[0]) for record in at_20 for name, column in record.columns.items()}
+    assert types == dict.fromkeys(("loss", "aux", "val_loss"), float)
 
 
 def test_last_words_stand_behind_the_last_step_of_the_stream() -> None:

@@ -72,7 +72,7 @@ def run(
     closed = fill_closed()
     directory = (log_dir or new_directory(command, Path.cwd(), time.time())).absolute()
     plan = Plan(command, directory, every, layers, activations)
-    log = _open_log(directory)
+    log = _open_log(directory, command)
     tell(f"recording to {directory}; watch it with: gradtop {shlex.quote(str(directory))}")
     try:
         ended = launch(plan, log, os.environ, closed, _screen(directory, tell) if ui else None)
@@ -96,19 +96,20 @@ def _check(command: tuple[str, ...], ui: bool) -> None:
         _refuse(f"{command[0]}: there is no such command", NOT_FOUND_EXIT)
 
 
-def _open_log(directory: Path) -> "OutputLog":
+def _open_log(directory: Path, command: tuple[str, ...]) -> "OutputLog":
     from gradtop.launch.output import NAME, OutputLog
 
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        return OutputLog(directory / NAME)
+        return OutputLog(directory / NAME, command)
     except OSError as error:
         why = "it is not a directory" if directory.exists() and not directory.is_dir() else error.strerror
         _refuse(f"cannot record to {directory}: {why}. Nothing was started.", REFUSED_EXIT)
 
 
 def _screen(directory: Path, tell: Callable[[str], None]) -> "Screen":
-    """The app on the directory, as something that returns when the user leaves it."""
+    """The app on the directory."""
+    from gradtop.launch import Screen
     from gradtop.settings import Typed
 
     settings = settings_of((directory,), Typed())
@@ -118,12 +119,9 @@ def _screen(directory: Path, tell: Callable[[str], None]) -> "Screen":
 
         return watch_paths((directory,), settings)
 
-    def show(running: Callable[[], bool]) -> None:
-        show_app(make, prefers_ascii(os.environ))
-        if running():
-            tell("the command's output is shown from here on")
-
-    return show
+    return Screen(
+        lambda: show_app(make, prefers_ascii(os.environ)), lambda: tell("the command's output is shown from here on")
+    )
 
 
 def _close(ended: "Ended", plan: "Plan") -> None:

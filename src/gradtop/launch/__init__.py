@@ -23,8 +23,15 @@ from gradtop.launch.pump import Pump
 from gradtop.launch.relay import Relay
 from gradtop.launch.stream import Channel, distinct, open_channels
 
-Screen = Callable[[Callable[[], bool]], None]
-"""What is shown until the user leaves it; it is given what tells whether the command runs."""
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What is shown instead of the output."""
+
+    show: Callable[[], object]
+    """Returns when the user leaves it."""
+    left: Callable[[], None]
+    """Called then, where the command still runs: its output is shown from there on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ def launch(
         log: takes its output, and is closed at the end.
         environ: what its environment is made from.
         closed: standard streams that were closed when we were started, by `fill_closed`.
-        screen: called, and shown instead of the output until it returns; the command then has no input.
+        screen: shown instead of the output until the user leaves it; the command then has no input.
     """
     before = sizes(plan.directory)
     channels: dict[int, Channel] = {}
@@ -74,8 +81,10 @@ def launch(
         pumps = {channel: Pump(channel, log, over, shown=screen is None) for channel in _ours(channels)}
         relay.start(command)
         if screen is not None:
-            screen(lambda: command.poll() is None)
+            screen.show()
             relay.catch()
+            if command.poll() is None:
+                screen.left()
             _resize(channels)
             for pump in pumps.values():
                 pump.shown = True

@@ -112,6 +112,7 @@ class Logger:
         self._model = model
         self._session = self._guarded(lambda: self._begun(directory, options), "nothing is recorded")
         LIVE.add(self)
+        _close_with_worker()
 
     def step(
         self, step: int | None = None, /, *, loss: object = None, grad_norm: object = None, **metrics: object
@@ -271,9 +272,9 @@ class Logger:
         groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
         return [parameter for group in groups for parameter in group["params"]]
 
-    def _at_exit(self, *, wait: bool) -> None:
-        """The run ends here: by an exception that nothing caught, or in peace."""
-        self._end(*self._outcome(), wait=wait)
+    def _at_exit(self, *, wait: bool, error: BaseException | None = None) -> None:
+        """The run ends here: by `error`, by an exception that nothing caught, or in peace."""
+        self._end(*(_status(error) if error is not None else self._outcome()), wait=wait)
 
     def _outcome(self) -> tuple[str, str]:
         raised = _last_raised()
@@ -284,11 +285,27 @@ LIVE: weakref.WeakSet[Logger] = weakref.WeakSet()
 """Loggers of this process that are not closed."""
 
 
+_workers: set[int] = set()
+"""This process, where it is one of `multiprocessing` that closes its Loggers."""
+
+
 @atexit.register
-def _close_all() -> None:
+def _close_all(error: BaseException | None = None) -> None:
     for logger in list(LIVE):
-        logger._at_exit(wait=False)
+        logger._at_exit(wait=False, error=error)
     close_all(CLOSE_S)
+
+
+def _close_with_worker() -> None:
+    """A process that `multiprocessing` has forked ends without the interpreter's own farewell."""
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is None or multiprocessing.parent_process() is None or os.getpid() in _workers:
+        return
+    from multiprocessing.util import Finalize
+
+    _workers.clear()
+    _workers.add(os.getpid())
+    Finalize(None, lambda: _close_all(sys.exc_info()[1]), exitpriority=0)
 
 
 def _last_raised() -> BaseException | None:

@@ -83,6 +83,12 @@ class Session:
         chief = self._place.rank == 0
         parameters = list(model.parameters()) if model is not None else _parameters(self._optimizers)
         sharded = self._place.world > 1 and shard.sharded(parameters)
+        legacy = self._place.world > 1 and model is not None and shard.legacy(model)
+        if legacy:
+            message = (
+                "values per layer are of rank 0's shard: the first FSDP does not tell what it holds; fully_shard does"
+            )
+            notices.say("first FSDP", message)
         works = chief or options.every_rank or sharded
         self._accumulation = Accumulation(self._optimizers, options.scaler, options.stated["accumulation"], notices)
         self._sampler = self._made_sampler() if works and parameters else None
@@ -102,7 +108,7 @@ class Session:
             reduction,
             clip_norm=options.stated["clip_norm"],
             chief=chief,
-            partial=sharded and reduction is None,
+            partial=legacy or (sharded and reduction is None),
         )
         self._works = works
 
