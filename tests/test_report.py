@@ -224,3 +224,15 @@ def test_a_file_that_gave_nothing_says_so(tmp_path: Path, text: str, why: str) -
     told = list(lines(read_paths((path,), Settings()).to_end()))
     assert told[0] == f"UNKNOWN  train.log: Nothing read: {why}."
     assert told[-1].endswith(f"{why}: see gradtop explain {path}")
+
+
+def test_layers_are_told_with_the_step_of_their_newest_values() -> None:
+    run = Run()
+    list(run.apply(Rows([1, 2, 3], {"loss": [3.0, 2.0, 1.0]})))
+    assert not any(line.startswith("  layers") for line in _told(run))
+    list(run.apply(Rows([3], {"grad_norm/a": [1.0], "grad_norm/b": [1.0], "weight_norm/b": [1.0]})))
+    assert "  layers     2, newest values at step 3" in _told(run)
+
+
+def _told(run: Run) -> list[str]:
+    return list(lines(snapshot(dataclasses.replace(run_snapshot(), view=run.view()))))

@@ -3,14 +3,17 @@
 import math
 
 from gradtop.record import End, Event, Model, Restart, Rows, RunFacts, Train
-from gradtop.run import MAX_ALARMS, MAX_EVENTS, MAX_SERIES, WIDE, Observation, Run, cut
+from gradtop.run import MAX_ALARMS, MAX_EVENTS, MAX_SERIES, WIDE, Observation, Run, Uncounted, cut
 
 
 def rows(steps: list[float], **columns: list[float]) -> Rows:
     return Rows(steps=steps, columns=columns or {"loss": [float(s) for s in steps]}, lines=[int(s) for s in steps])
 
 
-def applied(run: Run, *records: Rows | RunFacts | Event | End | Restart) -> list[Observation | RunFacts | Event | End]:
+Seen = Observation | Uncounted | RunFacts | Event | End
+
+
+def applied(run: Run, *records: Rows | RunFacts | Event | End | Restart) -> list[Seen]:
     return [seen for record in records for seen in run.apply(record)]
 
 

@@ -68,7 +68,7 @@ def _run(run: RunSnapshot) -> dict[str, Any]:
         },
         "facts": _facts(view),
         "metrics": {name: _metric(series) for name, series in sorted(view.series.items()) if not layer_of(name)},
-        "layers": len({name.partition("/")[2] for name in view.series if name.startswith(_PER_LAYER)}),
+        "layers": len(_layer_names(view)),
         "verdict": run.judgement.verdict.value,
         "summary": summary(run),
         "goal": run.goal or None,
@@ -255,11 +255,25 @@ def _numbers(run: RunSnapshot) -> Iterator[str]:
     for name in _HEADINGS:
         if (series := view.series.get(name)) is not None:
             yield _labelled(name, _range(series))
+    yield from _layers(view)
     for source in run.sources:
         if source.problem:
             yield _labelled("problem", clean(source.problem))
         if unread := _unread(source, view.rows):
             yield _labelled("unread", f"{unread}: see gradtop explain {clean(str(source.path))}")
+
+
+def _layers(view: "RunView") -> Iterator[str]:
+    """How many layers have values, and where the newest of them stand."""
+    per_layer = [series for name, series in view.series.items() if name.startswith(_PER_LAYER)]
+    steps = [step for series in per_layer if (step := series.last_step) is not None]
+    if steps:
+        at = f"{view.x_kind.removesuffix('s')} {count(max(steps))}"
+        yield _labelled("layers", f"{len(_layer_names(view)):,}, newest values at {at}")
+
+
+def _layer_names(view: "RunView") -> set[str]:
+    return {name.partition("/")[2] for name in view.series if name.startswith(_PER_LAYER)}
 
 
 def _state(run: RunSnapshot) -> str:

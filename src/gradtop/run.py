@@ -56,6 +56,14 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class Uncounted:
+    """Metrics of rows that count something else than the run: the rules know of their names alone."""
+
+    names: tuple[str, ...]
+    x_kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
     """A run at one moment; nothing in it changes any more."""
 
@@ -147,7 +155,7 @@ class Run:
         self._dropped: set[str] = set()
         self._wide: _Wide | None = None
 
-    def apply(self, record: Record) -> Iterator[Observation | RunFacts | Event | End]:
+    def apply(self, record: Record) -> Iterator[Observation | Uncounted | RunFacts | Event | End]:
         """Take one record in; yield what the rules should see of it, in order. Facts come with all that is known."""
         match record:
             case Rows():
@@ -165,7 +173,7 @@ class Run:
                 self._end = record
                 yield record
 
-    def _apply_rows(self, rows: Rows) -> Iterator[Observation]:
+    def _apply_rows(self, rows: Rows) -> Iterator[Observation | Uncounted]:
         if self._may_be_late(rows):
             for i in range(len(rows)):
                 yield from self._apply_beside(cut(rows, i, i + 1))
@@ -183,7 +191,7 @@ class Run:
         newest = self._sessions[-1].newest.get(rows.x_kind)
         return self._sessions[-1].trained and newest is not None and min(rows.steps) < newest
 
-    def _apply_beside(self, row: Rows) -> Iterator[Observation]:
+    def _apply_beside(self, row: Rows) -> Iterator[Observation | Uncounted]:
         """Take in a row that is perhaps late: it stands at its own step, and the rules hear of it at the newest."""
         session, kind, step = self._sessions[-1], row.x_kind, row.steps[0]
         if step >= session.newest[kind]:
@@ -197,8 +205,10 @@ class Run:
         extent.first, extent.rows = min(step, extent.first), extent.rows + 1
         if kind == (counted := self._counted()):
             yield Observation(replace(row, steps=[session.newest[kind]]), session.seen(counted))
+        else:
+            yield Uncounted(tuple(row.columns), kind)
 
-    def _apply_in_order(self, rows: Rows) -> Iterator[Observation]:
+    def _apply_in_order(self, rows: Rows) -> Iterator[Observation | Uncounted]:
         start = 0
         newest = self._sessions[-1].newest.get(rows.x_kind) if self._sessions else None
         for stop in _session_ends(rows, newest):
@@ -207,6 +217,8 @@ class Run:
                 session = self._store(part)
                 if part.x_kind == (counted := self._counted()):
                     yield Observation(part, session.seen(counted))
+                else:
+                    yield Uncounted(tuple(part.columns), part.x_kind)
             start = stop
             if start < len(rows):
                 self._restart = self._restart or "step went back"

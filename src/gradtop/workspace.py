@@ -9,7 +9,7 @@ from typing import Protocol
 from gradtop.attention import Attention
 from gradtop.config import Limits
 from gradtop.detect import liveness
-from gradtop.finding import Finding, FindingState
+from gradtop.finding import Finding, FindingState, Severity
 from gradtop.history import History
 from gradtop.merge import Joined
 from gradtop.pace import LEAST_SEEN, Rhythm, replayed, speed
@@ -339,9 +339,11 @@ def _state(
     monotonic: float,
 ) -> RunState:
     active = {f.kind for f in findings if f.state is FindingState.ACTIVE}
+    # What fails after the training has said its end, say an export, is no death of it.
+    died = any(f.kind == "crashed" and f.severity > Severity.NOTICE for f in findings if f.state is FindingState.ACTIVE)
     if loading:
         return RunState.LOADING
-    if "crashed" in active or (view.end is not None and view.end.status == "crashed"):
+    if died or (view.end is not None and view.end.status == "crashed"):
         return RunState.CRASHED
     if view.end is not None:
         return RunState.FINISHED

@@ -59,3 +59,33 @@ def test_a_million_lines_are_one_finding() -> None:
     seen = detector([*records(falling(20)), *(Event(event="crash", message=f"Signal {i}") for i in range(5000))])
     (finding,) = seen.findings()
     assert finding.count == 5000
+
+
+EXIT = Event(event="crash", message="exit code 3", line=69)
+PEER = Event(event="crash", message="RuntimeError: Connection closed by peer [127.0.0.1]:17844", line=73)
+BAD_BATCH = Event(event="crash", message="RuntimeError: bad batch", line=10)
+
+
+@pytest.mark.parametrize("told", [(End(), EXIT), (End(), EXIT, End(status="crashed")), (EXIT, End(status="crashed"))])
+def test_an_exit_code_is_no_clean_end_whatever_was_said_before(told: tuple[Event | End, ...]) -> None:
+    seen = detector([*records(falling(50)), *told])
+    (finding,) = seen.findings()
+    assert (finding.severity, finding.count) == (Severity.INTERVENE, 1)
+    assert "an exit code that is not 0 (line 69: “exit code 3”)" in finding.message
+
+
+def test_the_exit_code_of_another_process_after_the_end_is_a_notice() -> None:
+    other = Event(event="crash", message="exit code 1 of the command")
+    (finding,) = detector([*records(falling(50)), End(), other]).findings()
+    assert finding.severity is Severity.NOTICE
+
+
+@pytest.mark.parametrize("told", [(PEER, BAD_BATCH), (BAD_BATCH, PEER)])
+def test_the_error_of_the_rank_that_failed_goes_before_what_the_others_say_of_it(told: tuple[Event, ...]) -> None:
+    (finding,) = detector([*records(falling(50)), *told]).findings()
+    assert "bad batch" in finding.message
+
+
+def test_a_lost_rank_is_told_where_nothing_else_is() -> None:
+    (finding,) = detector([*records(falling(50)), PEER]).findings()
+    assert "another rank failed" in finding.message

@@ -70,3 +70,15 @@ def test_rules_for_a_loss_that_has_to_fall_are_off(profile: str, column: str, of
 def test_the_surest_name_tells_however_late_it_comes() -> None:
     assert detector(Limits(), "kl", "elbo").goal == "a VAE, by its metric elbo"
     assert detector(Limits(), "elbo", "kl").goal == "a VAE, by its metric elbo"
+
+
+def test_what_counts_otherwise_than_the_run_tells_what_it_is_after_too() -> None:
+    seen = Detector()
+    run = Run()
+    for rows in (
+        Rows([1, 2, 3], {"loss": [1.0, 1.0, 1.0]}),
+        Rows([10, 20], {"last reward": [9.0, 11.0]}, x_kind="episode"),
+    ):
+        for observation in run.apply(rows):
+            seen.feed(observation)
+    assert seen.goal == "reinforcement learning, by its metric last reward"

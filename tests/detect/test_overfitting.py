@@ -103,3 +103,10 @@ def test_too_few_evaluations_cannot_tell() -> None:
     assert told.why == "only 3 of 5 evaluations"
     (told,) = [one for one in detector(records([{"step": 1.0, "loss": 1.0}])).coverage() if one.kind == "overfitting"]
     assert told.why == "no validation loss in this log"
+
+
+def test_a_validation_loss_that_counts_otherwise_is_named_with_what_it_counts() -> None:
+    rows = [{"step": i, "loss": 2.0 - i / 100} for i in range(1, 51)]
+    seen = detector([*records(rows), Rows([640, 1280], {"val_loss": [2.0, 1.9]}, x_kind="samples")])
+    (why,) = [one.why for one in seen.coverage() if one.kind == "overfitting"]
+    assert why == "the validation loss counts samples and not steps in this log"

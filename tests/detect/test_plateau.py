@@ -2,6 +2,7 @@ import math
 import random
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from synthetic import Row, detector, found, records
 
@@ -165,3 +166,7 @@ def test_a_loss_that_stays_far_above_its_best_is_no_plateau() -> None:
         return 5 - i / 500 if i < 1000 else 5.0
 
     assert not [f for f in found(course(thrown_back)) if f.kind == "loss_plateau"]
+
+
+def test_the_last_digit_of_numbers_of_an_array_is_that_of_plain_ones() -> None:
+    assert printed_step(np.array([1.25, 3.5])) == printed_step([1.25, 3.5]) == 0.01

@@ -31,6 +31,14 @@ def recorded(directory: Path, *command: str, given: bytes = b"") -> "subprocess.
     )
 
 
+def printed(log: Path) -> bytes:
+    """What the command printed, of a file that ends with our line of how it ended."""
+    text, ours, end = log.read_bytes().rpartition(b"==== gradtop run ended at ")
+    assert ours, text[-200:]
+    assert end.endswith(b" ====\n")
+    return text
+
+
 class Terminal:
     """A pseudo-terminal with a process at its other end."""
 

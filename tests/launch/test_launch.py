@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from launched import LIMIT_S, gradtop_run, python, recorded
+from launched import LIMIT_S, gradtop_run, printed, python, recorded
 
 BIG = "import sys\nfor i in range(50): sys.stdout.buffer.write(bytes([i]) * 999_999 + b'\\n')"
 STREAMS = "import os; os.write(1, b'out\\xff\\r'); os.write(2, b'err\\x00'); os.write(1, b'end')"
@@ -19,21 +19,22 @@ TERMINALS = "import os, sys; open(sys.argv[1], 'w').write(str([os.isatty(fd) for
 def test_output_is_passed_on_byte_for_byte_and_recorded(tmp_path: Path) -> None:
     done = recorded(tmp_path / "log", *python(STREAMS))
     assert (done.stdout, done.stderr, done.returncode) == (b"out\xff\rend", b"err\x00", 0)
-    log = (tmp_path / "log" / "output.log").read_bytes()
-    assert sorted(log) == sorted(b"out\xff\rerr\x00end")
+    log = printed(tmp_path / "log" / "output.log")
+    assert sorted(log.removesuffix(b"\n")) == sorted(b"out\xff\rerr\x00end")
 
 
 def test_streams_that_go_to_one_place_keep_their_order(tmp_path: Path) -> None:
     with (tmp_path / "both").open("wb") as both:
         subprocess.run(gradtop_run(tmp_path / "log", *python(STREAMS)), stdout=both, stderr=both, timeout=LIMIT_S)
     expected = b"out\xff\rerr\x00end"
-    assert (tmp_path / "both").read_bytes() == (tmp_path / "log" / "output.log").read_bytes() == expected
+    assert (tmp_path / "both").read_bytes() == expected
+    assert printed(tmp_path / "log" / "output.log") == expected + b"\n"
 
 
 def test_fifty_megabytes_arrive_whole(tmp_path: Path) -> None:
     done = recorded(tmp_path, *python(BIG))
     assert done.stdout == b"".join(bytes([i]) * 999_999 + b"\n" for i in range(50))
-    assert (tmp_path / "output.log").read_bytes() == done.stdout
+    assert printed(tmp_path / "output.log") == done.stdout
 
 
 @pytest.mark.parametrize("code", [0, 3, -signal.SIGKILL, -signal.SIGSEGV, -signal.SIGINT, -signal.SIGTERM])
@@ -98,7 +99,8 @@ def test_what_the_command_leaves_behind_goes_on_and_is_not_waited_for(tmp_path: 
     followed = subprocess.Popen(["tail", "-c+1", "-f", tmp_path / "output.log"], stdout=subprocess.PIPE)
     assert followed.stdout is not None
     os.write(go, b"x")
-    assert [followed.stdout.readline() for _ in range(2)] == [b"end\n", b"from behind\n"]
+    end, ours, behind = (followed.stdout.readline() for _ in range(3))
+    assert (end, ours[:24], behind) == (b"end\n", b"==== gradtop run ended a", b"from behind\n")
     followed.kill()
     followed.wait()
     followed.stdout.close()
@@ -118,9 +120,10 @@ def test_a_command_whose_reader_is_gone_learns_of_it(tmp_path: Path) -> None:
 def test_a_second_session_begins_on_a_line_of_its_own(tmp_path: Path) -> None:
     for text in ("no end", "second"):
         recorded(tmp_path, *python(f"import os; os.write(1, {text.encode()!r})"))
-    first, opening, second = (tmp_path / "output.log").read_bytes().splitlines()
+    first, ended, opening, second, _ = (tmp_path / "output.log").read_bytes().splitlines()
     assert (first, second) == (b"no end", b"second")
     assert opening.startswith(b"==== gradtop run at ")
+    assert ended.endswith(b"Z with exit code 0 ====")
 
 
 def test_running_a_command_imports_neither_the_screen_nor_arrays(tmp_path: Path) -> None:

@@ -24,6 +24,19 @@ def test_chunks_are_appended_behind_a_whole_line(tmp_path: Path) -> None:
         assert (log.lost_bytes, log.problem) == (0, "")
 
 
+@pytest.mark.parametrize("last", [b"whole\n", b"no end", b" 99%|##\r", b""])
+def test_how_the_command_ended_stands_on_a_line_of_its_own(tmp_path: Path, last: bytes) -> None:
+    log = OutputLog(tmp_path / "output.log")
+    if last:
+        log.put(last)
+    log.end(-9)
+    log.close()
+    *before, line = (tmp_path / "output.log").read_bytes().removesuffix(b"\n").split(b"\n")
+    assert before == ([last.removesuffix(b"\n")] if last else [])
+    assert line.startswith(b"==== gradtop run ended at 20")
+    assert line.endswith(b"Z, killed by signal 9 ====")
+
+
 def test_the_line_of_a_launch_is_one_line_without_secrets() -> None:
     command = ["train.py", "--api-key", "hush", "--note", "a\nb\x1b[2J", "--token=hush", "x" * 1000]
     line = opening(command, 1795444567.25)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from launched import Terminal, gradtop_run, python
+from launched import Terminal, gradtop_run, printed, python
 
 TRAINING = """
 import os, sys
@@ -37,11 +37,8 @@ def test_q_leaves_the_app_and_the_training_goes_on_in_the_foreground(terminal: T
     (tmp_path / "go").write_text("")
     assert terminal.rest() == 4
     assert b"after the app True True\r\n" in terminal.output
-    assert (
-        (tmp_path / "log" / "output.log")
-        .read_bytes()
-        .endswith(b"step 59: loss 2.4100, grad_norm 0.5\nafter the app True True\n")
-    )
+    said = printed(tmp_path / "log" / "output.log")
+    assert said.endswith(b"step 59: loss 2.4100, grad_norm 0.5\nafter the app True True\n")
 
 
 def test_the_app_stays_when_the_training_ends(terminal: Terminal, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from launched import Terminal, gradtop_run, python
+from launched import Terminal, gradtop_run, printed, python
 
 Send = Callable[[int, int], None]
 
@@ -113,7 +113,7 @@ def test_lines_and_bars_look_as_without_us(opened: list[Terminal], tmp_path: Pat
     opened += [plain, ours]
     assert plain.rest() == ours.rest() == 0
     assert ours.output == plain.output
-    assert (tmp_path / "output.log").read_bytes() == b"\x1b[31mred\x1b[0m\n 10%|#\r 20%|##\r\nerr\n"
+    assert printed(tmp_path / "output.log") == b"\x1b[31mred\x1b[0m\n 10%|#\r 20%|##\r\nerr\n"
 
 
 def test_the_witness_goes_when_we_are_killed(opened: list[Terminal], tmp_path: Path) -> None:

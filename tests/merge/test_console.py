@@ -261,3 +261,36 @@ def test_a_console_whose_stream_does_not_go_on_is_heard_after_a_while() -> None:
     merger.take(printed.place.path, "text", None, blocks(ROWS[100:120], "loss", "epoch"))
     assert given_out(merger, 1.0) == []
     assert set(given_out(merger, CONSOLE_S)) == {float(i) for i in range(101, 121)}
+
+
+@pytest.mark.parametrize(
+    "beside", [averages(50, 1 / 50, "epoch"), (Rows([300, 301], {"val_loss": [2.0, 2.0]}),), (End(status="crashed"),)]
+)
+def test_a_stream_that_has_ended_is_over_whatever_is_printed_beside_it(beside: tuple[Record, ...]) -> None:
+    told = stream(*blocks(ROWS, "loss", "grad_norm", "lr"), End())
+    view, _, _ = merged(told, console(*averages(10), *beside))
+    assert view.end == End()
+
+
+def test_the_end_of_an_earlier_session_is_not_that_of_the_run() -> None:
+    told = stream(*timed(1, 150, 1000.0), End(), *timed(151, 300, 2000.0, restart=True))
+    assert merged(told, console(*averages(10)))[0].end is None
+
+
+def test_a_stream_without_an_end_takes_it_from_the_console() -> None:
+    assert merged(stream(), console(*averages(10), End(status="aborted")))[0].end == End(status="aborted")
+
+
+def test_a_console_that_counts_from_0_stands_at_the_steps_of_its_stream() -> None:
+    printed = Rows([*range(0, 300, 10)], {"loss_d": [1.0] * 30})
+    view, _, _ = merged(stream(), console(printed))
+    assert (view.first_step, view.last_step, view.rows) == (1, 300, 300)
+    assert steps_of(view, "loss_d") == [float(i) for i in range(1, 300, 10)]
+
+
+def test_a_death_stands_behind_the_last_session_of_a_console_that_shows_one() -> None:
+    """Two trainings of one command that print the same lines."""
+    told = stream(*timed(1, 100, 1000.0), *timed(1, 31, 2000.0, restart=True))
+    view, findings, _ = merged(told, console(*blocks(ROWS[:100], "loss"), CRASH))
+    assert len(view.sessions) == 2
+    assert [finding.first_step for finding in findings if finding.kind == "crashed"] == [31]

@@ -3,10 +3,12 @@
 import pytest
 from reading import read, rows_of
 
-from gradtop.launch.output import opening
-from gradtop.record import Event, Record, Restart, Rows
-from gradtop.sources.reader import Line
-from gradtop.sources.text.launched import LAUNCH, launched
+from gradtop.launch.output import ending, opening
+from gradtop.record import End, Event, Record, Restart, Rows
+from gradtop.sources.fields.launched import LAUNCH, ended, launched
+from gradtop.sources.reader import Line, Reader
+from gradtop.sources.rows.jsonl import RowReader
+from gradtop.sources.rows.table import CsvReader
 from gradtop.sources.text.reader import TextReader
 
 LINE = opening(["python", "train.py", "--lr", "3e-4"], 1795444567.25).decode()
@@ -40,3 +42,43 @@ def test_nothing_of_the_launch_before_is_carried_on() -> None:
         *("crash", "Restart", LAUNCH, "crash", "Restart", LAUNCH, "crash")
     ]
     assert [row["step"] for row in rows_of(found)] == [*range(1, 9)] * 3
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "why"),
+    [(0, "finished", []), (3, "crashed", ["exit code 3 of the command"]), (-9, "crashed", ["killed by signal 9"])]
+    + [(code, "aborted", []) for code in (-1, -2, -15, 129, 130, 143)],
+)
+def test_the_line_of_an_end_says_how_the_command_ended(code: int, status: str, why: list[str]) -> None:
+    line = Line(3, ending(code, 1795444567.25).rstrip())
+    *events, end = ended(line)
+    assert end == End(status=status, time=1795444567.25, line=3)
+    assert [event.message for event in events if isinstance(event, Event)] == why
+    assert launched(line) == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("==== g", "> ==== g"), ("-11-", "-13-"), (" ====", " ==="), ("code 0", "code x"), ("==\n", "== 1\n")],
+)
+def test_a_line_that_is_much_like_an_end_says_nothing(old: str, new: str) -> None:
+    text = ending(0, 1795444567.25).decode()
+    assert old in text
+    assert ended(Line(1, text.replace(old, new).encode())) == ()
+
+
+@pytest.mark.parametrize(
+    ("reader", "row"),
+    [
+        (TextReader(), "step {0}: loss {1}\n"),
+        (RowReader(), '{{"step": {0}, "loss": {1}}}\n'),
+        (CsvReader(), "{0},{1}\n"),
+    ],
+)
+def test_output_of_every_kind_is_read_between_our_lines(reader: Reader, row: str) -> None:
+    header = "step,loss\n" if isinstance(reader, CsvReader) else ""
+    told = header + "".join(row.format(i, 2 - i / 10) for i in range(1, 9))
+    found = read(reader, told + ending(3, 1795444567.25).decode() + LINE + told)
+    assert kinds([record for record in found if not isinstance(record, Rows)]) == ["crash", "End", "Restart", LAUNCH]
+    assert len(rows_of(found)) == 16
+    assert reader.account.rejected == {}

@@ -343,3 +343,20 @@ def test_rows_behind_bars_have_the_same_steps_live_as_at_once() -> None:
         reader = TextReader()
         records = reader.feed([Line(i, line.encode()) for i, line in enumerate(lines, 1)]) + reader.finish()
         assert [step for record in records if isinstance(record, Rows) for step in record.steps] == [10, 20, 30, 40]
+
+
+def test_rewards_of_episodes_are_rows_without_a_loss() -> None:
+    text = "".join(f"Episode {i}\tLast reward: {i + 0.5:.2f}\tAverage reward: 9.76\n" for i in (10, 20, 30))
+    records = read(TextReader(), text)
+    assert [row["episode"] for row in rows_of(records)] == [10, 20, 30]
+    assert [row["last reward"] for row in rows_of(records)] == [10.5, 20.5, 30.5]
+    assert {record.x_kind for record in records if isinstance(record, Rows)} == {"episode"}
+
+
+ECHO = "Traceback (most recent call last):\nRuntimeError: [pair.cc:553] Connection closed by peer [127.0.0.1]:1\n"
+CAUSE = "Traceback (most recent call last):\nRuntimeError: bad batch\n"
+
+
+@pytest.mark.parametrize(("text", "told"), [(ECHO + CAUSE, 2), (CAUSE + ECHO, 1), (ECHO + ECHO, 1), (CAUSE + CAUSE, 1)])
+def test_the_error_of_a_rank_is_told_behind_what_the_others_say_of_it(text: str, told: int) -> None:
+    assert len(events_of(read(TextReader(), text), "crash")) == told

@@ -30,7 +30,7 @@ from gradtop.detect.value.precision import MixedPrecision
 from gradtop.detect.value.validation import METRIC, Validation
 from gradtop.finding import Coverage, Finding, FindingState
 from gradtop.record import End, Event, Rows, RunFacts, merged
-from gradtop.run import Observation
+from gradtop.run import Observation, Uncounted
 
 __all__ = ["RULES", "Detector", "liveness"]
 
@@ -88,12 +88,14 @@ class Detector:
         """What the training is after where its loss need not fall, and how that is known; empty elsewhere."""
         return self._signals.goal.text if self._signals.goal is not None else ""
 
-    def feed(self, observation: Observation | Event | End | RunFacts) -> None:
+    def feed(self, observation: Observation | Uncounted | Event | End | RunFacts) -> None:
         """Take in what the store yields, in the order of the stream."""
         self._found = None
         match observation:
             case Observation():
                 self._observe(observation)
+            case Uncounted():
+                self._signals.meet_elsewhere(observation.names, observation.x_kind)
             case Event():
                 self._see_event(observation)
             case End():

@@ -216,8 +216,18 @@ class Episodes:
 
 def lacking(s: Signals, *names: str) -> str:
     """`no learning rate in this log`: why a rule that needs all of these metrics is blind; empty where it is not."""
-    missing = [_WORDS.get(name, name) for name in names if name not in s.names]
-    return f"no {' and no '.join(missing)} in this log" if missing else ""
+    missing = [name for name in names if name not in s.names]
+    if missing and (kind := s.elsewhere.get(missing[0], "")):
+        return f"the {_word(missing[0])} counts {_plural(kind)} and not {_plural(s.counts)} in this log"
+    return f"no {' and no '.join(map(_word, missing))} in this log" if missing else ""
+
+
+def _word(name: str) -> str:
+    return _WORDS.get(name, name)
+
+
+def _plural(kind: str) -> str:
+    return kind.removesuffix("s") + "s"
 
 
 def off(s: Signals) -> str:

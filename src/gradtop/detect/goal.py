@@ -11,7 +11,7 @@ WORDS = {"rl": "reinforcement learning", "gan": "a GAN", "vae": "a VAE"}
 
 
 def _pattern(names: str) -> re.Pattern[str]:
-    return re.compile(rf"(?:^|[/_.])(?:{names})(?:$|[/_.])")
+    return re.compile(rf"(?:^|[\s/_.])(?:{names})(?:$|[\s/_.])")
 
 
 _NAMES = (

@@ -24,8 +24,8 @@ class Signals:
     """One row of one run and what came before it. Values of one step in several rows are merged."""
 
     __slots__ = (
-        "_bests", "_gaps", "_max_step", "_pinned", "_skip_count", "_skips_add_up", "counts", "dead", "facts",
-        "first_losses", "first_step", "fresh_grad", "fresh_loss", "goal", "grad", "grad_bound", "grad_level",
+        "_bests", "_gaps", "_max_step", "_pinned", "_skip_count", "_skips_add_up", "counts", "dead", "elsewhere",
+        "facts", "first_losses", "first_step", "fresh_grad", "fresh_loss", "goal", "grad", "grad_bound", "grad_level",
         "interval", "judged", "layers", "limits", "line", "loss", "loss_level", "loss_tail", "losses", "lr_bound",
         "names", "other_goals", "param_norm", "readings", "rows", "scale", "scale_dropped", "schedule",
         "session", "skips", "step", "suspect", "unit_steps", "update_ratio", "values",
@@ -37,6 +37,8 @@ class Signals:
         self.facts = RunFacts()
         self.names: set[str] = set()
         """All metrics of the run so far; `grad_norm/` for those per layer."""
+        self.elsewhere: dict[str, str] = {}
+        """Metrics that count something else than the run, each with what that is."""
         self.layers = Layers()
         """What the newest row with per-layer values says of them."""
         self.rows = 0
@@ -110,6 +112,15 @@ class Signals:
         for name in fresh:
             self.names.add(name)
             self.names |= {family + "/" for family in FAMILIES if name.startswith(family + "/")}
+        self._aim(fresh)
+
+    def meet_elsewhere(self, names: Iterable[str], x_kind: str) -> None:
+        """Take in the names of metrics that count something else than the run: they tell what it is after, too."""
+        fresh = [name for name in names if name not in self.elsewhere]
+        self.elsewhere |= dict.fromkeys(fresh, x_kind)
+        self._aim(fresh)
+
+    def _aim(self, fresh: Iterable[str]) -> None:
         known = (self.goal.metric,) if self.goal is not None else ()
         self.goal = goal((*known, *(name for name in fresh if not is_layered(name))), self.limits.profile)
         self.other_goals = self.goal is not None

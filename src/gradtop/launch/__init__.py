@@ -96,6 +96,7 @@ def launch(
     os.close(ending)
     for pump in pumps.values():
         pump.join()
+    log.end(code)
     log.close()
     held = [channel.outlet for channel, pump in pumps.items() if pump.held]
     if held:

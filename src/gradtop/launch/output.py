@@ -37,6 +37,7 @@ class OutputLog:
         """Why the first of it is not."""
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         self._torn = not _ends_in_newline(self._fd)
+        self._mid_line = False
         self._chunks: list[bytes] = []
         self._waiting_bytes = 0
         self._closing = False
@@ -54,7 +55,13 @@ class OutputLog:
                 return
             self._chunks.append(data)
             self._waiting_bytes += len(data)
+            self._mid_line = data[-1:] != b"\n"
             self._some.notify()
+
+    def end(self, code: int) -> None:
+        """Record how the command ended, behind all of its output; `code` as `Popen.returncode`."""
+        line = ending(code, time.time())
+        self.put(b"\n" + line if self._mid_line else line)
 
     def close(self) -> None:
         """Write what is left, for at most `CLOSE_S`; what is not written by then is lost."""
@@ -97,10 +104,19 @@ class OutputLog:
 
 def opening(command: Sequence[str], now: float) -> bytes:
     """The line before the output of a launch at `now` (Unix seconds); secrets in the command are left out."""
-    at = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     host = _ODD.sub("-", socket.gethostname()) or "localhost"
     told = f": {clean(shlex.join(arguments(command)), _COMMAND_CHARS)}" if command else ""
-    return f"==== gradtop run at {at} on {host}, process {os.getpid()}{told} ====\n".encode(errors="replace")
+    return f"==== gradtop run at {_utc(now)} on {host}, process {os.getpid()}{told} ====\n".encode(errors="replace")
+
+
+def ending(code: int, now: float) -> bytes:
+    """The line behind the output of a launch that ended at `now` (Unix seconds) with `code`, as `Popen.returncode`."""
+    how = f" with exit code {code}" if code >= 0 else f", killed by signal {-code}"
+    return f"==== gradtop run ended at {_utc(now)}{how} ====\n".encode()
+
+
+def _utc(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _has_content(fd: int) -> bool:
@@ -124,5 +140,5 @@ def _ends_in_newline(fd: int) -> bool:
     """The file is empty, or its last line is whole; a kind of file that cannot tell has no lines before."""
     with suppress(OSError):
         size = os.fstat(fd).st_size
-        return size == 0 or os.pread(fd, 1, size - 1) in (b"\n", b"\r")
+        return size == 0 or os.pread(fd, 1, size - 1) == b"\n"
     return True

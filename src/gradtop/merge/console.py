@@ -53,6 +53,11 @@ def keeps_pace(track: Track, stream: Track, x_kind: str) -> bool:
     return abs(lane.last - mine.last) <= max(_BEHIND * gap + 1.0, _APART * lane.last)
 
 
+def from_zero(track: Track, stream: Track, x_kind: str) -> int:
+    """What is added to the steps of a console whose values do not tell: 1 where it calls the stream's first step 0."""
+    return int((track.lanes(x_kind)[0].first, stream.lanes(x_kind)[0].first) == (0, 1))
+
+
 def stands(track: Track, stream: Track, x_kind: str) -> tuple[Stand, ...]:
     """Where the laps of a console stand; empty where it does not say that anything was launched again."""
     lanes = stream.lanes(x_kind)

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from gradtop.merge.plan import NOWHERE, Fit, Plan
-from gradtop.merge.track import Lane, Track
+from gradtop.merge.fold import Cursor, alike, folded, union
+from gradtop.merge.plan import HISTORY, NOWHERE, Fit, Plan
+from gradtop.merge.track import Track
 from gradtop.record import End, Event, Record, Restart, Rows, RunFacts
 from gradtop.run import cut
-from gradtop.sources.text.launched import LAUNCH
+from gradtop.sources.fields.launched import LAUNCH
 
 Aside = Event | End | RunFacts
 """What is said beside the rows."""
@@ -18,49 +19,6 @@ SLACK_S = 1.0
 """Seconds after the last change of a console within which a row of its stream was there before its last words."""
 LAST_WORDS_S = 60.0
 """Seconds before the last change of a run's files in which the last words of a source without steps are its end."""
-
-
-class Cursor:
-    """A lane and how much of it has been joined."""
-
-    __slots__ = ("at", "block", "lane", "used")
-
-    def __init__(self) -> None:
-        self.lane = Lane()
-        self.block = self.at = 0
-        self.used: dict[str, int] = {}
-        """Metric to values that were taken from here."""
-
-    @property
-    def step(self) -> float:
-        """The next step; infinite at the end."""
-        return self.lane.blocks[self.block].steps[self.at] if self.block < len(self.lane.blocks) else math.inf
-
-    @property
-    def rows(self) -> Rows:
-        """The block of the next row."""
-        return self.lane.blocks[self.block]
-
-    def advance(self, n: int) -> None:
-        """Pass by `n` rows of the block."""
-        self.at += n
-        if self.at >= len(self.rows):
-            self.block, self.at = self.block + 1, 0
-
-    def take(self, n: int) -> Rows:
-        """The next `n` rows of the block."""
-        rows = cut(self.rows, self.at, self.at + n)
-        self.advance(n)
-        return rows
-
-    def count(self, rows: Rows, names: Sequence[str]) -> None:
-        """Note what was taken."""
-        for name in names:
-            self.used[name] = self.used.get(name, 0) + len(rows)
-
-    def run(self, limit: float) -> int:
-        """How many rows of the block lie below `limit`."""
-        return bisect_right(self.rows.steps, limit, lo=self.at) - self.at
 
 
 class Session:
@@ -71,11 +29,13 @@ class Session:
         self._fits = len(fits)
         self._leading = [i for i, fit in enumerate(fits) if not fit.console]
         self._printed = frozenset(i for i, fit in enumerate(fits) if fit.console)
+        self._streams = frozenset(i for i, fit in enumerate(fits) if fit.track.format == "gradtop")
         self.cursors: dict[str, list[Cursor]] = {x_kind: [Cursor() for _ in fits]}
         self._asides: list[tuple[float, int, int, Aside]] = []
         self._told = 0
         self._sorted = True
         self._over = False
+        self._ended = False  # by a stream: no text beside it says how
         self.frontier = -math.inf
         """The newest step of what was given out."""
 
@@ -87,7 +47,7 @@ class Session:
             return True
         if kind != self._x_kind or rows.steps[0] > self.frontier:
             cursor.lane.append(rows)
-            return self._over and kind == self._x_kind
+            return self._over
         late = bisect_right(rows.steps, self.frontier)
         news = any(self._is_news(i, rows, k) for k in range(late))
         if late < len(rows):
@@ -108,9 +68,11 @@ class Session:
 
     def put(self, i: int, position: float, aside: Aside) -> bool:
         """What source `i` said after the step `position`; True when something later was given out already."""
+        last = position == math.inf and _is_last(aside)
         # The least precise source speaks first, so that the facts of the most precise one stand.
-        self._asides.append((position, -i, len(self._asides), aside))
-        self._over = self._over or (position == math.inf and i in self._printed and _is_last(aside))
+        self._asides.append((position, -self._fits if last and i in self._streams else -i, len(self._asides), aside))
+        self._over = self._over or (last and (i in self._streams or i in self._printed))
+        self._ended = self._ended or (last and i in self._streams and isinstance(aside, End))
         self._sorted = False
         return position < self.frontier
 
@@ -148,9 +110,8 @@ class Session:
         while True:
             position = self._asides[self._told][0] if self._told < len(self._asides) else math.inf
             step = min(cursor.step for cursor in self.cursors[self._x_kind])
-            if self._told < len(self._asides) and position <= limit and (position < step or step == math.inf):
-                self._told += 1
-                yield self._asides[self._told - 1][3]
+            if position < math.inf and position <= limit and (position < step or step == math.inf):
+                yield from self._next_aside()
             elif step <= limit and step < math.inf:
                 yield from self._rows(self.cursors[self._x_kind], min(position, limit))
             else:
@@ -158,6 +119,13 @@ class Session:
         for kind, cursors in self.cursors.items():
             while kind != self._x_kind and min(cursor.step for cursor in cursors) < math.inf:
                 yield from self._rows(cursors, math.inf)
+        while limit == math.inf and self._told < len(self._asides) and self._asides[self._told][0] == math.inf:
+            yield from self._next_aside()
+
+    def _next_aside(self) -> Iterator[Record]:
+        (_, i, _, said), self._told = self._asides[self._told], self._told + 1
+        if not (self._ended and isinstance(said, End) and -i in self._printed):
+            yield said
 
     def _rows(self, cursors: Sequence[Cursor], limit: float) -> Iterator[Rows]:
         """The rows of the next step, and those after it that can be joined in the same way."""
@@ -169,10 +137,10 @@ class Session:
             rows = here[0].take(here[0].run(limit))
             here[0].count(rows, tuple(rows.columns))
             joined = [rows]
-        elif n := _alike(here, limit):
-            joined = [_union(here, n)]
+        elif n := alike(here, limit):
+            joined = [union(here, n)]
         else:
-            joined = list(_folded(here, step))
+            joined = list(folded(here, step))
         if cursors is self.cursors[self._x_kind]:
             self.frontier = float(joined[-1].steps[-1])
         yield from joined
@@ -181,75 +149,6 @@ class Session:
 def _is_last(said: Aside) -> bool:
     """Nothing is expected to come after it in its launch."""
     return isinstance(said, End) or (isinstance(said, Event) and said.event == "crash")
-
-
-def _alike(here: Sequence[Cursor], limit: float) -> int:
-    """How many rows from here on have the same rising steps in all of these sources, each in one block."""
-    steps = [cursor.rows.steps[cursor.at : cursor.at + cursor.run(limit)] for cursor in here]
-    n, first = min(map(len, steps)), steps[0]
-    for k in range(n):
-        if any(other[k] != first[k] for other in steps):
-            n = k
-            break
-    # A step that comes twice in one of the sources is joined on its own.
-    rising = next((k for k in range(1, n) if first[k] == first[k - 1]), n)
-    if rising < n:
-        return max(0, rising - 1)
-    return n - 1 if n and any(_repeats(cursor, n) for cursor in here) else n
-
-
-def _repeats(cursor: Cursor, n: int) -> bool:
-    """The row after the next `n` has the step of the last of them."""
-    rows, last = cursor.rows, cursor.at + n - 1
-    if last + 1 < len(rows):
-        return rows.steps[last + 1] == rows.steps[last]
-    following = cursor.lane.blocks[cursor.block + 1 : cursor.block + 2]
-    return bool(following) and following[0].steps[0] == rows.steps[last]
-
-
-def _union(here: Sequence[Cursor], n: int) -> Rows:
-    """The next `n` rows of sources that are alike, every column from the first that has it."""
-    columns: dict[str, Sequence[float]] = {}
-    below: dict[str, float] = {}
-    parts = [(cursor, cursor.take(n)) for cursor in here]
-    for cursor, rows in parts:
-        fresh = [name for name in rows.columns if name not in columns]
-        columns |= {name: rows.columns[name] for name in fresh}
-        below |= {name: rows.below[name] for name in fresh if name in rows.below}
-        cursor.count(rows, fresh)
-    return Rows(parts[0][1].steps, columns, below=below, x_kind=parts[0][1].x_kind)
-
-
-def _folded(here: Sequence[Cursor], step: float) -> Iterator[Rows]:
-    """All rows of one step, in as few rows as hold them; a metric comes from one source alone."""
-    columns: list[dict[str, float]] = [{}]
-    below: dict[str, float] = {}
-    taken: set[str] = set()
-    kind, steps = here[0].rows.x_kind, here[0].rows.steps[here[0].at : here[0].at + 1]
-    for cursor in here:
-        mine: set[str] = set()
-        while cursor.step == step:
-            rows = cursor.take(1)
-            fresh = [name for name in rows.columns if name not in taken]
-            _place(columns, {name: float(rows.columns[name][0]) for name in fresh})
-            below |= {name: rows.below[name] for name in fresh if name in rows.below}
-            cursor.count(rows, fresh)
-            mine |= set(fresh)
-        taken |= mine
-    for row in columns:
-        if row:
-            yield Rows(steps, {name: [value] for name, value in row.items()}, below=_of(below, row), x_kind=kind)
-
-
-def _of(below: dict[str, float], row: dict[str, float]) -> dict[str, float]:
-    return {name: bound for name, bound in below.items() if name in row}
-
-
-def _place(rows: list[dict[str, float]], values: dict[str, float]) -> None:
-    """Put the values into the last row, or into one more where it has one of them already."""
-    if rows[-1].keys() & values.keys():
-        rows.append({})
-    rows[-1].update(values)
 
 
 class Join:
@@ -302,12 +201,16 @@ class Join:
         position = newest.get(self.plan.x_kind, -math.inf) + fit.shift(lap)
         stand = fit.stands[lap] if lap < len(fit.stands) else None
         session = fit.sessions[min(lap, len(fit.sessions) - 1)] if fit.sessions else NOWHERE
+        if session == HISTORY and fit.console and self._is_last_word(fit, lap, newest, said):
+            session = len(self.sessions) - 1
         if stand is not None and (session < 0 or self._is_last_word(fit, lap, newest, said)):
             begins = isinstance(said, RunFacts) or (isinstance(said, Event) and said.event == LAUNCH and stand.known)
             return (stand.ended, -math.inf) if begins else self._end(fit, stand.ended)
         if session >= 0:
-            last = fit.console and self._is_last_word(fit, lap, newest, said)
-            return self._end(fit, session, position) if last else (session, position)
+            last = self._is_last_word(fit, lap, newest, said)
+            if last and fit.console:
+                return self._end(fit, session, position)
+            return session, math.inf if last and fit.track.format == "gradtop" else position
         if not fit.sessions and (fit.console or self.plan.x_kind not in newest):
             return self._place_of_silent(fit, said)
         return self._session_at(position), position

@@ -193,8 +193,10 @@ def _console_fit(track: Track, stream: Track, x_kind: str) -> Fit:
         placed = any(stand.session is not None for stand in stands)
         return Fit(track, left_out="" if placed else _uncounted(stream, x_kind), console=True, stands=stands)
     offset, agreement = offset_to(track, (stream,), x_kind)
-    if agreement.same or console.keeps_pace(track, stream, x_kind):
+    if agreement.same:
         return Fit(track, offset, console=True)
+    if console.keeps_pace(track, stream, x_kind):
+        return Fit(track, console.from_zero(track, stream, x_kind), console=True)
     return Fit(track, left_out=_uncounted(stream, x_kind), console=True)
 
 

@@ -9,8 +9,8 @@ from typing import cast
 
 from gradtop.record import Event, Record, Restart, Rows
 from gradtop.run import cut, trains
+from gradtop.sources.fields.launched import LAUNCH, RELAUNCHED
 from gradtop.sources.search.group import Part
-from gradtop.sources.text.launched import LAUNCH, RELAUNCHED
 
 START = "start"
 BLOCK_ROWS = 4096

@@ -114,11 +114,15 @@ class EmptyBatch:
 
 
 def _message(s: Signals, case: Case) -> str:
+    of_rewards = s.goal is not None and s.goal.profile == "rl"
+    why = (
+        "returns that are all alike, as in an episode of one step" if of_rewards else "a batch with every label masked"
+    )
     if case.recurring or case.episodes > 1:
         what = f"{rows(case.count)} with loss 0 and grad norm 0 in {span(s, case)}"
-        return f"{what}: most likely batches with every label masked."
+        return f"{what}: most likely {why if of_rewards else 'batches with every label masked'}."
     where = at(s, case.first_step) if case.count == 1 else span(s, case)
-    what = f"Loss and grad norm were exactly 0 at {where}, most likely a batch with every label masked"
+    what = f"Loss and grad norm were exactly 0 at {where}, most likely {why}"
     if case.active:
         return f"{what}: {rows(case.count)} so far, which taught nothing and did no harm."
     now = s.recent_loss(5)

@@ -98,7 +98,7 @@ def clipped(level: Level) -> float:
 
 def printed_step(values: Iterable[float]) -> float:
     """The unit of the last digit that any of the values has: smaller changes are not in the log."""
-    digits = [_last_digit(repr(value)) for value in values if math.isfinite(value)]
+    digits = [_last_digit(repr(float(value))) for value in values if math.isfinite(value)]
     return float(Decimal(1).scaleb(min(digits))) if digits else 0.0
 
 

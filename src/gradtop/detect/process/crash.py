@@ -25,8 +25,17 @@ _CAUSES = (
         "killed by a signal",
     ),
     (re.compile(r"\w+(?:Error|Exception)\b", re.I), "an exception"),
+    (
+        re.compile(r"\b(?:closed|reset) by peer\b|remote process exited|remote worker crash", re.I),
+        "another rank failed",
+    ),
+    (re.compile(r"\Aexit code \d+", re.I), "an exit code that is not 0"),
 )
 """What an error line says, the most telling first; the rest is `an error`."""
+_ECHO = next(i for i, (_, cause) in enumerate(_CAUSES) if cause == "another rank failed")
+"""The place of what the other ranks say when one has failed: any word of that one tells more."""
+_OF_PROCESS = re.compile(r"exit code \d+")
+"""What `gradtop run` adds to the stream of a process that failed after it told its end: that was no clean one."""
 
 
 class Crashed:
@@ -44,20 +53,23 @@ class Crashed:
 
     def see(self, event: Event, s: Signals) -> None:
         """Take in a line that says so."""
+        self._finished = self._finished and _OF_PROCESS.fullmatch(event.message) is None
         self._die(s, event.message, event.line, float(event.step) if event.step is not None else None)
 
     def end(self, end: End, s: Signals) -> None:
         """Take in the end of the run."""
         if end.status == "crashed":
+            self._finished = False
             self._die(s, "", end.line, float(end.step) if end.step is not None else None)
         elif end.status == "finished":
             self._finished = True
 
     def _die(self, s: Signals, message: str, line: int | None, step: float | None) -> None:
-        rank = next((i for i, (pattern, _) in enumerate(_CAUSES) if pattern.search(message)), len(_CAUSES))
+        rank = _rank(message)
         if self._cases and self._cases[-1][0].active:
             case = self._cases[-1][0]
-            case.count += 1
+            case.count += bool(message)
+            case.severity = case.severity if self._finished else Severity.INTERVENE
             if rank < self._rank:
                 self._rank = rank
                 self._cases[-1] = (case, _CAUSES[rank][1], _quote(message, line))
@@ -112,6 +124,12 @@ class Crashed:
         """A claim of a crash is a crash event; nothing else is known of it."""
         why = "no line names an error that ends a process"
         return why, (criterion(self.kind, "died", False, why), criterion(self.kind, "not_resumed", None, why))
+
+
+def _rank(message: str) -> int:
+    if _CAUSES[_ECHO][0].search(message) is not None:
+        return _ECHO
+    return next((i for i, (pattern, _) in enumerate(_CAUSES) if pattern.search(message)), len(_CAUSES))
 
 
 def _quote(message: str, line: int | None) -> str:

@@ -25,6 +25,7 @@ from gradtop.record import (
     typed,
 )
 from gradtop.sources.fields.block import Blocks
+from gradtop.sources.fields.launched import RULE, ended, launched
 from gradtop.sources.fields.names import canonical, layer_name
 from gradtop.sources.fields.number import Number, is_whole
 from gradtop.sources.fields.plan import Plan, plan_row
@@ -159,6 +160,9 @@ class RowReader:
             return
         if self._refused:
             self.account.reject(self._refused, line)
+            return
+        if said := launched(line) or ended(line):
+            self._put(said, RULE, line)
             return
         try:
             if data.startswith(b"["):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from gradtop.errors import RecordError
 from gradtop.record import Record, Rows
 from gradtop.sources.fields.block import Blocks
+from gradtop.sources.fields.launched import RULE, ended, launched
 from gradtop.sources.fields.names import canonical, normalised
 from gradtop.sources.fields.number import Number, parse
 from gradtop.sources.fields.plan import Plan, Take, converted, has_wall_clock, plan_for
@@ -115,6 +116,11 @@ class CsvReader:
         text = line.data.decode("utf-8", errors="replace").strip("\0\r\ufeff")
         if not text.strip():
             self.account.skip(line)
+            return
+        if said := launched(line) or ended(line):
+            for record in said:
+                self._blocks.put(record)
+            self.account.read(RULE, line)
             return
         if not self._header:
             self._delimiter = delimiter_of(text)

@@ -35,6 +35,9 @@ _SIGNS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
 _WORDS = (*dict.fromkeys(word for _, word, _ in _SIGNS), "traceback (most")
 _EXCEPTION = re.compile(r"(?:[a-z_]\w*\.)*[A-Z]\w*(?:: .+|:)?\Z")
 _OF_LAUNCHER = "ChildFailedError"
+_ECHO = re.compile(r"\b(?:closed|reset) by peer\b|remote process exited|remote worker crash", re.IGNORECASE)
+"""What the other ranks die of when one has failed: Gloo's and NCCL's words."""
+_OF_PEER = "peer"
 _STOPPED_BY_USER = ("KeyboardInterrupt",)
 MAX_TRACEBACK = 400
 """Lines after which a traceback without an exception is given up."""
@@ -121,7 +124,8 @@ class Crashes:
         return self._event("traceback", start, start.line) if start is not None else None
 
     def _event(self, reason: str, place: Place, line: int) -> Event | None:
-        if reason in self._reasons or (reason in ("signal", "traceback") and self._reasons):
+        known = self._reasons if reason == _OF_PEER else self._reasons - {_OF_PEER}
+        if reason in known or (reason in ("signal", "traceback", _OF_PEER) and known):
             return None
         self._reasons.add(reason)
         return Event(
@@ -141,6 +145,8 @@ def _plain_exception(body: str) -> bool:
 
 
 def _reason(message: str) -> str:
+    if _ECHO.search(message) is not None:
+        return _OF_PEER
     return next((reason for reason, _, pattern in _SIGNS if pattern.search(message)), "traceback")
 
 

@@ -14,6 +14,7 @@ from gradtop.sources.fields.epoch import EpochSteps
 from gradtop.sources.fields.names import normalised
 from gradtop.sources.fields.number import is_whole
 from gradtop.sources.fields.plan import Plan, plan_row
+from gradtop.sources.fields.quality import is_goal
 from gradtop.sources.fields.usage import Usage
 from gradtop.sources.reader import MAX_MESSAGE, Account, Line
 from gradtop.sources.text.average import Averages
@@ -267,7 +268,7 @@ class RowKeeper:
                     return None
                 row = row.renamed(_OF_EPOCH)
             self._add(self.last_step, row)
-        elif not found.structured and "loss" not in plan.names and not (heads and plan.validation):
+        elif not (found.structured or "loss" in plan.names or (heads and plan.validation) or _is_of_an_episode(plan)):
             return None
         else:
             self._count(found, row)
@@ -361,6 +362,11 @@ class RowKeeper:
         self.put(Event(event="summary", message=text, step=step, time=found.time, line=line.number, data=data))
         self.put(End(step=step, time=found.time, line=line.number))
         return "summary at the end"
+
+
+def _is_of_an_episode(plan: Plan) -> bool:
+    """A row of reinforcement learning, which may tell its rewards and no loss."""
+    return "episode" in plan.names and any(is_goal(name) for name in plan.names)
 
 
 def _is_partial(found: Found, plan: Plan) -> bool:

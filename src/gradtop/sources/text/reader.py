@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gradtop.clean import strip_sequences
 from gradtop.record import Record, Rows
+from gradtop.sources.fields.launched import RULE, ended, launched
 from gradtop.sources.fields.plan import plan_row
 from gradtop.sources.fields.prefix import Prefix, strip_prefix
 from gradtop.sources.fields.printed import Fields, json_object, printed_dict
@@ -18,7 +19,6 @@ from gradtop.sources.text.found import Found
 from gradtop.sources.text.head import headed, heading
 from gradtop.sources.text.keeper import RowKeeper
 from gradtop.sources.text.keyvalue import MAX_CHARS, key_values
-from gradtop.sources.text.launched import RULE, launched
 from gradtop.sources.text.layouts import Layouts
 from gradtop.sources.text.overheard import Overheard
 from gradtop.sources.text.progress import BarSteps
@@ -138,8 +138,12 @@ class TextReader:
                 at += run.n
 
     def _read_next(self, line: Line) -> None:
-        if begun := launched(line):
+        begun, over = launched(line), ended(line)
+        if begun:
             self._begin_launch(begun)
+        if over:
+            self._put_behind(over)
+        if begun or over:
             self.account.read(RULE, line)
             return
         for clear in self._triplets.take(line) if self._triplets.open else (line,):
@@ -147,9 +151,14 @@ class TextReader:
 
     def _begin_launch(self, begun: Sequence[Record]) -> None:
         """The output of another process follows, which knows nothing of what came before."""
-        ended = self.finish()
+        before = self.finish()
         self._begin()
-        for record in (*ended, *begun):
+        for record in (*before, *begun):
+            self._rows.put(record)
+
+    def _put_behind(self, records: Sequence[Record]) -> None:
+        """Put records behind all that was open; processes that a command left behind may have more to say."""
+        for record in (*self.finish(), *records):
             self._rows.put(record)
 
     @property

@@ -11,6 +11,7 @@ _WORDS = (
     "step",
     "iter",
     "epoch",
+    "episode",
     "lr",
     "learning",
     "trl:",
