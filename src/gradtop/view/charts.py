@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -128,12 +128,15 @@ _KNOWN = (
     _Kind("param_norm", "parameter norm"),
     _Kind("mfu", "MFU"),
 )
+_KINDS = {kind.name: kind for kind in _KNOWN}
+KNOWN = tuple(_KINDS)
+"""Series that many trainings have, the most telling ones first."""
 _COUNTERS = ("epoch", "step", "tokens", "samples", "skipped", "nan_iters", "num_zeros", "total_steps", "percentage")
 _CLOCKS = (
     *("time", "time_s", "elapsed_time", "remaining_time", "eta", "bar_elapsed_s", "elapsed_s", "elapsed"),
     *("time_elapsed", "time/time_elapsed"),
 )
-_NOT_DRAWN = frozenset((*_COUNTERS, *_CLOCKS))
+NOT_DRAWN = frozenset((*_COUNTERS, *_CLOCKS))
 """They rise with the step and say nothing about the training."""
 _LAYER = re.compile(r"/.*\b[a-z]\w*[./]\d+(?:[./]|$)|/.*\b(?:weight|bias)$", re.IGNORECASE)
 """Names of single layers (`gradients/layers.0.weight`); there may be thousands."""
@@ -147,22 +150,41 @@ def charts(run: RunSnapshot | None, most: int) -> tuple[Chart, ...]:
     """At most `most` charts: grad norm, loss and learning rate first, then what else the run has."""
     if run is None or run.view.last_step is None:
         return ()
+    return charts_of(run, _names(run.view)[:most])
+
+
+def charts_of(run: RunSnapshot, names: Sequence[str]) -> tuple[Chart, ...]:
+    """The charts of these series of the run, none of them empty."""
     first, last = _range(run)
     marks = _marks(run.findings, run.view)
-    kinds = _kinds(run.view, most)
+    kinds = [_kind_of(name) for name in names]
     drawn = tuple(_chart(kind, run.view, *_extent(kind, run.view, first, last), marks) for kind in kinds)
     return tuple(replace(chart, counts="") for chart in drawn) if {c.counts for c in drawn} == {"step"} else drawn
 
 
-def _kinds(view: "RunView", most: int) -> list[_Kind]:
-    known = [kind for kind in _KNOWN if len(view.series.get(kind.name, ()))]
-    skip = _NOT_DRAWN | {kind.name for kind in known}
-    layers = {name for name in view.series if _LAYER.search(name)}
+def label_of(name: str) -> str:
+    """What a series of this name is called, cleaned."""
+    return _kind_of(name).label
+
+
+def _kind_of(name: str) -> _Kind:
+    return _KINDS.get(name) or _Kind(name, clean(name, 200))
+
+
+def _names(view: "RunView") -> list[str]:
+    """What is drawn of a run, in this order; of its layers nothing is."""
+    layers = layers_of(view.series)
+    others = (name for name, s in view.series.items() if name not in NOT_DRAWN and name not in layers and len(s))
+    known = [name for name in KNOWN if len(view.series.get(name, ()))]
+    return [*known, *sorted((name for name in others if name not in _KINDS), key=_place)]
+
+
+def layers_of(names: Collection[str]) -> set[str]:
+    """Those of the names that tell of a single layer; there may be thousands."""
+    layers = {name for name in names if _LAYER.search(name)}
     # `grad_norm/embed` beside `grad_norm/layers.0` is one of them.
     families = {name.partition("/")[0] for name in layers if _OF_LAYERS.search(name)}
-    layers |= {name for name in view.series if "/" in name and name.partition("/")[0] in families}
-    others = [name for name, s in view.series.items() if name not in skip | layers and len(s)]
-    return [*known, *(_Kind(name, clean(name, 200)) for name in sorted(others, key=_place))][:most]
+    return layers | {name for name in names if "/" in name and name.partition("/")[0] in families}
 
 
 def _place(name: str) -> int:
