@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from gradtop import units
@@ -155,7 +156,7 @@ def charts(run: RunSnapshot | None, most: int) -> tuple[Chart, ...]:
 
 def charts_of(run: RunSnapshot, names: Sequence[str]) -> tuple[Chart, ...]:
     """The charts of these series of the run, none of them empty."""
-    first, last = _range(run)
+    first, last = reach(run)
     marks = _marks(run.findings, run.view)
     kinds = [_kind_of(name) for name in names]
     drawn = tuple(_chart(kind, run.view, *_extent(kind, run.view, first, last), marks) for kind in kinds)
@@ -171,12 +172,17 @@ def _kind_of(name: str) -> _Kind:
     return _KINDS.get(name) or _Kind(name, clean(name, 200))
 
 
-def _names(view: "RunView") -> list[str]:
+def _names(view: "RunView") -> Sequence[str]:
     """What is drawn of a run, in this order; of its layers nothing is."""
-    layers = layers_of(view.series)
-    others = (name for name, s in view.series.items() if name not in NOT_DRAWN and name not in layers and len(s))
-    known = [name for name in KNOWN if len(view.series.get(name, ()))]
-    return [*known, *sorted((name for name in others if name not in _KINDS), key=_place)]
+    return _ordered(tuple(name for name, series in view.series.items() if len(series)))
+
+
+@lru_cache(maxsize=8)
+def _ordered(names: tuple[str, ...]) -> Sequence[str]:
+    """Remembered: thousands of names would be looked through for every picture, and they rarely change."""
+    skip = NOT_DRAWN | layers_of(names)
+    others = (name for name in names if name not in skip and name not in _KINDS)
+    return *(name for name in KNOWN if name in names), *sorted(others, key=_place)
 
 
 def layers_of(names: Collection[str]) -> set[str]:
@@ -194,7 +200,8 @@ def _place(name: str) -> int:
     return 0 if _QUALITY.search(name) else 1
 
 
-def _range(run: RunSnapshot) -> tuple[float, float]:
+def reach(run: RunSnapshot) -> tuple[float, float]:
+    """The x axis of a run at rest; one that goes on has room to grow into."""
     first, last = run.view.first_step or 0.0, run.view.last_step or 0.0
     growing = run.state in (RunState.LIVE, RunState.LOADING, RunState.STALLED)
     return first, grown_end(first, last) if growing else last
