@@ -32,7 +32,7 @@ def steps(n: int, kind: str = "step", **columns: list[float]) -> Rows:
 
 
 def named(*names: str) -> Rows:
-    return Rows(range(1, 4), {name: MOVING for name in names})
+    return Rows(range(1, 4), dict.fromkeys(names, MOVING))
 
 
 def run_of(view: RunView, name: str = "a", **changes: object) -> RunSnapshot:
