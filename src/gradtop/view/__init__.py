@@ -12,10 +12,13 @@ from gradtop.view.header import Part, header
 from gradtop.view.log import first_source, marked_values, standing
 from gradtop.view.metrics import MetricsView
 from gradtop.view.overlay import MOST_MARKED, Marks, Other, others_of, overlaid
+from gradtop.view.ranking import FIELDS as RUN_FIELDS
+from gradtop.view.ranking import Order, Ranking
 from gradtop.view.runs import RunRow, RunsView
 
 __all__ = [
     "MOST_MARKED",
+    "RUN_FIELDS",
     "Banner",
     "Chart",
     "Entry",
@@ -23,8 +26,10 @@ __all__ = [
     "FindingsView",
     "Marks",
     "MetricsView",
+    "Order",
     "Other",
     "Part",
+    "Ranking",
     "Reading",
     "RunRow",
     "RunsView",
