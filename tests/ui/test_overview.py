@@ -232,6 +232,9 @@ async def test_an_empty_snapshot_after_runs_is_shown_too() -> None:
     async with staged(snapshot(run())) as (app, pilot):
         await post(app, pilot, Snapshot(NOW, (), ("all gone",), searching=False))
         assert "all gone" in text(app)
+        await pilot.press("y", "s", "plus", "left", "n", "G", "h", "tab", "enter")
+        await pilot.pause()
+        assert app.is_running
 
 
 async def test_resizing_in_every_direction_is_survived() -> None:

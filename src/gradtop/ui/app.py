@@ -25,6 +25,7 @@ from gradtop.ui.palette import THEME, AsciiOnly
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.findings import Acknowledge, FindingsRoom, Mute
 from gradtop.ui.screens.log import LogRoom, Pages
+from gradtop.ui.screens.metrics import MetricsRoom
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.room import Room
 from gradtop.ui.screens.runs import RunsRoom
@@ -99,6 +100,7 @@ class GradtopApp(App[None]):
         self._overview = Overview(glyphs)
         self._rooms: dict[str, Room] = {
             "overview": self._overview,
+            "metrics": MetricsRoom(glyphs),
             "findings": FindingsRoom(acknowledge, mute),
             "log": LogRoom(pages, background or Background()),
             "runs": RunsRoom(ascii),

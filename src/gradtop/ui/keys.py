@@ -8,6 +8,7 @@ from textual.binding import Binding
 ROOMS = {
     "everywhere": "Everywhere",
     "overview": "Overview",
+    "metrics": "Metrics",
     "findings": "Findings",
     "log": "Log",
     "runs": "Runs",
@@ -40,6 +41,7 @@ class Key:
 
 TABLE = (
     Key("everywhere", "1", "1", "app.room('overview')", "Overview", "the verdict and the curves"),
+    Key("everywhere", "3", "3", "app.room('metrics')", "Metrics", "every metric as a chart, and marked runs over it"),
     Key("everywhere", "4", "4", "app.room('findings')", "Findings", "all findings; acknowledge them, mute kinds"),
     Key("everywhere", "6", "6", "app.room('log')", "Log", "the text of the run's files"),
     Key("everywhere", "r", "r", "app.room('runs')", "runs", "all runs that were found"),
@@ -65,6 +67,31 @@ TABLE = (
     Key("overview", "G", "G", "screen.cursor_to('last')", "", "cursor to the newest step"),
     Key("overview", "n", "n", "screen.mark(1)", "", "cursor to the next mark: finding or resume"),
     Key("overview", "N", "N", "screen.mark(-1)", "", "cursor to the previous mark"),
+    Key("metrics", "tab", "tab", "screen.next_panel(1)", "", "next chart"),
+    Key("metrics", "shift+tab", "shift+tab", "screen.next_panel(-1)", "", "previous chart"),
+    Key("metrics", "right,l", "→", "screen.walk(1, 0)", "", "the chart on the right; in full screen, the cursor on"),
+    Key("metrics", "left,h", "←", "screen.walk(-1, 0)", "", "the chart on the left; in full screen, the cursor back"),
+    Key("metrics", "down,j", "↓", "screen.walk(0, 1)", "", "the chart below; in full screen, the next one"),
+    Key("metrics", "up,k", "↑", "screen.walk(0, -1)", "", "the chart above; in full screen, the previous one"),
+    Key("metrics", "pagedown", "pgdn", "screen.page(1)", "page", "next page of charts"),
+    Key("metrics", "pageup", "pgup", "screen.page(-1)", "", "previous page of charts"),
+    Key("metrics", "g,home", "g", "screen.first", "", "the first chart"),
+    Key("metrics", "G,end", "G", "screen.last", "", "the last chart"),
+    Key("metrics", "enter", "enter", "screen.full", "full", "this chart on the whole screen, and back"),
+    Key("metrics", "slash", "/", "screen.filter", "filter", "show some: a b, a | b, !a, /re/, two words in quotes"),
+    Key("metrics", "left_square_bracket", "[", "screen.density(-1)", "larger", "fewer and larger charts"),
+    Key("metrics", "right_square_bracket", "]", "screen.density(1)", "smaller", "more and smaller charts"),
+    Key("metrics", "y", "y", "screen.axis", "log/lin", "logarithmic or linear y axis of this chart"),
+    Key("metrics", "s", "s", "screen.smooth", "smooth", "smoothed line over this chart's raw data, on or off"),
+    Key("metrics", "plus,equals_sign", "+", "screen.zoom(2)", "zoom", "zoom in on the cursor, or on the newest steps"),
+    Key("metrics", "minus", "-", "screen.zoom(0.5)", "", "zoom out"),
+    Key("metrics", "0", "0", "screen.reset", "", "the whole run again"),
+    Key("metrics", "full_stop,shift+right", ".", "screen.cursor(1)", "", "cursor one column on, in all charts"),
+    Key("metrics", "comma,shift+left", ",", "screen.cursor(-1)", "", "cursor one column back"),
+    Key("metrics", "greater_than_sign", ">", "screen.pan(1)", "", "a quarter of the window on"),
+    Key("metrics", "less_than_sign", "<", "screen.pan(-1)", "", "a quarter of the window back"),
+    Key("metrics", "n", "n", "screen.mark(1)", "", "cursor to the next mark: finding or resume"),
+    Key("metrics", "N", "N", "screen.mark(-1)", "", "cursor to the previous mark"),
     Key("findings", "down,j", "↓", "screen.move(1)", "", "next finding"),
     Key("findings", "up,k", "↑", "screen.move(-1)", "", "previous finding"),
     Key("findings", "g,home", "g", "screen.first", "", "the first finding"),
@@ -125,7 +152,8 @@ def footer(room: str) -> list[tuple[str, str]]:
     """(key, label) of the footer of a room: its own keys between the rooms and the way out."""
     general = [(k.shown, k.label) for k in TABLE if k.room == "everywhere" and k.label]
     own = [(k.shown, k.label) for k in TABLE if k.room == room and room != "everywhere" and k.label]
-    return [*general[:4], *own, *general[4:]]
+    places = [key for key, _ in general].index("r") + 1
+    return [*general[:places], *own, *general[places:]]
 
 
 def rooms() -> Iterable[tuple[str, list[Key]]]:

@@ -34,7 +34,7 @@ class ChartedRoom(Room):
     @property
     def charts(self) -> list[Chart]:
         """Those that are displayed."""
-        return [chart for chart in self.query(Chart) if chart.display]
+        return [chart for chart in self.query(Chart) if chart.display] if self.views else []
 
     @property
     def panel(self) -> Chart | None:
@@ -128,7 +128,7 @@ class ChartedRoom(Room):
 
     def action_pan(self, direction: int) -> None:
         """Move the window a quarter of its width."""
-        if self._window is not None:
+        if self._window is not None and self.views:
             first, last = self._window
             self._window = self._placed((first + last) / 2 + direction * (last - first) / 4, last - first)
             self.draw()
@@ -173,6 +173,11 @@ class ChartedRoom(Room):
 
     def _move_cursor(self, step: float | None) -> None:
         self._cursor = step
-        if step is not None and self._window is not None and not self._window[0] <= step <= self._window[1]:
+        if (
+            step is not None
+            and self.views
+            and self._window is not None
+            and not self._window[0] <= step <= self._window[1]
+        ):
             self._window = self._placed(step, self._window[1] - self._window[0])
         self.draw()

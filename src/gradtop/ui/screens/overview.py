@@ -12,8 +12,9 @@ from gradtop.ui.scene import Scene
 from gradtop.ui.screens.charted import ChartedRoom
 from gradtop.ui.widgets.banner import Banner
 from gradtop.ui.widgets.chart import Chart
+from gradtop.ui.widgets.legend import Legend
 from gradtop.ui.widgets.sheet import Sheet
-from gradtop.view import banner, charts, waiting_for
+from gradtop.view import banner, charts, overlaid, waiting_for
 
 MOST_CHARTS = 9
 _NARROW, _WIDE, _VERY_WIDE = 72, 100, 180
@@ -40,7 +41,8 @@ class Overview(ChartedRoom):
         cells = [Chart(self.glyphs, id=f"chart-{i}") for i in range(MOST_CHARTS)]
         for cell in cells:
             cell.display = False
-        return [Banner(id="banner"), Grid(*cells, id="charts"), Sheet("waiting", id="waiting")]
+        waiting = Sheet("waiting", id="waiting")
+        return [Banner(id="banner"), Grid(*cells, id="charts"), waiting, Legend(id="legend")]
 
     def on_resize(self) -> None:
         """Choose how many charts there is room for."""
@@ -54,7 +56,9 @@ class Overview(ChartedRoom):
             self.forget()
         height = self.app.size.height
         self.query_one(Banner).show(banner(scene.snapshot, scene.run), 3 if height < 16 else 5 if height < 32 else 6)
-        self.views = charts(scene.run, MOST_CHARTS)
+        others = scene.others
+        self.query_one(Legend).show(others)
+        self.views = overlaid(charts(scene.run, MOST_CHARTS), scene.run, others)
         self.query_one("#charts").display = bool(self.views)
         waiting = self.query_one("#waiting", Sheet)
         waiting.display = not self.views
@@ -67,7 +71,7 @@ class Overview(ChartedRoom):
     def lay_out(self) -> None:
         """Lay the charts out anew where their number, the size of the screen or the full screen changed."""
         size = self.app.size
-        rows_free = size.height - 2 - self.query_one(Banner).rows
+        rows_free = size.height - 2 - self.query_one(Banner).rows - self.query_one(Legend).rows
         columns, shown = arrangement(len(self.views), size.width, rows_free)
         full = self.panel if self.full else None
         layout = (columns, shown, full)

@@ -182,10 +182,13 @@ class Chart(Canvas, can_focus=True):
         else:
             line.append((view.value, "value" if view.ended else "act"))
             tail = (["log"] if _log(view, look) else []) + ([view.note] if view.note else [])
+        # Lines without a name say nothing; what else there is to say comes where there is room left.
+        names = legend(view.others, room - box.width_of(line))
+        room -= box.width_of(names)
         for text in tail:
             if box.width_of(line) + len(text) + 3 <= room:
                 line += [(" ─ ", "border"), (text, "quiet")]
-        return (*line, *legend(view.others, room - box.width_of(line)))
+        return (*line, *names)
 
 
 def _drawn_alike(view: ChartView) -> tuple[object, ...]:
