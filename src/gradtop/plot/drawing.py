@@ -86,8 +86,8 @@ def _cells(
     inks = "".join(ink for _, ink in layers)
     pairs = (pair for found, _ in layers for pair in (found[::step], found[step - 1 :: step]))
     columns = [_column(bits, inks, rows, glyphs) for bits in zip(*pairs, strict=True)]
-    for letter, (found, ink) in reversed([*zip(LETTERS, layers[len(layers) - len(others) :], strict=False)]):
-        _name(columns, letter, ink, found, glyphs)
+    for found, ink in reversed(layers[len(layers) - len(others) :]):
+        _name(columns, LETTERS[TRACES.index(ink)], ink, found, glyphs)
     if (cursor := cell_of(frame.cursor, data, width)) is not None:
         columns[cursor] = _lit(columns[cursor], glyphs)
     texts, drawn = (map("".join, zip(*part, strict=True)) for part in zip(*columns, strict=True))
