@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from gradtop.plot.axis import Scale
 from gradtop.plot.picture import Columns
+from gradtop.plot.scale import Scale
 
 LEAST_SMOOTHED = 40
 """Columns with values below which a smoothed line would be drawn from too little."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gradtop.plot.axis import Scale, step_labels
+from gradtop.plot.axis import step_labels
 from gradtop.plot.picture import (
     ACT,
     ALARM,
@@ -20,6 +20,7 @@ from gradtop.plot.picture import (
     Line,
     Overlay,
 )
+from gradtop.plot.scale import Scale
 
 
 def with_gutter(line: Line, label: str, axis: str) -> Line:

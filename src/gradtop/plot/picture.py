@@ -77,7 +77,7 @@ class Glyphs:
     tick: str
     axis: str
     squeezed: str
-    """The axis where decades with rare values only are squeezed together."""
+    """The axis where parts with rare values only are squeezed together."""
     line: str
     """The horizontal axis."""
     cursor: str
@@ -131,6 +131,8 @@ class Frame:
     """Values below zero are none: they are marked, and take no part in the scale."""
     counts: str = ""
     """What the x axis counts, written before it; empty: not said."""
+    symlog: bool = False
+    """The y axis is logarithmic above and below zero, and shows zero."""
 
 
 @dataclass(frozen=True, slots=True)
