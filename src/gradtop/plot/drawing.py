@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import chain
 from operator import add
 
+from gradtop.plot.axis import step_labels
 from gradtop.plot.bar import LEAST_SMOOTHED, Known, bars, smooth_bars
 from gradtop.plot.margin import cell_of, marks_row, with_gutter, x_axis
 from gradtop.plot.picture import (
@@ -67,7 +68,10 @@ def draw(
     ]
     if marks:
         lines.append(with_gutter(marks, "", glyphs.axis))
-    return [*lines[: height - 1], x_axis(data.first_step, data.last_step, width, glyphs, frame.counts)]
+    labels = frame.labels
+    if labels is None:
+        labels = step_labels(data.first_step, data.last_step, width - GUTTER)
+    return [*lines[: height - 1], x_axis(labels, width, glyphs, frame.counts)]
 
 
 def _extremes(data: Columns, others: Sequence[Overlay]) -> tuple[Sequence[float], Sequence[float]]:

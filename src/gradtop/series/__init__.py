@@ -11,7 +11,7 @@ from typing import cast
 
 import numpy as np
 
-from gradtop.series.column import Array, Column, Floats
+from gradtop.series.column import Array, Column, Floats, before, upto
 from gradtop.series.envelope import Envelope, Sums
 from gradtop.series.pyramid import Blocks, Pyramid
 
@@ -190,7 +190,7 @@ class SeriesView:
         for segment in reversed(self.segments):
             steps = self.steps[segment.start : segment.stop]
             if len(steps) and float(steps[0]) <= step:
-                return float(self.values[segment.start + _upto(steps, step) - 1])
+                return float(self.values[segment.start + int(upto(steps, [step])[0]) - 1])
         return None
 
     def tail(self, n: int) -> list[float]:
@@ -200,21 +200,21 @@ class SeriesView:
     def nearest_step(self, step: float) -> float | None:
         """The step of the value nearest to `step`, ghosts left out."""
         best: float | None = None
-        for _, steps in self._live():
+        for _, steps in self.live():
             if not len(steps):
                 continue
-            i = _before(steps, step)
+            i = int(before(steps, [step])[0])
             for j in (i - 1, i):
                 if 0 <= j < len(steps) and (best is None or abs(float(steps[j]) - step) < abs(best - step)):
                     best = float(steps[j])
         return best
 
-    def _live(self) -> Iterable[tuple[Segment, Array]]:
+    def live(self) -> Iterable[tuple[Segment, Array]]:
         """Segments with their steps, ghosts cut off."""
         for s in self.segments:
             steps = self.steps[s.start : s.stop]
             if s.ghost_from != math.inf:
-                steps = steps[: _before(steps, s.ghost_from)]
+                steps = steps[: int(before(steps, [s.ghost_from])[0])]
             yield s, steps
 
     def envelope(
@@ -230,40 +230,14 @@ class SeriesView:
         where those are given, in order; the last step is in the last column.
         """
         first = first_step if first_step is not None else (self.first_step or 0.0)
-        newest = max((float(steps[-1]) for _, steps in self._live() if len(steps)), default=first)
+        newest = max((float(steps[-1]) for _, steps in self.live() if len(steps)), default=first)
         last = max(first, last_step if last_step is not None else newest)
         begins = np.linspace(first, last, columns + 1)[:-1] if edges is None else np.asarray(edges, dtype=np.float64)
         sums = Sums(columns, self.stats.lost)
         values = np.asarray(self.values, dtype=np.float64)
-        for segment, steps in self._live():
-            stop = _upto(steps, last)
+        for segment, steps in self.live():
+            stop = int(upto(steps, [last])[0])
             if stop and float(steps[0]) <= last and float(steps[stop - 1]) >= first:
-                starts = np.minimum(np.searchsorted(steps, _in_kind_of(steps, begins)), stop)
+                starts = np.minimum(before(steps, begins), stop)
                 sums.add(values, self.levels, segment.start + np.append(starts, stop))
         return sums.envelope(first, last, None if edges is None else begins)
-
-
-_WHOLE = 2.0**53
-"""Floats up to this tell whole numbers apart."""
-
-
-def _in_kind_of(steps: Array, edges: Floats) -> Array:
-    """Edges for a search among the steps: whole ones keep whole steps from being copied to floats, all of them."""
-    if steps.dtype.kind != "i" or not len(edges):
-        return edges
-    up = np.ceil(edges)
-    most = min(_WHOLE, 2.0 ** (8 * steps.dtype.itemsize - 1) - 1)
-    # Edges that the kind cannot hold are compared as floats.
-    return up.astype(steps.dtype) if float(np.max(np.abs(up))) <= most else edges
-
-
-def _before(steps: Array, step: float) -> int:
-    """How many steps are below one."""
-    return int(np.searchsorted(steps, _in_kind_of(steps, np.asarray([step], dtype=np.float64)))[0])
-
-
-def _upto(steps: Array, step: float) -> int:
-    """How many steps are not above one."""
-    if steps.dtype.kind == "i" and abs(step) < _WHOLE:
-        return _before(steps, math.floor(step) + 1)
-    return int(np.searchsorted(steps, step, side="right"))

@@ -1,4 +1,4 @@
-"""A growing array."""
+"""A growing array, and places in a sorted one."""
 
 from collections.abc import Sequence
 
@@ -56,3 +56,29 @@ def _wide_enough(held: np.dtype[np.generic], added: Array) -> np.dtype[np.generi
     if len(added) and held.itemsize < 8 and float(np.max(np.abs(added))) > 2**31 - 1:
         return np.dtype(np.int64)
     return held
+
+
+_WHOLE = 2.0**53
+"""Floats up to this tell whole numbers apart."""
+
+
+def before(steps: Array, edges: Sequence[float] | Floats) -> npt.NDArray[np.intp]:
+    """How many of some rising steps are below each edge."""
+    return np.searchsorted(steps, _in_kind_of(steps, np.ceil(edges), edges))
+
+
+def upto(steps: Array, edges: Sequence[float] | Floats) -> npt.NDArray[np.intp]:
+    """How many of some rising steps are not above each edge."""
+    if steps.dtype.kind != "i":
+        return np.searchsorted(steps, edges, side="right")
+    return np.searchsorted(steps, _in_kind_of(steps, np.floor(edges), edges), side="right")
+
+
+def _in_kind_of(steps: Array, rounded: Floats, edges: Sequence[float] | Floats) -> Array:
+    """Rounded edges for a search among whole steps: in their own kind, all of them would be copied to floats."""
+    if steps.dtype.kind == "i":
+        most = min(_WHOLE, 2.0 ** (8 * steps.dtype.itemsize - 1) - 1)
+        # Edges that the kind cannot hold are compared as floats.
+        if bool((np.abs(rounded) <= most).all()):
+            return rounded.astype(steps.dtype)
+    return np.asarray(edges, dtype=np.float64)
