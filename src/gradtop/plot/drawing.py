@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import chain
 from operator import add
 
-from gradtop.plot.axis import Scale
+from gradtop.plot.axis import step_labels
 from gradtop.plot.bar import LEAST_SMOOTHED, Known, bars, smooth_bars
 from gradtop.plot.margin import cell_of, marks_row, with_gutter, x_axis
 from gradtop.plot.picture import (
@@ -24,6 +24,7 @@ from gradtop.plot.picture import (
     Line,
     Overlay,
 )
+from gradtop.plot.scale import Scale
 
 _Bars = tuple[list[int], str]
 """A line as bits per pixel column, and its ink."""
@@ -52,7 +53,7 @@ def draw(
     below = [x for x, low in enumerate(data.low) if low < 0] if frame.ratio else []
     data = Known(data, below) if below else data
     lows, highs = _extremes(data, others)
-    scale = Scale.around(lows, highs, frame.log)
+    scale = Scale.around(lows, highs, frame.log, frame.symlog)
     marks = marks_row(data, width - GUTTER, frame, scale, below, glyphs, others)
     rows = max(1, height - (2 if marks else 1))
     cells = _cells(data, scale, rows, width - GUTTER, frame, glyphs, others)
@@ -67,7 +68,10 @@ def draw(
     ]
     if marks:
         lines.append(with_gutter(marks, "", glyphs.axis))
-    return [*lines[: height - 1], x_axis(data.first_step, data.last_step, width, glyphs, frame.counts)]
+    labels = frame.labels
+    if labels is None:
+        labels = step_labels(data.first_step, data.last_step, width - GUTTER)
+    return [*lines[: height - 1], x_axis(labels, width, glyphs, frame.counts)]
 
 
 def _extremes(data: Columns, others: Sequence[Overlay]) -> tuple[Sequence[float], Sequence[float]]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gradtop.plot.axis import Labels
+
 BLANK, RAW, SMOOTH, AXIS, LABEL, CURSOR = " ", "r", "s", "a", "l", "c"
 """Inks of the plot area. Where nothing is smoothed, the raw line is the one to read and takes the smooth one's ink."""
 ALARM, ACT, WATCH, NOTICE, RESUME = "x", "i", "w", "n", "u"
@@ -30,6 +32,11 @@ class Columns(Protocol):
     @property
     def last_step(self) -> float:
         """The step at the right edge."""
+        ...
+
+    @property
+    def edges(self) -> Sequence[float]:
+        """The step at the left edge of each column; empty where all are equally wide."""
         ...
 
     @property
@@ -77,7 +84,7 @@ class Glyphs:
     tick: str
     axis: str
     squeezed: str
-    """The axis where decades with rare values only are squeezed together."""
+    """The axis where parts with rare values only are squeezed together."""
     line: str
     """The horizontal axis."""
     cursor: str
@@ -131,6 +138,10 @@ class Frame:
     """Values below zero are none: they are marked, and take no part in the scale."""
     counts: str = ""
     """What the x axis counts, written before it; empty: not said."""
+    labels: Labels | None = None
+    """(cell, text) along the x axis; None: the steps."""
+    symlog: bool = False
+    """The y axis is logarithmic above and below zero, and shows zero."""
 
 
 @dataclass(frozen=True, slots=True)
