@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from gradtop import units
 from gradtop.filter import Filter
 from gradtop.plot import TRACES
 from gradtop.snapshot import RunSnapshot
@@ -66,10 +65,7 @@ def _paired(chart: Chart, group: Group, run: RunSnapshot) -> Chart:
         return chart
     words = [word for word, _ in group.others]
     held = [(word if words.count(word) == 1 else label_of(name), run.view.series[name]) for word, name in group.others]
-    traces = (
-        Trace(f"{label} {units.number(series.stats.last)}", f"trace {n}", series, len(series))
-        for n, (label, series) in zip(TRACES, held, strict=False)
-    )
+    traces = (Trace(label, f"trace {n}", series, len(series)) for n, (label, series) in zip(TRACES, held, strict=False))
     return replace(chart, others=tuple(traces))
 
 

@@ -206,4 +206,5 @@ def grid(count: int, width: int, height: int, density: int) -> tuple[int, int]:
     least_width, least_height = DENSITIES[density]
     columns = max(1, min(width // least_width, count, MOST_CHARTS))
     rows = max(1, min(height // least_height, -(-count // columns), MOST_CHARTS // columns))
-    return columns, rows
+    # Where all have room, as few stay empty as can be.
+    return (max(1, -(-count // rows)) if count <= columns * rows else columns), rows
