@@ -13,6 +13,7 @@ from gradtop.plot.picture import (
     GUTTER,
     LABEL,
     NOTICE,
+    PLAN,
     RESUME,
     WATCH,
     Columns,
@@ -53,9 +54,9 @@ def marks_row(
 ) -> Line | None:
     """What happened where, lesser things first so that the worst stays visible; None where nothing did."""
     cells: dict[int, tuple[str, str]] = {}
-    for mark in sorted(frame.marks, key=lambda m: (RESUME + NOTICE + WATCH + ACT).index(m.ink)):
+    for mark in sorted(frame.marks, key=lambda m: (PLAN + RESUME + NOTICE + WATCH + ACT).index(m.ink)):
         if (at := cell_of(mark.step, data, width)) is not None:
-            cells[at] = (glyphs.resume if mark.ink == RESUME else glyphs.finding, mark.ink)
+            cells[at] = ({RESUME: glyphs.resume, PLAN: glyphs.plan}.get(mark.ink, glyphs.finding), mark.ink)
     for x in [x for x, low in enumerate(data.low) if low <= 0] if scale.log else below:
         cells[x // glyphs.dots_x] = (glyphs.below, WATCH)
     for ink, columns in (*((other.ink, other.data) for other in reversed(others)), (ALARM, data)):
