@@ -11,7 +11,7 @@ from gradtop.recollection import Recollection
 from gradtop.record import Rows
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.ui.app import GradtopApp
-from gradtop.ui.palette import STYLES
+from gradtop.ui.palette import styles
 from gradtop.ui.widgets.prompt import Prompt
 from gradtop.verdict import Judgement, Verdict
 from gradtop.view import RunRow, RunsView
@@ -189,12 +189,12 @@ async def test_marked_runs_have_a_colour_and_the_monitor_is_told() -> None:
         assert "■a run-1" in text(app)
         assert "■b run-2" in text(app)
         assert told[-1] == ("/logs/run-1", "/logs/run-2")
-        assert style_of(app, "■a").color == STYLES["trace 1"].color
+        assert style_of(app, "■a").color == styles(app.theme)["trace 1"].color
         await pilot.press("up", "x")
         await pilot.pause()
         # It keeps its colour though the first one is free.
         assert "■a" not in text(app)
-        assert style_of(app, "■b").color == STYLES["trace 2"].color
+        assert style_of(app, "■b").color == styles(app.theme)["trace 2"].color
         await pilot.press("x", *["down", "down", "x"], *["down", "x"] * 4)
         await pilot.pause()
         assert "6 runs are marked" in text(app)

@@ -7,9 +7,11 @@ from itertools import chain
 from operator import add
 
 from gradtop.plot.axis import step_labels
+from gradtop.plot.band import Cells, shaded
 from gradtop.plot.bar import LEAST_SMOOTHED, Known, bars, smooth_bars
 from gradtop.plot.margin import cell_of, marks_row, with_gutter, x_axis
 from gradtop.plot.picture import (
+    BAND,
     BLANK,
     BRAILLE,
     CURSOR,
@@ -28,8 +30,6 @@ from gradtop.plot.scale import Scale
 
 _Bars = tuple[list[int], str]
 """A line as bits per pixel column, and its ink."""
-_Column = tuple[str, str]
-"""The cells of one column, top first, and their inks."""
 
 
 def draw(
@@ -90,10 +90,14 @@ def _cells(
     inks = "".join(ink for _, ink in layers)
     pairs = (pair for found, _ in layers for pair in (found[::step], found[step - 1 :: step]))
     columns = [_column(bits, inks, rows, glyphs) for bits in zip(*pairs, strict=True)]
+    if frame.band:
+        columns = shaded(columns, data, scale, frame, rows, glyphs)
     for found, ink in reversed(layers[len(layers) - len(others) :]):
         _name(columns, LETTERS[TRACES.index(ink)], ink, found, glyphs)
+    for x in _selected(frame, data, width):
+        columns[x] = _lit(columns[x], " ")
     if (cursor := cell_of(frame.cursor, data, width)) is not None:
-        columns[cursor] = _lit(columns[cursor], glyphs)
+        columns[cursor] = _lit(columns[cursor], glyphs.cursor)
     texts, drawn = (map("".join, zip(*part, strict=True)) for part in zip(*columns, strict=True))
     return [Line(text, ink) for text, ink in zip(texts, drawn, strict=True)]
 
@@ -119,7 +123,7 @@ def _many(data: Columns) -> bool:
 
 
 @lru_cache(maxsize=8192)
-def _column(bits: tuple[int, ...], inks: str, rows: int, glyphs: Glyphs) -> _Column:
+def _column(bits: tuple[int, ...], inks: str, rows: int, glyphs: Glyphs) -> Cells:
     """One column of cells: `bits` are the left and the right bar of each ink, and a line hides those after it.
 
     Remembered, as most of a live picture stays as it was.
@@ -149,20 +153,29 @@ def _dots(left: int, right: int, y: int, glyphs: Glyphs) -> int:
     return both | (right >> shift & mask) << glyphs.dots_y if glyphs.dots_x == 2 else both
 
 
-def _name(columns: list[_Column], letter: str, ink: str, found: Sequence[int], glyphs: Glyphs) -> None:
+def _name(columns: list[Cells], letter: str, ink: str, found: Sequence[int], glyphs: Glyphs) -> None:
     """Write the letter of a line behind its end, or on it where something else is there."""
     end = next((x for x in reversed(range(len(found))) if found[x]), None)
     if end is None:
         return
     y = ((found[end] & -found[end]).bit_length() - 1) // glyphs.dots_y
     at = end // glyphs.dots_x
-    behind = [at + 1] if at + 1 < len(columns) and columns[at + 1][0][y] == " " else []
+    behind = [at + 1] if at + 1 < len(columns) and columns[at + 1][1][y] in BLANK + BAND else []
     x = next((x for x in (*behind, *range(at, -1, -1)) if columns[x][0][y] not in LETTERS), at)
     text, inks = columns[x]
     columns[x] = text[:y] + letter + text[y + 1 :], inks[:y] + ink + inks[y + 1 :]
 
 
-def _lit(column: _Column, glyphs: Glyphs) -> _Column:
-    """The cursor on a column; it hides nothing."""
-    text = "".join(glyphs.cursor if ink == BLANK else char for char, ink in zip(*column, strict=True))
+def _selected(frame: Frame, data: Columns, width: int) -> range:
+    """The cells of the steps that are being selected."""
+    if frame.selected is None:
+        return range(0)
+    ends = (max(data.first_step, min(step, data.last_step)) for step in frame.selected)
+    first, last = sorted(cell_of(step, data, width) or 0 for step in ends)
+    return range(first, last + 1)
+
+
+def _lit(column: Cells, blank: str) -> Cells:
+    """A column that stands out, `blank` where nothing is drawn; nothing is hidden."""
+    text = "".join(blank if ink in (BLANK, BAND) else char for char, ink in zip(*column, strict=True))
     return text, CURSOR * len(text)

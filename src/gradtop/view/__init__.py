@@ -3,8 +3,9 @@
 Foreign text is cleaned here, so that a view model holds nothing that a terminal could act on.
 """
 
+from gradtop.view.across import EPOCH, STEP, TIME, Across, across, offered
 from gradtop.view.banner import Banner, Tone, banner
-from gradtop.view.charts import Chart, Reading, Trace, charts, reading
+from gradtop.view.charts import Chart, Reading, Trace, charts, copied, reading
 from gradtop.view.checklist import Entry, checklist, waiting_for
 from gradtop.view.checklist import title as finding_title
 from gradtop.view.findings import FindingRow, FindingsView
@@ -17,8 +18,12 @@ from gradtop.view.ranking import Order, Ranking
 from gradtop.view.runs import RunRow, RunsView
 
 __all__ = [
+    "EPOCH",
     "MOST_MARKED",
     "RUN_FIELDS",
+    "STEP",
+    "TIME",
+    "Across",
     "Banner",
     "Chart",
     "Entry",
@@ -35,13 +40,16 @@ __all__ = [
     "RunsView",
     "Tone",
     "Trace",
+    "across",
     "banner",
     "charts",
     "checklist",
+    "copied",
     "finding_title",
     "first_source",
     "header",
     "marked_values",
+    "offered",
     "others_of",
     "overlaid",
     "reading",

@@ -12,7 +12,7 @@ from gradtop.clean import clean
 from gradtop.recollection import Memory
 from gradtop.ui import keys
 from gradtop.ui.scene import Scene
-from gradtop.ui.screens.charted import ChartedRoom
+from gradtop.ui.screens.charted import ChartedRoom, index_of
 from gradtop.ui.screens.filtered import FilteredRoom
 from gradtop.ui.widgets.caption import Caption
 from gradtop.ui.widgets.chart import Chart
@@ -38,11 +38,10 @@ class MetricsRoom(FilteredRoom, ChartedRoom):
     def __init__(self, glyphs: plot.Glyphs) -> None:
         """`glyphs` says whether to draw in braille or in ASCII."""
         super().__init__(glyphs)
-        self._run_id: str | None = None
         self._shown = MetricsView(None)
         self._density = _USUAL
         self._grid = (1, 1)
-        self._at = 0
+        self._number = 0
         self._name: str | None = None
         self._layout: object = None
 
@@ -67,12 +66,12 @@ class MetricsRoom(FilteredRoom, ChartedRoom):
     @property
     def _first(self) -> int:
         """The place of the first chart of the page."""
-        return self._at // self._page * self._page
+        return self._number // self._page * self._page
 
     @property
     def _cell(self) -> Chart:
         """The widget of the chart that the keys act on."""
-        return self.query_one(f"#chart-{self._at - self._first}", Chart)
+        return self.query_one(f"#chart-{self._number - self._first}", Chart)
 
     def on_resize(self) -> None:
         """Choose how many charts there is room for."""
@@ -81,14 +80,11 @@ class MetricsRoom(FilteredRoom, ChartedRoom):
 
     def show_scene(self, scene: Scene) -> None:
         """Show the run's metrics, those that the filter admits."""
-        if scene.run is not None and scene.run.id != self._run_id:
-            self._run_id = scene.run.id
-            self.forget()
         others = scene.others
         self.query_one(Legend).show(others)
         self._shown = MetricsView(scene.run, self.typed.filter, others)
         at = self._shown.index(self._name)
-        self._at = max(0, min(self._at if at is None else at, len(self._shown) - 1))
+        self._number = max(0, min(self._number if at is None else at, len(self._shown) - 1))
         self._show_page()
 
     def refilter(self) -> None:
@@ -102,12 +98,16 @@ class MetricsRoom(FilteredRoom, ChartedRoom):
         free = size.height - 3 - self.query_one(Legend).rows - self.query_one(Prompt).display
         self._grid = grid(count, size.width, free, self._density)
         self.views = self._shown.charts(self._first, self._page)
+        if self.scene is not None:
+            self.fit(self.scene)
+        if self.views and self.resume().get("full") is True:
+            self.full = True
         self._caption(count)
         self.query_one("#charts").display = bool(self.views)
         waiting = self.query_one("#waiting", Sheet)
         waiting.display = not self.views
         if self.views:
-            self.lay_out()
+            self._lay_out()
             self.draw()
         elif self.scene is not None:
             left_out = [Entry(f"The filter leaves none of {self._shown.of:,} metrics.", "plain")]
@@ -115,12 +115,12 @@ class MetricsRoom(FilteredRoom, ChartedRoom):
 
     def _caption(self, count: int) -> None:
         one, last = self._first + 1, min(self._first + self._page, count)
-        span = f"{self._at + 1:,}" if self.full else f"{one:,}" if one == last else f"{one:,}–{last:,}"
+        span = f"{self._number + 1:,}" if self.full else f"{one:,}" if one == last else f"{one:,}–{last:,}"
         place = f"{span} of {count:,}" if count else "none"
         text, problem = clean(self.typed.filter.text), clean(self.typed.problem, 200)
         self.query_one(Caption).show("metrics", place, text, f"of {self._shown.of:,}", problem)
 
-    def lay_out(self) -> None:
+    def _lay_out(self) -> None:
         """Display the charts of the page, or the one that is shown in full."""
         self._layout = self._laid_out()
         if not isinstance(self.focused, Prompt) and self.focused is not self._cell:
@@ -137,37 +137,42 @@ class MetricsRoom(FilteredRoom, ChartedRoom):
                 chart.display = chart is full if full else i < len(self.views)
         return layout
 
+    def place(self, number: int) -> str:
+        """The line on top says it: titles of small charts have better things to say."""
+        return ""
+
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """A click or the end of a filter gave a chart the focus: the keys act on it."""
         if isinstance(event.widget, Chart) and event.widget.display:
-            self._at = self._first + int((event.widget.id or "-0").rpartition("-")[2])
-            self._name = self._shown.name(self._at) if self._at < len(self._shown) else self._name
+            self._number = self._first + index_of(event.widget)
+            self._name = self._shown.name(self._number) if self._number < len(self._shown) else self._name
 
     def _go(self, at: int) -> None:
         """The chart at a place gets the focus, and its page is shown."""
         if len(self._shown):
-            self._at = max(0, min(at, len(self._shown) - 1))
-            self._name = self._shown.name(self._at)
+            self._number = max(0, min(at, len(self._shown) - 1))
+            self._name = self._shown.name(self._number)
             self._show_page()
 
     def action_next_panel(self, direction: int) -> None:
         """The next chart, or the one before; on another page if need be."""
         count = len(self._shown)
-        self._go((self._at + direction) % count if count else 0)
+        self._go((self._number + direction) % count if count else 0)
 
-    def action_walk(self, right: int, down: int) -> None:
+    def action_walk(self, direction: str) -> None:
         """The chart beside this one; in the full screen, sideways moves the cursor."""
-        if self.full:
-            self.action_cursor(right) if right else self.action_next_panel(down)
-        elif right:
-            self._go(self._at + right)
-        elif 0 <= self._at + down * self._grid[0] < len(self._shown):
-            self._go(self._at + down * self._grid[0])
+        by = 1 if direction in ("right", "down") else -1
+        if direction in ("right", "left"):
+            self.action_cursor(by) if self.full else self._go(self._number + by)
+        elif self.full:
+            self.action_next_panel(by)
+        elif 0 <= self._number + by * self._grid[0] < len(self._shown):
+            self._go(self._number + by * self._grid[0])
 
     def action_page(self, pages: int) -> None:
         """The next page, or the one before; the focus stays at its place."""
         if 0 <= self._first + pages * self._page < len(self._shown):
-            self._go(self._at + pages * self._page)
+            self._go(self._number + pages * self._page)
 
     def action_first(self) -> None:
         """The first chart."""
@@ -180,7 +185,7 @@ class MetricsRoom(FilteredRoom, ChartedRoom):
     def action_density(self, change: int) -> None:
         """More and smaller charts, or fewer and larger ones."""
         self._density = max(0, min(self._density + change, len(DENSITIES) - 1))
-        self._go(self._at)
+        self._go(self._number)
 
     def action_full(self) -> None:
         """One chart on the whole screen, or all of them again."""
@@ -190,7 +195,7 @@ class MetricsRoom(FilteredRoom, ChartedRoom):
 
     def memory(self) -> dict[str, str | float | bool | None]:
         """The filter, how large the charts are, and which one has the focus."""
-        return super().memory() | {"density": self._density, "metric": self._name}
+        return super().memory() | {"density": self._density, "metric": self._name, "full": self.full}
 
     def recall(self, memory: Memory) -> None:
         """Look as the room was left."""

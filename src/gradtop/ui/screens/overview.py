@@ -1,48 +1,47 @@
 """The first room: the verdict, and the curves behind it."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.containers import Grid
+from textual.containers import Grid, Vertical
 from textual.widget import Widget
 
 from gradtop import plot
 from gradtop.ui import keys
+from gradtop.ui.arrangement import Layout, layout
 from gradtop.ui.scene import Scene
-from gradtop.ui.screens.charted import ChartedRoom
+from gradtop.ui.screens.charted import ChartedRoom, index_of
 from gradtop.ui.widgets.banner import Banner
 from gradtop.ui.widgets.chart import Chart
 from gradtop.ui.widgets.legend import Legend
 from gradtop.ui.widgets.sheet import Sheet
+from gradtop.ui.widgets.tile import Tile
 from gradtop.view import banner, charts, overlaid, waiting_for
 
 MOST_CHARTS = 9
-_NARROW, _WIDE, _VERY_WIDE = 72, 100, 180
-"""Columns of the screen from which charts stand beside each other, in more than three, in three columns."""
-_ROWS_STACKED, _ROWS_WIDE = 6, 11
-"""Least rows of a chart: on a small screen, and where there is room."""
 
 
 class Overview(ChartedRoom):
-    """Banner and charts of the open run."""
+    """Banner, charts and tiles of the open run."""
 
     ROOM: ClassVar[str] = "overview"
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("overview")]
     AUTO_FOCUS = None
 
-    def __init__(self, glyphs: plot.Glyphs) -> None:
-        """`glyphs` says whether to draw in braille or in ASCII."""
+    def __init__(self, glyphs: plot.Glyphs, tiles: Sequence[Tile] = ()) -> None:
+        """`glyphs` says whether to draw in braille or in ASCII; `tiles` stand below the charts, in this order."""
         super().__init__(glyphs)
-        self._run_id: str | None = None
-        self._layout: object = None
+        self._tiles = tuple(tiles)
+        self._layout: Layout | None = None
 
     def furniture(self) -> list[Widget]:
-        """The banner, the charts, and what stands in their place while there are none."""
+        """The banner, the charts, the tiles, and what stands in their place while there are none."""
         cells = [Chart(self.glyphs, id=f"chart-{i}") for i in range(MOST_CHARTS)]
-        for cell in cells:
+        for cell in (*cells, *self._tiles):
             cell.display = False
-        waiting = Sheet("waiting", id="waiting")
-        return [Banner(id="banner"), Grid(*cells, id="charts"), waiting, Legend(id="legend")]
+        charts_and_tiles = (Grid(*cells, id="charts"), Vertical(*self._tiles, id="tiles"))
+        return [Banner(id="banner"), *charts_and_tiles, Sheet("waiting", id="waiting"), Legend(id="legend")]
 
     def on_resize(self) -> None:
         """Choose how many charts there is room for."""
@@ -51,46 +50,87 @@ class Overview(ChartedRoom):
 
     def show_scene(self, scene: Scene) -> None:
         """Show the run: its verdict and its charts, or what is waited for."""
-        if scene.run is not None and scene.run.id != self._run_id:
-            self._run_id = scene.run.id
-            self.forget()
         height = self.app.size.height
         self.query_one(Banner).show(banner(scene.snapshot, scene.run), 3 if height < 16 else 5 if height < 32 else 6)
         others = scene.others
         self.query_one(Legend).show(others)
         self.views = overlaid(charts(scene.run, MOST_CHARTS), scene.run, others)
+        self.fit(scene)
         self.query_one("#charts").display = bool(self.views)
         waiting = self.query_one("#waiting", Sheet)
         waiting.display = not self.views
         if self.views:
-            self.lay_out()
+            self._resume()
+            self._arrange()
             self.draw()
         else:
+            self.query_one("#tiles").display = False
             waiting.show(waiting_for(scene.snapshot, scene.run))
 
-    def lay_out(self) -> None:
-        """Lay the charts out anew where their number, the size of the screen or the full screen changed."""
-        size = self.app.size
-        rows_free = size.height - 2 - self.query_one(Banner).rows - self.query_one(Legend).rows
-        columns, shown = arrangement(len(self.views), size.width, rows_free)
-        full = self.panel if self.full else None
-        layout = (columns, shown, full)
-        if layout == self._layout:
-            return
-        self._layout = layout
-        grid = self.query_one("#charts", Grid)
-        grid.styles.grid_size_columns = 1 if full else columns
+    @property
+    def _number(self) -> int:
+        """The place of that chart among all of the run."""
+        panel = self.panel
+        return min(index_of(panel) if panel is not None else 0, len(self.views) - 1)
+
+    def _arrange(self, number: int | None = None) -> None:
+        """Lay the charts out so that one of them is among those shown; nothing moves where nothing has to."""
+        scene, size = self.scene, self.app.size
+        number = self._number if number is None else number
+        wanted = [tile.rows_wanted(scene, size.width) if scene is not None else 0 for tile in self._tiles]
+        free = size.height - 2 - self.query_one(Banner).rows - self.query_one(Legend).rows
+        planned = layout(len(self.views), size.width, free, wanted, number, full=self.full)
+        if planned != self._layout:
+            self._layout = planned
+            self._lay_out(planned)
+        if self.focused is None or not self.focused.display:
+            self.query_one(f"#chart-{number}").focus()
+
+    def _lay_out(self, layout: Layout) -> None:
+        self.query_one("#charts", Grid).styles.grid_size_columns = layout.columns
         for i, chart in enumerate(self.query(Chart)):
-            chart.display = chart is full if full else i < shown
-            chart.styles.column_span = columns if i == 0 and shown % columns and not full else 1
-        if self.focused is None:
-            self.query_one("#chart-0").focus()
+            chart.display = layout.first <= i < layout.first + layout.shown
+            whole_row = i == layout.first and layout.shown % layout.columns
+            chart.styles.column_span = layout.columns if whole_row else 1
+        self.query_one("#tiles").styles.height = sum(layout.tiles)
+        self.query_one("#tiles").display = any(layout.tiles)
+        for tile, rows in zip(self._tiles, layout.tiles, strict=True):
+            tile.display, tile.styles.height = rows > 0, rows
 
+    def draw(self) -> None:
+        """Draw what is displayed: the charts, then the tiles."""
+        super().draw()
+        for tile in self._tiles:
+            if tile.display and self.scene is not None:
+                tile.show(self.scene)
 
-def arrangement(count: int, width: int, height: int) -> tuple[int, int]:
-    """(columns, charts shown) for `count` charts in `width` by `height` cells; an odd first chart takes a whole row."""
-    if width < _NARROW or count == 1:
-        return 1, min(count, max(1, height // _ROWS_STACKED))
-    columns = 3 if width >= _VERY_WIDE and count >= 5 else 2
-    rows = max(1, height // (_ROWS_WIDE if width >= _WIDE else _ROWS_STACKED))
-    return columns, min(count, columns * rows, count if width >= _WIDE else max(2, columns * rows - 1))
+    def memory(self) -> dict[str, str | float | bool | None]:
+        """How the charts look, and which one has the focus or the whole screen."""
+        name = self.views[self._number].name if self.views else None
+        return super().memory() | {"panel": name, "full": self.full}
+
+    def _resume(self) -> None:
+        """Show what was shown of this run."""
+        memory = self.resume()
+        names = [view.name for view in self.views]
+        if (name := memory.get("panel")) in names:
+            self.full = memory.get("full") is True
+            self._arrange(names.index(str(name)))
+            self.query_one(f"#chart-{names.index(str(name))}").focus()
+
+    def action_next_panel(self, direction: int) -> None:
+        """Focus the next chart, or the one before; those that there is no room for come into sight."""
+        if self.views:
+            number = (self._number + direction) % len(self.views)
+            self._arrange(number)
+            self.draw()
+            self.query_one(f"#chart-{number}").focus()
+
+    def action_full(self) -> None:
+        """One chart on the whole screen, or all of them again."""
+        if self.views:
+            self.full = not self.full
+            number = self._number
+            self._arrange(number)
+            self.draw()
+            self.query_one(f"#chart-{number}").focus()
