@@ -69,7 +69,7 @@ class Overview(Room):
             self._run_id, self._full = scene.run.id, False
             self._at = Viewport(kind=self._at.kind)
         height = self.app.size.height
-        self.query_one(Banner).show(banner(scene.snapshot, scene.run), 3 if height < 16 else 5 if height < 32 else 6)
+        self.query_one(Banner).show(banner(scene.snapshot, scene.run), _banner_rows(height))
         self._views = charts(scene.run, MOST_CHARTS)
         self.query_one("#charts").display = bool(self._views)
         waiting = self.query_one("#waiting", Sheet)
@@ -364,6 +364,11 @@ class Overview(Room):
             cursor = self._at.cursor if not view.apart else None
             if (found := copied(view, cursor)) is not None:
                 self.copy(*found)
+
+
+def _banner_rows(height: int) -> int:
+    """The most rows that the banner takes of a screen."""
+    return 3 if height < 16 else 6 if height < 32 else 7
 
 
 def _index(chart: Chart) -> int:
