@@ -206,7 +206,7 @@ def test_on_a_small_screen_why_and_next_are_whole_and_the_criteria_stand_on_the_
     assert said(LOUD, 80, 6) == [
         "╭─  INTERVENE  ─ 2 of 3 reasons to act ●●○ ─────────────────────── c checklist ╮",
         "│ Grad norm Inf beside a finite loss at step 1 of a warm-up of 500 steps; no   │",
-        "│ update can be trusted.                                                       │",
+        "│ update can be trusted. Also: more.                                           │",
         "│ Next: See whether the loss moves: with an infinite norm, clipping makes      │",
         "│ every update 0 or NaN.                                                       │",
         "╰──────────────────────────────────────────────────────────────────────────────╯",
@@ -215,9 +215,8 @@ def test_on_a_small_screen_why_and_next_are_whole_and_the_criteria_stand_on_the_
 
 def test_on_a_large_screen_the_criteria_have_their_names() -> None:
     rows = said(LOUD, 120, 7)
-    assert len(rows) == 7
-    assert "● persists  ● not skipped  ○ loss affected" in rows[4]
-    assert rows[5].startswith("│ Next: See whether")
+    assert "● persists  ● not skipped  ○ loss affected" in rows[-3]
+    assert rows[-2].startswith("│ Next: See whether")
 
 
 @pytest.mark.parametrize(("width", "shown"), [(60, "2 of 3 reasons to act ●●○"), (40, "2 of 3 ●●○"), (24, "INTERVENE")])

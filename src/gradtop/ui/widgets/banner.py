@@ -1,5 +1,7 @@
 """The answer, in a box."""
 
+from rich.cells import cell_len
+
 from gradtop.ui.cells import shorten, wrap
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
@@ -74,7 +76,8 @@ def _shares(room: int, headline: int, text: int, checks: int, next_step: int) ->
 def _cut(lines: list[str], most: int, width: int) -> list[str]:
     if len(lines) <= most or most < 1:
         return lines[:most]
-    return [*lines[: most - 1], box.fit_end(lines[most - 1] + " " + lines[most], width)]
+    rest = " ".join(lines[most - 1 :])
+    return [*lines[: most - 1], rest if cell_len(rest) <= width else box.fit_end(rest, width)]
 
 
 def _criteria(view: BannerView, width: int) -> Row:
