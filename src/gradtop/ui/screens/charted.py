@@ -15,8 +15,6 @@ _NOTCH = 1.5
 """By how much a notch of the wheel zooms."""
 _SCROLLED = 0.1
 """Part of the window that a notch moves it sideways."""
-_FAR = 10
-"""Cells that the cursor leaps over."""
 _SCALES = ("log", "linear", "symlog")
 
 
@@ -251,10 +249,6 @@ class ChartedRoom(Room):
             if found is not None and (found - at.cursor) * direction > 0:
                 self._move_cursor(found)
                 return
-
-    def action_cursor_far(self, direction: int) -> None:
-        """Move the cursor ten cells."""
-        self.action_cursor(direction * _FAR)
 
     def action_cursor_to(self, end: str) -> None:
         """Cursor to the first or the newest value of the panel."""
