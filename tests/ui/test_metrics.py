@@ -93,6 +93,24 @@ async def test_the_focus_walks_over_the_grid_and_its_pages() -> None:
         assert "metrics 10–16 of 16" in text(app)
 
 
+@pytest.mark.parametrize("room", ["1", "3"])
+async def test_the_frame_of_the_chart_with_the_focus_is_lit_at_once(room: str) -> None:
+    async with staged(snapshot(with_metrics(3))) as (app, pilot):
+        await pilot.press(room)
+        await pilot.pause()
+        for _ in range(3):
+            await pilot.press("tab")
+            await pilot.pause()
+            lit = [c.id for c in app.screen.query(Chart) if c.display and ("─ ", "focus") in _ends(c)]
+            assert app.focused is not None
+            assert lit == [app.focused.id]
+
+
+def _ends(chart: Chart) -> list[tuple[str, str]]:
+    """The start of the upper edge of a chart without its corner."""
+    return [(text[1:], ink) for text, ink in chart._rows[0][:1]]
+
+
 async def test_enter_shows_one_chart_in_full_and_the_next_ones_from_there() -> None:
     async with staged(snapshot(with_metrics(12))) as (app, pilot):
         await pilot.press("3", "right", "enter")
