@@ -14,6 +14,7 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 
 from gradtop import plot
+from gradtop.clean import clean
 from gradtop.config import Settings
 from gradtop.recollection import Memory, Recollection
 from gradtop.snapshot import RunSnapshot, Snapshot
@@ -21,9 +22,11 @@ from gradtop.sources.peek import Peek
 from gradtop.ui import keys
 from gradtop.ui.background import Background
 from gradtop.ui.binding import keymap, rebound
+from gradtop.ui.capture import Saved, picture
 from gradtop.ui.feed import Feed, FeedFailed, SnapshotReady
 from gradtop.ui.palette import AsciiOnly, Colourless, toolkit_theme
 from gradtop.ui.scene import Scene
+from gradtop.ui.screens.commands import CommandsRoom, commands_of
 from gradtop.ui.screens.findings import Acknowledge, FindingsRoom, Mute
 from gradtop.ui.screens.log import LogRoom, Pages
 from gradtop.ui.screens.overview import Overview
@@ -80,8 +83,8 @@ class GradtopApp(App[None]):
         """
         super().__init__()
         settings = settings or Settings()
-        table = rebound(settings)
-        self.set_keymap(keymap(table))
+        self._table = rebound(settings)
+        self.set_keymap(keymap(self._table))
         for theme in BY_NAME.values():
             self.register_theme(toolkit_theme(theme))
         self._themes = [BARE.name] if self.no_color else [theme.name for theme in THEMES]
@@ -89,6 +92,7 @@ class GradtopApp(App[None]):
         self.theme = BARE.name if self.no_color else _theme(recollection.app, settings.theme)
         self._feed = Feed(poll, wait, self.post_message, settings.interval_s)
         self._select = select
+        self._drawing = background or Background()
         self._clock = clock
         self._ascii = [AsciiOnly()] if ascii else []
         self._loop_of_app: asyncio.AbstractEventLoop | None = None
@@ -110,7 +114,7 @@ class GradtopApp(App[None]):
             "help": HelpRoom(glyphs),
         }
         for name, room in self._rooms.items():
-            room.table, room.recalled = table, recollection.rooms.get(name, {})
+            room.table, room.recalled = self._table, recollection.rooms.get(name, {})
 
     def run(self, **options: Any) -> None:
         """Run until the user or a signal ends it; the terminal is as it was afterwards."""
@@ -173,7 +177,8 @@ class GradtopApp(App[None]):
     @property
     def recollection(self) -> Recollection:
         """How the screen is left. A room that was not shown wants to be told what it was not told this time."""
-        name = next((name for name, room in self._rooms.items() if room in self.screen_stack[-1:]), "overview")
+        shown = [name for name, room in self._rooms.items() if room in self.screen_stack]
+        name = shown[-1] if shown else "overview"
         runs = self._snapshot.runs
         app: Memory = dict(self._left)
         if runs and not self._snapshot.searching:
@@ -252,6 +257,8 @@ class GradtopApp(App[None]):
     def action_room(self, name: str) -> None:
         """Go to a room."""
         room = self._rooms[name]
+        if isinstance(self.screen, CommandsRoom):
+            self.pop_screen()
         if self.screen is room:
             return
         if self.screen is not self._overview:
@@ -279,6 +286,40 @@ class GradtopApp(App[None]):
             self.theme = name
         why = {BARE.name: "NO_COLOR is set", SIXTEEN.name: "this terminal has 16 colours"}.get(self.theme)
         self.tell(f"theme: {self.theme}" + (f" ({why})" if why else ""))
+
+    def action_commands(self) -> None:
+        """Everything that can be done, by name; or nothing of it."""
+        if isinstance(self.screen, CommandsRoom):
+            self.pop_screen()
+        elif (room := self._room) is not None:
+            commands = CommandsRoom(commands_of(self._table, room.ROOM, self._themes, self._snapshot.runs))
+            commands.table = self._table
+            self.push_screen(commands)
+
+    async def on_commands_room_closed(self, message: CommandsRoom.Closed) -> None:
+        """Do what was chosen, in the room below."""
+        if isinstance(self.screen, CommandsRoom):
+            self.pop_screen()
+        command = message.command
+        if command is None:
+            return
+        if command.action == "theme":
+            self.set_theme(command.argument or "")
+        elif command.action == "run":
+            self.on_runs_opened(Runs.Opened(command.argument or ""))
+        else:
+            await self.run_action(command.action)
+
+    def action_picture(self) -> None:
+        """Save the screen as a picture, off the event loop."""
+        rows = [list(strip) for strip in self.screen._compositor.render_strips()]
+        run, width, theme = self._run, self.size.width, BY_NAME[self.theme]
+        name = clean(run.name, 200) if run is not None else "gradtop"
+        self._drawing(lambda: self.post_message(Saved(picture(rows, width, theme, name))))
+
+    def on_saved(self, message: Saved) -> None:
+        """Say where it is."""
+        self.tell(message.told)
 
     def tell(self, done: str) -> None:
         """Say for a moment what was done; clean."""

@@ -12,6 +12,7 @@ ROOMS = {
     "log": "Log",
     "runs": "Runs",
     "sheet": "Help and checklist",
+    "commands": "Commands",
 }
 """Where a key holds, and what the help screen calls that place."""
 
@@ -47,7 +48,13 @@ def _name(action: str) -> str:
     if argument.startswith("'"):
         word = argument.strip("'")
         return word if verb == "room" else f"{verb}_{word}"
-    return verb if float(argument) >= 1 else f"{verb}_back"
+    numbers = [float(number) for number in argument.split(",")]
+    if len(numbers) == 2:
+        return f"{verb}_{_WAYS[numbers[0], numbers[1]]}"
+    return verb if numbers[0] >= 1 else f"{verb}_back"
+
+
+_WAYS: dict[tuple[float, float], str] = {(1, 0): "right", (-1, 0): "left", (0, 1): "down", (0, -1): "up"}
 
 
 TABLE = (
@@ -58,6 +65,8 @@ TABLE = (
     Key("everywhere", "c", "c", "app.room('checklist')", "checklist", "the reasons to act, causes and next checks"),
     Key("everywhere", "space", "space", "app.pause", "pause", "stop adopting new data; collecting goes on"),
     Key("everywhere", "t", "t", "app.next_theme", "", "other colours: dark, light, colour-blind safe, high contrast"),
+    Key("everywhere", "p", "p", "app.picture", "", "save the screen as a picture (SVG) in the current directory"),
+    Key("everywhere", "colon,ctrl+p", ":", "app.commands", "", "everything that can be done, by name"),
     Key("everywhere", "escape", "esc", "app.back", "", "back: leave the full screen, the cursor, the room"),
     Key("everywhere", "question_mark", "?", "app.room('help')", "help", "all keys"),
     Key("everywhere", "q,ctrl+c", "q", "app.quit", "quit", "leave gradtop"),
@@ -123,6 +132,10 @@ TABLE = (
     Key("sheet", "pageup", "pgup", "screen.page(-1)", "", "one page up"),
     Key("sheet", "g,home", "g", "screen.first", "", "to the top"),
     Key("sheet", "G,end", "G", "screen.last", "", "to the end"),
+    Key("commands", "down", "↓", "screen.move(1)", "", "next command; enter does it"),
+    Key("commands", "up", "↑", "screen.move(-1)", "", "previous command"),
+    Key("commands", "pagedown", "pgdn", "screen.page(1)", "", "one page down"),
+    Key("commands", "pageup", "pgup", "screen.page(-1)", "", "one page up"),
 )
 """All keys. Nothing is bound that does not work."""
 
