@@ -11,6 +11,7 @@ from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement
 
 if TYPE_CHECKING:  # a screen is painted before numpy is there
+    from gradtop.detect.course import Course
     from gradtop.merge import Joined
     from gradtop.run import RunView
 
@@ -61,6 +62,9 @@ class RunSnapshot:
     """What it is after where its loss need not fall, and how that is known; empty elsewhere. It quotes foreign text."""
     attention: Attention = field(default_factory=Attention)
     """What the user said of its findings, and where that is kept."""
+
+    course: "Course | None" = None
+    """Its own usual range over the steps and its warm-up, as the rules see them."""
 
     @property
     def muted(self) -> frozenset[str]:

@@ -289,3 +289,5 @@ def test_a_legend_names_each_further_line_in_the_room_there_is() -> None:
     assert "".join(text for text, _ in legend(traces, 30)) == " ─ a run-…-name ─ b run-…-name"
     assert "".join(text for text, _ in legend(traces, 12)) == " ─ a ─ b"
     assert legend(traces, 3) == legend((), 60) == ()
+    # A line keeps its letter where another one is missing.
+    assert [text for text, _ in legend(traces[1:], 30)] == [" ─ ", "b run-2-with-a-long-name"]

@@ -1,6 +1,6 @@
 """Columns to pictures in text. Pure: no toolkit, no I/O, no clock."""
 
-from gradtop.plot.axis import Scale, grown_end
+from gradtop.plot.axis import grown_end
 from gradtop.plot.bar import smoothed
 from gradtop.plot.drawing import draw
 from gradtop.plot.picture import (
@@ -18,6 +18,7 @@ from gradtop.plot.picture import (
     Overlay,
     pixel_columns,
 )
+from gradtop.plot.scale import Scale
 from gradtop.plot.spark import sparkline
 
 __all__ = [

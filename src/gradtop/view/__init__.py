@@ -10,14 +10,20 @@ from gradtop.view.checklist import title as finding_title
 from gradtop.view.findings import FindingRow, FindingsView
 from gradtop.view.header import Part, header
 from gradtop.view.log import first_source, marked_values, standing
+from gradtop.view.metrics import MetricsView
+from gradtop.view.overlay import MOST_MARKED, Marks, Other, others_of, overlaid
 from gradtop.view.runs import RunRow, RunsView
 
 __all__ = [
+    "MOST_MARKED",
     "Banner",
     "Chart",
     "Entry",
     "FindingRow",
     "FindingsView",
+    "Marks",
+    "MetricsView",
+    "Other",
     "Part",
     "Reading",
     "RunRow",
@@ -31,6 +37,8 @@ __all__ = [
     "first_source",
     "header",
     "marked_values",
+    "others_of",
+    "overlaid",
     "reading",
     "standing",
     "waiting_for",

@@ -2,9 +2,10 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from gradtop import units
@@ -128,12 +129,15 @@ _KNOWN = (
     _Kind("param_norm", "parameter norm"),
     _Kind("mfu", "MFU"),
 )
+_KINDS = {kind.name: kind for kind in _KNOWN}
+KNOWN = tuple(_KINDS)
+"""Series that many trainings have, the most telling ones first."""
 _COUNTERS = ("epoch", "step", "tokens", "samples", "skipped", "nan_iters", "num_zeros", "total_steps", "percentage")
 _CLOCKS = (
     *("time", "time_s", "elapsed_time", "remaining_time", "eta", "bar_elapsed_s", "elapsed_s", "elapsed"),
     *("time_elapsed", "time/time_elapsed"),
 )
-_NOT_DRAWN = frozenset((*_COUNTERS, *_CLOCKS))
+NOT_DRAWN = frozenset((*_COUNTERS, *_CLOCKS))
 """They rise with the step and say nothing about the training."""
 _LAYER = re.compile(r"/.*\b[a-z]\w*[./]\d+(?:[./]|$)|/.*\b(?:weight|bias)$", re.IGNORECASE)
 """Names of single layers (`gradients/layers.0.weight`); there may be thousands."""
@@ -147,22 +151,46 @@ def charts(run: RunSnapshot | None, most: int) -> tuple[Chart, ...]:
     """At most `most` charts: grad norm, loss and learning rate first, then what else the run has."""
     if run is None or run.view.last_step is None:
         return ()
-    first, last = _range(run)
+    return charts_of(run, _names(run.view)[:most])
+
+
+def charts_of(run: RunSnapshot, names: Sequence[str]) -> tuple[Chart, ...]:
+    """The charts of these series of the run, none of them empty."""
+    first, last = reach(run)
     marks = _marks(run.findings, run.view)
-    kinds = _kinds(run.view, most)
+    kinds = [_kind_of(name) for name in names]
     drawn = tuple(_chart(kind, run.view, *_extent(kind, run.view, first, last), marks) for kind in kinds)
     return tuple(replace(chart, counts="") for chart in drawn) if {c.counts for c in drawn} == {"step"} else drawn
 
 
-def _kinds(view: "RunView", most: int) -> list[_Kind]:
-    known = [kind for kind in _KNOWN if len(view.series.get(kind.name, ()))]
-    skip = _NOT_DRAWN | {kind.name for kind in known}
-    layers = {name for name in view.series if _LAYER.search(name)}
+def label_of(name: str) -> str:
+    """What a series of this name is called, cleaned."""
+    return _kind_of(name).label
+
+
+def _kind_of(name: str) -> _Kind:
+    return _KINDS.get(name) or _Kind(name, clean(name, 200))
+
+
+def _names(view: "RunView") -> Sequence[str]:
+    """What is drawn of a run, in this order; of its layers nothing is."""
+    return _ordered(tuple(name for name, series in view.series.items() if len(series)))
+
+
+@lru_cache(maxsize=8)
+def _ordered(names: tuple[str, ...]) -> Sequence[str]:
+    """Remembered: thousands of names would be looked through for every picture, and they rarely change."""
+    skip = NOT_DRAWN | layers_of(names)
+    others = (name for name in names if name not in skip and name not in _KINDS)
+    return *(name for name in KNOWN if name in names), *sorted(others, key=_place)
+
+
+def layers_of(names: Collection[str]) -> set[str]:
+    """Those of the names that tell of a single layer; there may be thousands."""
+    layers = {name for name in names if _LAYER.search(name)}
     # `grad_norm/embed` beside `grad_norm/layers.0` is one of them.
     families = {name.partition("/")[0] for name in layers if _OF_LAYERS.search(name)}
-    layers |= {name for name in view.series if "/" in name and name.partition("/")[0] in families}
-    others = [name for name, s in view.series.items() if name not in skip | layers and len(s)]
-    return [*known, *(_Kind(name, clean(name, 200)) for name in sorted(others, key=_place))][:most]
+    return layers | {name for name in names if "/" in name and name.partition("/")[0] in families}
 
 
 def _place(name: str) -> int:
@@ -172,7 +200,8 @@ def _place(name: str) -> int:
     return 0 if _QUALITY.search(name) else 1
 
 
-def _range(run: RunSnapshot) -> tuple[float, float]:
+def reach(run: RunSnapshot) -> tuple[float, float]:
+    """The x axis of a run at rest; one that goes on has room to grow into."""
     first, last = run.view.first_step or 0.0, run.view.last_step or 0.0
     growing = run.state in (RunState.LIVE, RunState.LOADING, RunState.STALLED)
     return first, grown_end(first, last) if growing else last

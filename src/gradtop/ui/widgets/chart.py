@@ -205,8 +205,8 @@ def legend(traces: Sequence[Trace], room: int) -> Row:
     each = room // len(shown) - len(" ─ a ")
     names = [shorten(trace.label, each) if each >= _LEAST_NAME else "" for trace in shown]
     row: list[tuple[str, str]] = []
-    for letter, trace, name in zip(plot.LETTERS, shown, names, strict=False):
-        piece = f"{letter} {name}".rstrip()
+    for trace, name in zip(shown, names, strict=True):
+        piece = f"{plot.LETTERS[plot.TRACES.index(trace.ink[-1])]} {name}".rstrip()
         if box.width_of(row) + cell_len(piece) + 3 <= room:
             row += [(" ─ ", "border"), (piece, trace.ink)]
     return tuple(row)
