@@ -3,7 +3,7 @@
 Foreign text is cleaned here, so that a view model holds nothing that a terminal could act on.
 """
 
-from gradtop.view.banner import Banner, Tone, banner
+from gradtop.view.banner import Banner, banner
 from gradtop.view.charts import Chart, Reading, Trace, charts, reading
 from gradtop.view.checklist import Entry, checklist, waiting_for
 from gradtop.view.checklist import title as finding_title
@@ -13,6 +13,7 @@ from gradtop.view.log import first_source, marked_values, standing
 from gradtop.view.metrics import MetricsView
 from gradtop.view.overlay import MOST_MARKED, Marks, Other, others_of, overlaid
 from gradtop.view.runs import RunRow, RunsView
+from gradtop.view.tone import Tone
 
 __all__ = [
     "MOST_MARKED",

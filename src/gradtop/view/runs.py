@@ -7,8 +7,8 @@ from gradtop import units
 from gradtop.clean import clean
 from gradtop.plot import sparkline
 from gradtop.snapshot import RunSnapshot, Snapshot
-from gradtop.view.banner import TONES
 from gradtop.view.header import STATE_GLYPHS, state_ink, state_word
+from gradtop.view.tone import TONES
 
 if TYPE_CHECKING:
     from gradtop.run import RunView

@@ -27,6 +27,7 @@ class Overview(Room):
     """Banner and charts of the open run."""
 
     ROOM: ClassVar[str] = "overview"
+    HAS_BANNER: ClassVar[bool] = True
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("overview")]
     AUTO_FOCUS = None
 
