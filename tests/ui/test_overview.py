@@ -10,7 +10,8 @@ from gradtop.finding import Severity
 from gradtop.record import Restart, Rows
 from gradtop.series import Series
 from gradtop.snapshot import RunState, Snapshot
-from gradtop.ui.screens.overview import Overview, arrangement
+from gradtop.ui.arrangement import arrangement
+from gradtop.ui.screens.overview import Overview
 from gradtop.ui.widgets.chart import Chart, legend
 from gradtop.verdict import Judgement, Verdict
 from gradtop.view import Trace

@@ -3,6 +3,7 @@
 from gradtop.plot.axis import grown_end
 from gradtop.plot.bar import smoothed
 from gradtop.plot.drawing import draw
+from gradtop.plot.margin import column_of
 from gradtop.plot.picture import (
     ASCII,
     AXIS,
@@ -35,6 +36,7 @@ __all__ = [
     "Mark",
     "Overlay",
     "Scale",
+    "column_of",
     "draw",
     "grown_end",
     "pixel_columns",

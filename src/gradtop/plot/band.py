@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from gradtop.plot.picture import BAND, BLANK, Columns, Frame, Glyphs
 from gradtop.plot.scale import Scale
 
+Band = Sequence[tuple[float, float, float]]
+"""(step, low, high) in order."""
 Cells = tuple[str, str]
 """The cells of one column, top first, and their inks."""
 

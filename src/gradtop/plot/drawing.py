@@ -94,8 +94,10 @@ def _cells(
         columns = shaded(columns, data, scale, frame, rows, glyphs)
     for found, ink in reversed(layers[len(layers) - len(others) :]):
         _name(columns, LETTERS[TRACES.index(ink)], ink, found, glyphs)
+    for x in _selected(frame, data, width):
+        columns[x] = _lit(columns[x], " ")
     if (cursor := cell_of(frame.cursor, data, width)) is not None:
-        columns[cursor] = _lit(columns[cursor], glyphs)
+        columns[cursor] = _lit(columns[cursor], glyphs.cursor)
     texts, drawn = (map("".join, zip(*part, strict=True)) for part in zip(*columns, strict=True))
     return [Line(text, ink) for text, ink in zip(texts, drawn, strict=True)]
 
@@ -164,7 +166,16 @@ def _name(columns: list[Cells], letter: str, ink: str, found: Sequence[int], gly
     columns[x] = text[:y] + letter + text[y + 1 :], inks[:y] + ink + inks[y + 1 :]
 
 
-def _lit(column: Cells, glyphs: Glyphs) -> Cells:
-    """The cursor on a column; it hides nothing."""
-    text = "".join(glyphs.cursor if ink in (BLANK, BAND) else char for char, ink in zip(*column, strict=True))
+def _selected(frame: Frame, data: Columns, width: int) -> range:
+    """The cells of the steps that are being selected."""
+    if frame.selected is None:
+        return range(0)
+    ends = (max(data.first_step, min(step, data.last_step)) for step in frame.selected)
+    first, last = sorted(cell_of(step, data, width) or 0 for step in ends)
+    return range(first, last + 1)
+
+
+def _lit(column: Cells, blank: str) -> Cells:
+    """A column that stands out, `blank` where nothing is drawn; nothing is hidden."""
+    text = "".join(blank if ink in (BLANK, BAND) else char for char, ink in zip(*column, strict=True))
     return text, CURSOR * len(text)

@@ -33,14 +33,20 @@ def with_gutter(line: Line, label: str, axis: str) -> Line:
 _GUTTER_INKS = LABEL * (GUTTER - 1) + AXIS
 
 
-def cell_of(step: float | None, data: Columns, width: int) -> int | None:
-    """The cell in which a step lies; None outside."""
+def column_of(step: float | None, data: Columns) -> int | None:
+    """The pixel column in which a step lies; None outside."""
     if step is None or not data.first_step <= step <= data.last_step:
         return None
     if data.edges:
-        return max(0, bisect_right(data.edges, step) - 1) * width // len(data.edges)
-    span = data.last_step - data.first_step
-    return min(width - 1, int((step - data.first_step) / span * width)) if span > 0 else 0
+        return max(0, bisect_right(data.edges, step) - 1)
+    span, columns = data.last_step - data.first_step, len(data.low)
+    return min(columns - 1, int((step - data.first_step) / span * columns)) if span > 0 else 0
+
+
+def cell_of(step: float | None, data: Columns, width: int) -> int | None:
+    """The cell of a plot `width` cells wide in which a step lies; None outside."""
+    column = column_of(step, data)
+    return column * width // len(data.low) if column is not None else None
 
 
 def marks_row(

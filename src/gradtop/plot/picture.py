@@ -144,7 +144,9 @@ class Frame:
     counts: str = ""
     """What the x axis counts, written before it; empty: not said."""
     band: Sequence[tuple[float, float, float]] = ()
-    """The usual range as (step, low, high), NaN from where it is not known; behind everything, not part of the scale."""
+    """The usual range as (step, low, high), NaN where it is not known from there on; the scale is not made for it."""
+    selected: tuple[float, float] | None = None
+    """Steps that are being selected."""
     labels: Labels | None = None
     """(cell, text) along the x axis; None: the steps."""
     symlog: bool = False

@@ -3,8 +3,9 @@
 Foreign text is cleaned here, so that a view model holds nothing that a terminal could act on.
 """
 
+from gradtop.view.across import EPOCH, STEP, TIME, Across, across, offered
 from gradtop.view.banner import Banner, banner
-from gradtop.view.charts import Chart, Reading, Trace, charts, reading
+from gradtop.view.charts import Chart, Reading, Trace, charts, copied, reading
 from gradtop.view.checklist import Entry, checklist, waiting_for
 from gradtop.view.checklist import title as finding_title
 from gradtop.view.findings import FindingRow, FindingsView
@@ -16,7 +17,11 @@ from gradtop.view.runs import RunRow, RunsView
 from gradtop.view.tone import Tone
 
 __all__ = [
+    "EPOCH",
     "MOST_MARKED",
+    "STEP",
+    "TIME",
+    "Across",
     "Banner",
     "Chart",
     "Entry",
@@ -31,13 +36,16 @@ __all__ = [
     "RunsView",
     "Tone",
     "Trace",
+    "across",
     "banner",
     "charts",
     "checklist",
+    "copied",
     "finding_title",
     "first_source",
     "header",
     "marked_values",
+    "offered",
     "others_of",
     "overlaid",
     "reading",

@@ -12,30 +12,31 @@ from gradtop import units
 from gradtop.clean import clean
 from gradtop.finding import Finding, Severity, Standing
 from gradtop.plot import Columns, Mark, grown_end
-from gradtop.plot.picture import ACT, NOTICE, RESUME, WATCH
+from gradtop.plot.picture import ACT, NOTICE, PLAN, RESUME, WATCH
 from gradtop.snapshot import RunSnapshot, RunState
-from gradtop.view.header import warmup_of
+from gradtop.view.note import note, warmup_end
 
 if TYPE_CHECKING:
     from gradtop.run import RunView
-    from gradtop.series import SeriesView
+
+Band = tuple[tuple[float, float, float], ...]
+"""(step, low, high) in order; NaN where no range is known from that step on."""
 
 MAX_MARKS = 500
 """Findings marked on an axis; the newest ones."""
-TREND_ROWS = 100
-"""Rows that a trend compares with as many before them."""
-_LEAST_TREND_ROWS = 20
-_FLAT = 0.001
-"""A change that is less than this part of the value is none to speak of."""
-_ERRORS = 3.0
-"""Standard errors that a change must exceed to be more than noise."""
 
 
 class Sampled(Protocol):
     """A series as a chart needs it."""
 
-    def envelope(self, columns: int, first_step: float | None = None, last_step: float | None = None) -> Columns:
-        """The values between two steps as pixel columns."""
+    def envelope(
+        self,
+        columns: int,
+        first_step: float | None = None,
+        last_step: float | None = None,
+        edges: Sequence[float] | None = None,
+    ) -> Columns:
+        """The values between two steps as pixel columns, which begin at `edges` where those are given."""
         ...
 
     def at(self, step: float) -> float | None:
@@ -97,6 +98,12 @@ class Chart:
     """What the x axis counts; empty where all charts count steps."""
     others: tuple[Trace, ...] = ()
     """Further lines under the series itself, which count by the same steps; at most six are drawn."""
+    signed: bool = False
+    """Some values are zero or negative: a symlog axis shows what a log axis cannot."""
+    apart: bool = False
+    """The x axis is its own: the series counts something else than the run."""
+    band: Band = field(default=(), compare=False)
+    """The usual range behind the curve; it follows from the values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +166,7 @@ def charts_of(run: RunSnapshot, names: Sequence[str]) -> tuple[Chart, ...]:
     first, last = reach(run)
     marks = _marks(run.findings, run.view)
     kinds = [_kind_of(name) for name in names]
-    drawn = tuple(_chart(kind, run.view, *_extent(kind, run.view, first, last), marks) for kind in kinds)
+    drawn = tuple(_chart(kind, run, *_extent(kind, run.view, first, last), marks) for kind in kinds)
     return tuple(replace(chart, counts="") for chart in drawn) if {c.counts for c in drawn} == {"step"} else drawn
 
 
@@ -215,24 +222,28 @@ def _extent(kind: _Kind, view: "RunView", first: float, last: float) -> tuple[fl
     return series.first_step or 0.0, series.last_step or 0.0
 
 
-def _chart(kind: _Kind, view: "RunView", first: float, last: float, marks: tuple[Mark, ...]) -> Chart:
-    series = view.series[kind.name]
-    newest = series.stats.last
+def _chart(kind: _Kind, run: RunSnapshot, first: float, last: float, marks: tuple[Mark, ...]) -> Chart:
+    view, series = run.view, run.view.series[kind.name]
+    newest, apart = series.stats.last, series.x_kind != run.view.x_kind
+    usual = run.course.usual if run.course is not None and not apart else {}
     return Chart(
         name=kind.name,
         label=_label(kind, series.x_kind, view.x_kind),
         value=_value(kind, newest),
-        note=_note(kind, series, view),
+        note=note(kind.name, series, run),
         rows=len(series),
         data=series,
         first_step=first,
         last_step=last,
         log=kind.log,
         smooth=kind.smooth,
-        marks=marks if series.x_kind == view.x_kind else (),
+        marks=() if apart else (*marks, *_plans(run)) if kind.name == "lr" else marks,
         ended=math.isfinite(newest),
         ratio=kind.ratio,
         counts=series.x_kind,
+        signed=series.stats.low <= 0,
+        apart=apart,
+        band=usual.get(kind.name, ()),
     )
 
 
@@ -247,49 +258,18 @@ def _value(kind: _Kind, newest: float) -> str:
     return units.number(newest) if kind.smooth else units.setting(newest)
 
 
-def _note(kind: _Kind, series: "SeriesView", view: "RunView") -> str:
-    stats = series.stats
-    lost = stats.nan + stats.inf
-    if lost:
-        return f"{lost:,} of {stats.count:,} not finite"
-    warmup = warmup_of(view)
-    if kind.name == "lr" and warmup and (view.last_step or 0) < warmup:
-        return f"warm-up to {units.count(warmup)}"
-    # The least training loss is most likely the emptiest batch; a validation loss is a mean over many.
-    if kind.name == "val_loss" and 0 < stats.low < math.inf:
-        return f"best {units.number(stats.low)}"
-    return _trend(series) if kind.name == "loss" else ""
-
-
-def _trend(series: "SeriesView") -> str:
-    """How the median of the newest rows differs from that of as many before them: `▼ 2.1 % in 100 rows`."""
-    rows = min(TREND_ROWS, len(series) // 2)
-    if rows < _LEAST_TREND_ROWS:
-        return ""
-    values = series.tail(2 * rows)
-    before, now = _median(values[:rows]), _median(values[rows:])
-    if not before > 0:
-        return ""
-    change = (now - before) / before
-    # A median of n values errs by 1.25 spreads / sqrt(n), and the spread is 1.48 median deviations.
-    noise = 1.25 * 1.48 * _median([abs(value - now) for value in values[rows:]]) * math.sqrt(2 / rows) / before
-    if abs(change) < max(_FLAT, _ERRORS * noise):
-        return f"no trend in {rows} rows"
-    return f"{'▲' if change > 0 else '▼'} {units.percent(abs(change))} in {rows} rows"
-
-
-def _median(values: Sequence[float]) -> float:
-    # Not that of `statistics`, whose import takes longer than the first picture may.
-    ordered, middle = sorted(values), len(values) // 2
-    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
-
 def _marks(findings: Sequence[Finding], view: "RunView") -> tuple[Mark, ...]:
     inks = {Severity.NOTICE: NOTICE, Severity.WATCH: WATCH, Severity.INTERVENE: ACT}
     newest = sorted(findings, key=lambda f: f.first_step)[-MAX_MARKS:]
     resumes = [Mark(session.first_step, RESUME) for session in view.sessions[1:][-MAX_MARKS:]]
     found = ((f, inks[f.severity] if f.standing is Standing.OPEN else NOTICE) for f in newest)
     return (*(Mark(f.first_step, ink) for f, ink in found), *resumes)
+
+
+def _plans(run: RunSnapshot) -> tuple[Mark, ...]:
+    """Where the warm-up ends and where the run is planned to end."""
+    ends = (warmup_end(run), run.view.total)
+    return tuple(Mark(end, PLAN) for end in ends if end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +292,15 @@ def reading(chart: Chart, step: float, times: Sampled | None) -> Reading:
         value=units.number(value) if value is not None else "",
         time=_time_of_day(when) if when is not None else "",
     )
+
+
+def copied(chart: Chart, step: float | None) -> tuple[str, str] | None:
+    """(the value at a step, or the newest, with all its digits; what it is); None where there is none."""
+    value = chart.data.at(step) if step is not None else next(iter(chart.data.tail(1)), None)
+    if value is None:
+        return None
+    where = f" at {units.count(step)}" if step is not None else ""
+    return units.exact(value), f"{chart.label} {units.exact(value)}{where}"
 
 
 def _time_of_day(unix: float) -> str:
