@@ -38,7 +38,7 @@ def test_it_has_every_key_of_the_room_and_of_everywhere() -> None:
 
 async def test_a_command_acts_on_the_room_below() -> None:
     async with staged(snapshot(run())) as (app, pilot):
-        await pilot.press("tab", "colon", *"logarithmic", "enter")
+        await pilot.press("tab", "colon", *"y axis", "enter")
         await pilot.pause()
         assert isinstance(app.screen, Overview)
         chart = app.screen.query_one("#chart-1", Chart)

@@ -65,6 +65,7 @@ class Walk:
             size = self.dice.choice([*SIZES, (self.dice.randint(1, 250), self.dice.randint(1, 80))])
             self.done.append(f"size {size}")
             await self.pilot.resize_terminal(*size)
+            await self.pilot.pause()
         elif kind == "runs":
             shown = self.dice.sample(self.runs, self.dice.randint(0, len(self.runs)))
             self.done.append("runs " + " ".join(str(self.runs.index(each)) for each in shown))

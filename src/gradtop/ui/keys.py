@@ -51,6 +51,7 @@ def _name(action: str) -> str:
     numbers = [float(number) for number in argument.split(",")]
     if len(numbers) == 2:
         return f"{verb}_{_WAYS[numbers[0], numbers[1]]}"
+    verb = f"{verb}_far" if abs(numbers[0]) > 2 else verb
     return verb if numbers[0] >= 1 else f"{verb}_back"
 
 

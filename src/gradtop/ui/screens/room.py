@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
@@ -52,9 +51,9 @@ class Room(CellScreen):
         """Look as it was left. The widgets are there, and no scene was shown."""
         self.recall(self.recalled)
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
         """Show the room, or that it would not fit."""
-        self.set_class(too_small(event.size.width, event.size.height), "-small")
+        self.set_class(too_small(self.app.size.width, self.app.size.height), "-small")
 
     def on_screen_resume(self) -> None:
         """Ask for the scene."""
