@@ -52,6 +52,11 @@ def makers(
 ) -> Makers:
     """All rooms; the arguments are those of the app."""
 
+    def metrics() -> Room:
+        from gradtop.ui.screens.metrics import MetricsRoom
+
+        return MetricsRoom(glyphs)
+
     def findings() -> Room:
         from gradtop.ui.screens.findings import FindingsRoom
 
@@ -80,6 +85,7 @@ def makers(
 
     return {
         "overview": overview,
+        "metrics": metrics,
         "findings": findings,
         "log": log,
         "runs": runs,

@@ -13,12 +13,15 @@ from gradtop.view.header import Part, header
 from gradtop.view.log import first_source, marked_values, standing
 from gradtop.view.metrics import MetricsView
 from gradtop.view.overlay import MOST_MARKED, Marks, Other, others_of, overlaid
+from gradtop.view.ranking import FIELDS as RUN_FIELDS
+from gradtop.view.ranking import Order, Ranking
 from gradtop.view.runs import RunRow, RunsView
 from gradtop.view.tone import Tone
 
 __all__ = [
     "EPOCH",
     "MOST_MARKED",
+    "RUN_FIELDS",
     "STEP",
     "TIME",
     "Across",
@@ -29,8 +32,10 @@ __all__ = [
     "FindingsView",
     "Marks",
     "MetricsView",
+    "Order",
     "Other",
     "Part",
+    "Ranking",
     "Reading",
     "RunRow",
     "RunsView",
