@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradtop.attention import Attention
+from gradtop.config import Settings
 from gradtop.finding import Coverage, Finding
 from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement
 
 if TYPE_CHECKING:  # a screen is painted before numpy is there
+    from gradtop.detect.perlayer import Move
     from gradtop.merge import Joined
+    from gradtop.origin import OriginView
     from gradtop.run import RunView
 
 
@@ -61,6 +64,10 @@ class RunSnapshot:
     """What it is after where its loss need not fall, and how that is known; empty elsewhere. It quotes foreign text."""
     attention: Attention = field(default_factory=Attention)
     """What the user said of its findings, and where that is kept."""
+    origins: "tuple[OriginView, ...]" = ()
+    """Which lines of its files its rows were read from; empty for files without lines."""
+    moves: "tuple[Move, ...]" = ()
+    """When layers left the usual range of their gradients, as far as the log has values per layer."""
 
     @property
     def muted(self) -> frozenset[str]:
@@ -81,3 +88,5 @@ class Snapshot:
     """The first search of the paths is not over yet."""
     following: str = ""
     """How new data is noticed: `inotify`, or `polling` with the reason in brackets; empty where nobody waits for it."""
+    settings: Settings = field(default_factory=Settings)
+    """What the runs are judged by, and where that is set."""

@@ -286,6 +286,8 @@ class Watched:
             goal=self._history.detector.goal,
             eta_s=_eta_s(view, rate) if state is RunState.LIVE and not past else None,
             attention=attention,
+            origins=self._history.origins(),
+            moves=self._history.detector.moves,
         )
 
     def _findings(
