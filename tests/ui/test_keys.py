@@ -69,7 +69,7 @@ async def test_a_sheet_scrolls_to_its_end_and_back() -> None:
         assert "more lines ↓" in text(app)
         await pilot.press("G")
         await pilot.pause()
-        assert "cause 39" in text(app)
+        assert "To change one: [limits] in gradtop.toml" in text(app)
         assert "more lines" not in text(app)
         await pilot.press("g", "down", "pagedown", "pageup", "up")
         await pilot.pause()

@@ -16,11 +16,12 @@ from textual.screen import Screen
 from gradtop import plot
 from gradtop.config import Settings
 from gradtop.snapshot import RunSnapshot, Snapshot
-from gradtop.sources.peek import Peek
+from gradtop.sources.peek import Peeks
 from gradtop.ui import keys
 from gradtop.ui.background import Background
 from gradtop.ui.feed import Feed, FeedFailed, SnapshotReady
 from gradtop.ui.palette import THEME, AsciiOnly
+from gradtop.ui.place import Jumped, Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.findings import Acknowledge, FindingsRoom, Mute
 from gradtop.ui.screens.log import LogRoom, Pages
@@ -34,6 +35,8 @@ from gradtop.ui.widgets.runs import Runs
 
 TICK_S = 1.0
 """Seconds between two looks at how old the data is."""
+MOST_STEPS_BACK = 8
+"""Rooms that the user can go back through."""
 
 
 class GradtopApp(App[None]):
@@ -52,7 +55,7 @@ class GradtopApp(App[None]):
         select: Callable[[str], object] | None = None,
         acknowledge: Acknowledge = lambda *_: None,
         mute: Mute = lambda *_: None,
-        pages: Callable[[Path, int | None], Pages] = Peek,
+        pages: Callable[[Path, int | None], Pages] | None = None,
         background: Callable[[Callable[[], object]], object] | None = None,
         ascii: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -84,12 +87,14 @@ class GradtopApp(App[None]):
         self._taken = clock()
         self._run_id: str | None = None
         self._paused = False
+        self._came: list[str] = []
+        self._sought: Place | None = None
         glyphs = plot.ASCII if ascii else plot.BRAILLE
         self._overview = Overview(glyphs)
         self._rooms: dict[str, Room] = {
             "overview": self._overview,
-            "findings": FindingsRoom(acknowledge, mute),
-            "log": LogRoom(pages, background or Background()),
+            "findings": FindingsRoom(acknowledge, mute, glyphs),
+            "log": LogRoom(pages or Peeks(), background or Background()),
             "runs": RunsRoom(ascii),
             "checklist": ChecklistRoom(),
             "help": HelpRoom(glyphs),
@@ -164,6 +169,18 @@ class GradtopApp(App[None]):
     def on_room_entered(self) -> None:
         """A room came onto the screen."""
         self._show()
+        if isinstance(self.screen, Room) and self.screen.standing and self._sought is not None:
+            place, self._sought = self._sought, None
+            self.screen.arrive(place)
+
+    def on_jumped(self, message: Jumped) -> None:
+        """Go to a room to see a place there; one step back leads to where the jump began."""
+        if self.screen is self._rooms[message.room]:
+            return
+        self._sought = message.place
+        self._came = [*self._came, self._here][-MOST_STEPS_BACK:]
+        self._enter(message.room)
+        self._rooms[message.room].arrived = True
 
     def on_runs_opened(self, message: Runs.Opened) -> None:
         """Open a run on the Overview."""
@@ -188,19 +205,36 @@ class GradtopApp(App[None]):
             self.screen.show_header(self.scene)
 
     def action_room(self, name: str) -> None:
-        """Go to a room."""
-        room = self._rooms[name]
-        if self.screen is room:
+        """Go to a room; one step back leads to the one before."""
+        if self.screen is self._rooms[name]:
             return
+        if name == "checklist" and isinstance(self.screen, Room) and self.screen.chosen is not None:
+            self.on_jumped(Jumped(name, Place(finding=self.screen.chosen)))
+            return
+        # Nobody walks back through a room that is entered again: the way to it is the way from there.
+        way = [*self._came, self._here]
+        self._came = way[: way.index(name)] if name in way else way[-MOST_STEPS_BACK:]
+        self._enter(name)
+
+    @property
+    def _here(self) -> str:
+        return next((name for name, room in self._rooms.items() if room is self.screen), "overview")
+
+    def _enter(self, name: str) -> None:
+        room = self._rooms[name]
+        if isinstance(self.screen, Room):
+            self.screen.arrived = False
         if self.screen is not self._overview:
             self.pop_screen()
         if room is not self._overview:
             self.push_screen(room)
 
     async def action_back(self) -> None:
-        """One step back: inside the room, then to the Overview."""
-        if isinstance(self.screen, Room) and not self.screen.leave():
-            self.action_room("overview")
+        """One step back: inside the room, then to the room before; at last there is the Overview."""
+        if not isinstance(self.screen, Room) or self.screen.leave():
+            return
+        if self._came or self.screen is not self._overview:
+            self._enter(self._came.pop() if self._came else "overview")
 
     def action_pause(self) -> None:
         """Keep what is on the screen, or show what there is now."""

@@ -5,32 +5,44 @@ Foreign text is cleaned here, so that a view model holds nothing that a terminal
 
 from gradtop.view.banner import Banner, Tone, banner
 from gradtop.view.charts import Chart, Reading, charts, reading
-from gradtop.view.checklist import Entry, checklist, waiting_for
+from gradtop.view.checklist import checklist, waiting_for
 from gradtop.view.checklist import title as finding_title
-from gradtop.view.findings import FindingRow, FindingsView
+from gradtop.view.entry import Entry
+from gradtop.view.findings import NEWEST, WORST, FindingRow, FindingsView
 from gradtop.view.header import Part, header
 from gradtop.view.log import first_source, marked_values, standing
+from gradtop.view.origin import LinePlace, StepPlace, line_at, no_line, row_lines, step_at
 from gradtop.view.runs import RunRow, RunsView
+from gradtop.view.window import Window
 
 __all__ = [
+    "NEWEST",
+    "WORST",
     "Banner",
     "Chart",
     "Entry",
     "FindingRow",
     "FindingsView",
+    "LinePlace",
     "Part",
     "Reading",
     "RunRow",
     "RunsView",
+    "StepPlace",
     "Tone",
+    "Window",
     "banner",
     "charts",
     "checklist",
     "finding_title",
     "first_source",
     "header",
+    "line_at",
     "marked_values",
+    "no_line",
     "reading",
+    "row_lines",
     "standing",
+    "step_at",
     "waiting_for",
 ]

@@ -8,6 +8,7 @@ from textual.widget import Widget
 
 from gradtop import plot
 from gradtop.ui import keys
+from gradtop.ui.place import Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.room import Room
 from gradtop.ui.widgets.banner import Banner
@@ -114,6 +115,9 @@ class Overview(Room):
         """Out of the full screen, then without the cursor, then the whole run again."""
         if self._full:
             self.action_full()
+        elif self.arrived:
+            # Somebody came for a step: one step back leads to where they came from.
+            return False
         elif self._cursor is not None:
             self._cursor = None
         elif self._window is not None:
@@ -122,6 +126,23 @@ class Overview(Room):
             return False
         self._draw()
         return True
+
+    def here(self) -> Place | None:
+        """The step under the cursor, else the newest one."""
+        step = self._cursor if self._cursor is not None else self._last
+        return Place(step=step) if step is not None else None
+
+    def arrive(self, place: Place) -> None:
+        """Show a step."""
+        if place.step is not None:
+            self.show_at(place.step)
+
+    def show_at(self, step: float) -> None:
+        """Put the cursor on a step, and zoom so that what is around it can be seen."""
+        if self._views:
+            view = self._views[0]
+            found = view.data.nearest_step(step)
+            self._move_cursor(found if found is not None else step)
 
     def on_chart_clicked(self, message: Chart.Clicked) -> None:
         """Put the cursor where the mouse was."""

@@ -8,6 +8,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from gradtop.ui.compositor import CellScreen
+from gradtop.ui.place import Jumped, Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.widgets.footer import Footer
 from gradtop.ui.widgets.header import Header
@@ -25,6 +26,8 @@ class Room(CellScreen):
         """The room is on the screen and wants to be told what to show."""
 
     scene: Scene | None = None
+    arrived = False
+    """A jump led here: one step back leads to where it began."""
 
     def compose(self) -> ComposeResult:
         """Header, the room's own widgets, footer."""
@@ -62,3 +65,20 @@ class Room(CellScreen):
     def leave(self) -> bool:
         """Step back inside the room; False where there is nowhere to step back to."""
         return False
+
+    @property
+    def chosen(self) -> str | None:
+        """The id of the finding that is selected in this room; None where it has none to select."""
+        return None
+
+    def here(self) -> Place | None:
+        """What a jump from this room is about; None where there is nothing to jump from."""
+        return None
+
+    def arrive(self, place: Place) -> None:
+        """Show what a jump is about; the scene is on the screen already."""
+
+    def action_jump(self, room: str) -> None:
+        """See what is selected here in another room."""
+        if (place := self.here()) is not None:
+            self.post_message(Jumped(room, place))
