@@ -11,6 +11,8 @@ from gradtop.series import Array, Column, falls
 
 MOST = 1 << 18
 """Steps kept of one source; of more, every second one is let go, then every second of those, and so on."""
+MOST_SESSIONS = 1024
+"""Sessions kept of one source: a log that counts anew in every epoch has many."""
 MOST_LINES = 1 << 20
 """Lines kept that gave a row; of more, the newest ones."""
 _WAITING = 1024
@@ -128,6 +130,8 @@ class _Kind:
     def _begin(self) -> None:
         """A session begins with the next row, which is kept."""
         self._settle()
+        if len(self._starts) >= MOST_SESSIONS:
+            self._keep(MOST_SESSIONS // 2, 1)
         self._starts.append(self._steps.n)
         self._passed = 0
 
@@ -158,20 +162,19 @@ class _Kind:
     def _append(self, steps: Sequence[float], lines: Sequence[int]) -> None:
         self._steps.extend(steps)
         self._lines.extend(lines)
-        if self._steps.n > MOST:
-            self._thin()
+        while self._steps.n > MOST and self._steps.n > 2 * len(self._starts):
+            self._keep(0, 2)
+            self._every *= 2
 
-    def _thin(self) -> None:
-        """Keep every second row of each session, and its first."""
+    def _keep(self, session: int, every: int) -> None:
+        """Keep every so many rows of the sessions from one on, and the first of each."""
         kept, columns = self.view(), (Column("int32"), Column("int32"))
         starts: list[int] = []
-        for start, stop in zip(kept.starts, (*kept.starts[1:], len(kept.steps)), strict=True):
+        for start, stop in list(zip(kept.starts, (*kept.starts[1:], len(kept.steps)), strict=True))[session:]:
             starts.append(columns[0].n)
-            columns[0].extend(kept.steps[start:stop:2])  # type: ignore[arg-type]  # an array is as good
-            columns[1].extend(kept.lines[start:stop:2])  # type: ignore[arg-type]
-        self._steps, self._lines = columns
-        # Where the newest session goes on has to fit the rows that are kept of it.
-        self._starts, self._every = starts, 2 * self._every
+            columns[0].extend(kept.steps[start:stop:every])  # type: ignore[arg-type]  # an array is as good
+            columns[1].extend(kept.lines[start:stop:every])  # type: ignore[arg-type]
+        (self._steps, self._lines), self._starts = columns, starts
 
     def view(self) -> Trail:
         """The rows so far."""

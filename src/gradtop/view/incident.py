@@ -11,7 +11,7 @@ from gradtop.detect.machine.device import metric as gpu_metric
 from gradtop.finding import Finding, FindingState
 from gradtop.snapshot import RunSnapshot
 from gradtop.view.entry import Entry
-from gradtop.view.stretch import BEFORE_ROWS, DURING_ROWS, LEAST_ROWS, Stretch, stretch_of
+from gradtop.view.stretch import BEFORE_ROWS, DURING_ROWS, LEAST_ROWS, MOVED_Z, Stretch, stretch_of
 
 if TYPE_CHECKING:
     from gradtop.detect.perlayer import Move
@@ -22,6 +22,7 @@ KINDS = frozenset(("loss_spike", "gradient_exploding", "nonfinite", "loss_diverg
 LAYER_ROWS_BEFORE, LAYER_ROWS_AFTER = 30, 3
 """Rows around the start in which a layer that moved has to do with it, as for the rules."""
 LAYERS_TOLD = 4
+MISSING = "not in this log"
 _WIDTHS = 14, 9
 
 
@@ -53,10 +54,10 @@ class _Stream:
 
 
 _STREAMS = (
-    _Stream(("loss",), "loss", "no loss in this log"),
-    _Stream(("grad_norm",), "grad norm", "no grad norm in this log"),
-    _Stream(("lr",), "learning rate", "no learning rate in this log", chosen=True),
-    _Stream(("loss_scale",), "loss scale", "no loss scale in this log", chosen=True),
+    _Stream(("loss",), "loss", MISSING),
+    _Stream(("grad_norm",), "grad norm", MISSING),
+    _Stream(("lr",), "learning rate", MISSING, chosen=True),
+    _Stream(("loss_scale",), "loss scale", MISSING, chosen=True),
     _Stream(("update_ratio",), "update ratio", ""),
     _Stream(("step_time_s",), "step time (s)", ""),
     _Stream(("tokens_per_s", "samples_per_s"), "throughput", ""),
@@ -72,17 +73,26 @@ def incident_entries(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
     traces = [*traces_of(run, finding)]
     yield Entry("What else moved", "heading")
     word = "now" if finding.state is FindingState.ACTIVE else "after"
-    yield Entry(_row("", "before", "in it", word, "moved"), "quiet", 2)
+    yield Entry(_row("what", "before", "in it", word, "moved"), "quiet", 2)
     for trace in traces:
-        if trace.blind:
-            yield Entry(f"{trace.label}: cannot tell, {trace.blind}", "unknown", 2, "?")
-        else:
+        if not trace.blind:
             yield Entry(_row(trace.label, trace.before, trace.during, trace.after, trace.moved), "plain", 2)
-    yield from _first(run, finding, traces)
+    yield from _first(run, traces)
     yield from _layers(run, finding)
-    yield Entry(
-        f"before: median of up to {BEFORE_ROWS} rows; in it: the farthest value; moved: outside 6 spreads", "quiet", 2
-    )
+    yield from _blind(traces, run)
+    how = f"before: median of up to {BEFORE_ROWS} rows; in it: the farthest value; moved: {MOVED_Z:g} spreads from that"
+    yield Entry(how, "quiet", 2)
+
+
+def _blind(traces: list[Trace], run: RunSnapshot) -> Iterator[Entry]:
+    """What cannot be told, reason by reason."""
+    blind = [(trace.label, trace.blind) for trace in traces if trace.blind]
+    if not run.moves and not _layered(run):
+        blind.append(("layers", MISSING))
+    absent = [label for label, why in blind if why == MISSING]
+    if absent:
+        yield Entry(f"cannot tell: {', '.join(absent)} ({MISSING})", "unknown", 2, "?")
+    yield from (Entry(f"cannot tell: {label} ({why})", "unknown", 2, "?") for label, why in blind if why != MISSING)
 
 
 def _row(label: str, before: str, during: str, after: str, moved: str) -> str:
@@ -153,7 +163,7 @@ def _clip(run: RunSnapshot, finding: Finding, norms: "SeriesView | None") -> Tra
     if not clip:
         return Trace("clipping", blind="the log does not say at which norm it clips")
     if norms is None or not len(norms):
-        return Trace("clipping", blind="no grad norm in this log")
+        return Trace("clipping", blind=MISSING)
     last = max(finding.first_step, finding.last_step)
     steps, values = norms.stretch(finding.first_step, BEFORE_ROWS, DURING_ROWS)
     before = [v for s, v in zip(steps, values, strict=True) if s < finding.first_step]
@@ -179,7 +189,7 @@ def _gpus(run: RunSnapshot, finding: Finding) -> Iterator[Trace]:
             known = True
             yield min(found, key=lambda trace: trace.step if trace.step is not None else float("inf"))
     if not known:
-        yield Trace("GPU", blind="no GPU samples in this log")
+        yield Trace("GPU", blind=MISSING)
     else:
         yield from _throttled(run, finding)
 
@@ -199,16 +209,21 @@ def _throttled(run: RunSnapshot, finding: Finding) -> Iterator[Trace]:
             yield Trace(f"GPU {i} slowed", "", "", "", f"{_distance(run, finding.first_step, step)}: {why}", step)
 
 
-def _first(run: RunSnapshot, finding: Finding, traces: list[Trace]) -> Iterator[Entry]:
+def _first(run: RunSnapshot, traces: list[Trace]) -> Iterator[Entry]:
     """Which of the streams moved first, in a sentence."""
-    moved = sorted((t for t in traces if t.step is not None), key=lambda t: t.step or 0.0)
-    if not moved:
+    moved = sorted((trace.step, trace.label) for trace in traces if trace.step is not None)
+    if len(moved) < 2:
+        yield Entry("Nothing else that is logged moved with it.", "plain", 2, "·")
         return
-    word, step = run.view.x_kind.removesuffix("s"), moved[0].step or 0.0
-    together = [t.label for t in moved if t.step == step]
-    text = f"{' and '.join(together)} moved first, at {word} {units.count(step)}"
-    later = [f"{t.label} at {units.count(t.step or 0.0)}" for t in moved if t.step != step]
-    yield Entry(f"{text}{'; then ' + ', '.join(later) if later else ''}.", "plain", 2, "·")
+    word, step = run.view.x_kind.removesuffix("s"), moved[0][0]
+    together = " and ".join(label for at, label in moved if at == step)
+    later = [f"{label} at {units.count(at)}" for at, label in moved if at != step]
+    then = f"; then {', '.join(later)}" if later else ""
+    yield Entry(f"{together} moved first, at {word} {units.count(step)}{then}.", "plain", 2, "·")
+
+
+def _layered(run: RunSnapshot) -> bool:
+    return any(name.startswith("grad_norm/") for name in run.view.series)
 
 
 def _layers(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
@@ -217,12 +232,9 @@ def _layers(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
     since, onset = finding.first_step - LAYER_ROWS_BEFORE * gap, finding.first_step
     until = max(onset + LAYER_ROWS_AFTER * gap, min(finding.last_step, onset + DURING_ROWS * gap))
     near = sorted((m for m in run.moves if since <= m.step <= until), key=lambda m: m.step)
-    if not near and not any(name.startswith("grad_norm/") for name in run.view.series):
-        yield Entry("layers: cannot tell, no gradients per layer in this log", "unknown", 2, "?")
-    elif not near:
+    if not near and (run.moves or _layered(run)):
         yield Entry("No layer left the usual range of its own gradient around it.", "plain", 2, "·")
-    for move in near[:LAYERS_TOLD]:
-        yield Entry(_move(run, onset, move), "plain", 2, "·")
+    yield from (Entry(_move(run, onset, move), "plain", 2, "·") for move in near[:LAYERS_TOLD])
     if len(near) > LAYERS_TOLD:
         yield Entry(f"{len(near) - LAYERS_TOLD} more such rows up to {units.count(near[-1].step)}", "quiet", 4)
 

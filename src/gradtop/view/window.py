@@ -27,7 +27,7 @@ _ABOUT: dict[str, tuple[str, ...]] = {
     "clip_saturation": _GRADIENT, "empty_batch": _LOSS, "nonfinite": _LOSS, "loss_spike": _LOSS,
     "loss_divergence": _LOSS, "no_learning": _LOSS, "loss_plateau": _LOSS, "oscillation": _LOSS,
     "lr_zero": ("lr", "loss"), "lr_jump": ("lr", "loss"), "update_ratio": ("update_ratio", "loss"),
-    "amp_overflow": ("loss_scale", "grad_norm"), "amp_skip_storm": ("loss_scale", "grad_norm"),
+    "amp_overflow": ("loss_scale", "grad_norm"), "amp_skip_storm": ("loss_scale", "skipped", "grad_norm"),
     "amp_scale_collapse": ("loss_scale", "grad_norm"), "overfitting": ("val_loss", "loss"),
     "throughput_drop": ("step_time_s", "tokens_per_s"), "gpu_throttled": ("step_time_s", "tokens_per_s"),
     "gpu_starved": ("data_time_s", "step_time_s"),
@@ -89,7 +89,7 @@ def _names(finding: Finding) -> tuple[str, ...]:
     own = tuple(f"{family}/{layer}" for family in _LAYERED.get(finding.kind, ("grad_norm",)))
     about = _ABOUT.get(finding.kind, _LOSS)
     # A scope is a metric where it is no layer: `grad_norm`, `rss_bytes`.
-    return (*(own if layer != finding.scope else ()), finding.scope, *about, *_LOSS)
+    return (*(own if layer != finding.scope else ()), finding.scope, *about, *_LOSS, "lr")
 
 
 def _drawable(run: RunSnapshot, name: str) -> bool:

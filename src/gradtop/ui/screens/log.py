@@ -84,7 +84,7 @@ class LogRoom(Room):
         self._query = ""
         self._numbers = True
         self._target: int | None = None
-        self._told = ""
+        self._told = self._said = ""
 
     def furniture(self) -> list[Widget]:
         """The text and the search prompt."""
@@ -107,7 +107,7 @@ class LogRoom(Room):
         path = status.path if status is not None else scene.run.path if scene.run is not None else None
         if path != self._path:
             self._path, self._read_size, self._page, self._follow, self._left = path, None, LogPage(), True, 0
-            self._target, self._told = None, ""
+            self._target, self._told, self._said = None, "", ""
         size = status.size if status is not None else 0
         # The text goes as far as the curves do: a replay has not written the rest of its file yet.
         self._limit = size if status is not None and not status.problem else None
@@ -131,7 +131,7 @@ class LogRoom(Room):
             self._read(lambda pages: _full(pages, start, n))
 
     def _read(self, read: Callable[[Pages], LogPage], follow: bool = False) -> None:
-        self._target = None
+        self._target, self._said = None, ""
         if self._path is not None:
             self._background(partial(self._deliver, self._path, self._limit, read, follow))
 
@@ -191,8 +191,8 @@ class LogRoom(Room):
         return [clean(standing(line.text, self._query if line.offset == page.found else "")) for line in page.lines]
 
     def _note(self, page: LogPage) -> str:
-        if page.problem:
-            return clean(page.problem, 300)
+        if self._said or page.problem:
+            return clean(self._said or page.problem, 300)
         if not page.size:
             return "empty"
         place = "end, following" if self._follow else f"{units.percent(page.stop / page.size)} of {page.size:,} bytes"
@@ -204,7 +204,7 @@ class LogRoom(Room):
         """Show the line of a step, or a line itself."""
         run = self.scene.run if self.scene is not None else None
         at = line_at(run, place.step) if place.line is None and place.step is not None else None
-        path, line = (at.path, at.line) if at is not None else (place.path, place.line)
+        path, line = (at.path, at.line) if at is not None else (place.path or self._first, place.line)
         if run is None or self.scene is None or line is None:
             self._say(no_line(run))
             return
@@ -213,6 +213,12 @@ class LogRoom(Room):
             self.show_scene(self.scene)
         self._told = at.note if at is not None else f"line {line:,}"
         self._seek(line)
+
+    @property
+    def _first(self) -> Path | None:
+        """The file that people read: a line of no file in particular is one of it."""
+        sources = self.scene.run.sources if self.scene is not None and self.scene.run is not None else ()
+        return sources[first_source(sources)].path if sources else None
 
     def here(self) -> Place | None:
         """The step of the marked line, or of the last one in sight that has one."""
@@ -226,8 +232,9 @@ class LogRoom(Room):
             self._say("no step is known of this line")
         return Place(step=step.step) if step is not None else None
 
-    def _say(self, problem: str) -> None:
-        self._page = replace(self._page, problem=problem)
+    def _say(self, what: str) -> None:
+        """Tell why a key did nothing, until another one does something."""
+        self._said = what
         self._show_page()
 
     def on_log_clicked(self, message: Log.Clicked) -> None:
@@ -235,7 +242,7 @@ class LogRoom(Room):
         lines = self._page.lines
         if message.index < len(lines):
             self._page = replace(self._page, found=lines[message.index].offset, problem="")
-            self._target, self._follow, self._told = None, False, ""
+            self._target, self._follow, self._told, self._said = None, False, "", ""
             self._show_page()
 
     def action_numbers(self) -> None:

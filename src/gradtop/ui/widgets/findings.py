@@ -89,7 +89,7 @@ class Findings(Canvas, can_focus=True):
 
     def _title(self) -> Row:
         told = self._view.counts if self._view is not None else ""
-        order = self._view.order if self._view is not None and told else ""
+        order = self._view.order if self._view is not None and told and self.size.width >= 50 else ""
         return (("findings", "title"), (f" {told}" if told else "", "quiet"), (f" · {order}" if order else "", "quiet"))
 
     def _counter(self, count: int) -> Row:
