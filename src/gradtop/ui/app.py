@@ -15,12 +15,14 @@ from textual.screen import Screen
 
 from gradtop import plot
 from gradtop.config import Settings
+from gradtop.recollection import Memory, Recollection
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources.peek import Peeks
 from gradtop.ui import keys
 from gradtop.ui.background import Background
+from gradtop.ui.binding import keymap, rebound
 from gradtop.ui.feed import Feed, FeedFailed, SnapshotReady
-from gradtop.ui.palette import THEME, AsciiOnly
+from gradtop.ui.palette import AsciiOnly, Colourless, toolkit_theme
 from gradtop.ui.place import Jumped, Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.findings import Acknowledge, FindingsRoom, Mute
@@ -30,6 +32,7 @@ from gradtop.ui.screens.room import Room
 from gradtop.ui.screens.runs import RunsRoom
 from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom
 from gradtop.ui.terminal import guarded, report_crash
+from gradtop.ui.theme import BARE, BY_NAME, SIXTEEN, THEMES
 from gradtop.ui.widgets.prompt import Prompt
 from gradtop.ui.widgets.runs import Runs
 
@@ -57,6 +60,8 @@ class GradtopApp(App[None]):
         mute: Mute = lambda *_: None,
         pages: Callable[[Path, int | None], Pages] | None = None,
         background: Callable[[Callable[[], object]], object] | None = None,
+        recollection: Recollection = Recollection(),  # noqa: B008  # frozen
+        keep: Callable[[Recollection], object] = lambda _: None,
         ascii: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -71,13 +76,21 @@ class GradtopApp(App[None]):
             mute: told what the user says of a kind of findings.
             pages: opens a file for the Log, up to a byte.
             background: runs a read of the Log off the event loop.
+            recollection: how the screen was left.
+            keep: told how the screen is left, when it is.
             ascii: draw with ASCII characters only.
             clock: counts seconds.
         """
         super().__init__()
-        self.register_theme(THEME)
-        self.theme = THEME.name
-        self._feed = Feed(poll, wait, self.post_message, (settings or Settings()).interval_s)
+        settings = settings or Settings()
+        table = rebound(settings)
+        self.set_keymap(keymap(table))
+        for theme in BY_NAME.values():
+            self.register_theme(toolkit_theme(theme))
+        self._themes = [BARE.name] if self.no_color else [theme.name for theme in THEMES]
+        self._usual_theme = settings.theme
+        self.theme = BARE.name if self.no_color else _theme(recollection.app, settings.theme)
+        self._feed = Feed(poll, wait, self.post_message, settings.interval_s)
         self._select = select
         self._clock = clock
         self._ascii = [AsciiOnly()] if ascii else []
@@ -89,6 +102,8 @@ class GradtopApp(App[None]):
         self._paused = False
         self._came: list[str] = []
         self._sought: Place | None = None
+        self._keep = keep
+        self._left = recollection.app
         glyphs = plot.ASCII if ascii else plot.BRAILLE
         self._overview = Overview(glyphs)
         self._rooms: dict[str, Room] = {
@@ -99,15 +114,21 @@ class GradtopApp(App[None]):
             "checklist": ChecklistRoom(),
             "help": HelpRoom(glyphs),
         }
+        for name, room in self._rooms.items():
+            room.table, room.recalled = table, recollection.rooms.get(name, {})
 
     def run(self, **options: Any) -> None:
         """Run until the user or a signal ends it; the terminal is as it was afterwards."""
+        if self.console.color_system == "standard" and not self.no_color:
+            self.theme, self._themes = SIXTEEN.name, [SIXTEEN.name]
         with guarded(self.leave):
             try:
                 super().run(**options)
             finally:
                 self._feed.stop()
         if self._exception is not None:
+            # It may be what was recalled that led there: the next start is a fresh one.
+            self._keep(Recollection())
             report_crash(self._exception)
 
     def leave(self, code: int) -> None:
@@ -121,7 +142,10 @@ class GradtopApp(App[None]):
         return self._overview
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's filters, and with `--ascii` the one that lets nothing else through."""
+        """Textual's filters, and those that let no colour and, with `--ascii`, no other character through."""
+        if self.no_color:
+            # Textual's own answer to NO_COLOR is shades of grey.
+            return [Colourless(), *self._ascii]
         return [*super().get_line_filters(), *self._ascii]
 
     def on_mount(self) -> None:
@@ -133,6 +157,8 @@ class GradtopApp(App[None]):
                 self.install_screen(room, name)
         if self._leave_code is not None:
             self.exit(return_code=self._leave_code)
+        elif (left := str(self._left.get("room"))) in self._rooms and left != "help":
+            self.action_room(left)
         self.set_interval(TICK_S, self._tick)
         # Textual leaves the screen blank after `fg`.
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh(layout=True))
@@ -143,6 +169,24 @@ class GradtopApp(App[None]):
     def on_unmount(self) -> None:
         """Poll no more."""
         self._feed.stop()
+
+    def exit(self, result: None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        """End in order; the rooms are asked what they want to be told again while they are still there."""
+        self._keep(self.recollection)
+        super().exit(result, return_code, message)
+
+    @property
+    def recollection(self) -> Recollection:
+        """How the screen is left. A room that was not shown wants to be told what it was not told this time."""
+        name = next((name for name, room in self._rooms.items() if room in self.screen_stack[-1:]), "overview")
+        runs = self._snapshot.runs
+        app: Memory = dict(self._left)
+        if runs and not self._snapshot.searching:
+            app = {"run": self._run_id, "newest": runs[0].id}
+        rooms = {n: room.memory() if room.is_mounted else room.recalled for n, room in self._rooms.items()}
+        if self.theme in (theme.name for theme in THEMES):
+            app = {**app, "theme": self.theme, "instead_of": self._usual_theme}
+        return Recollection({**app, "room": name}, rooms)
 
     @property
     def scene(self) -> Scene:
@@ -159,8 +203,22 @@ class GradtopApp(App[None]):
         if self._paused:
             return
         before, self._snapshot, self._taken = self._snapshot, message.snapshot, self._clock()
+        if self._left and not message.snapshot.searching:
+            self._reopen()
         if not _same(before, message.snapshot):
             self._show()
+
+    def _reopen(self) -> None:
+        """Open the run that was open when the screen was left, unless a newer one came since: that one is news."""
+        left, self._left = self._left, {}
+        runs, opened = self._snapshot.runs, left.get("run")
+        if runs and self._run_id is None and left.get("newest") == runs[0].id and isinstance(opened, str):
+            self._open(opened)
+
+    def _open(self, run_id: str) -> None:
+        self._run_id = run_id
+        if self._select is not None:
+            self._select(run_id)
 
     def on_feed_failed(self, message: FeedFailed) -> None:
         """What polling raised is this app's fault: end with it."""
@@ -184,9 +242,7 @@ class GradtopApp(App[None]):
 
     def on_runs_opened(self, message: Runs.Opened) -> None:
         """Open a run on the Overview."""
-        self._run_id = message.run_id
-        if self._select is not None:
-            self._select(message.run_id)
+        self._open(message.run_id)
         self.action_room("overview")
         self._show()
 
@@ -196,13 +252,19 @@ class GradtopApp(App[None]):
             self.focused.insert_text_at_cursor(event.character)
             event.prevent_default()
 
+    @property
+    def _room(self) -> Room | None:
+        """The room on the screen; None while the app starts and ends."""
+        top = self.screen_stack[-1] if self.screen_stack else None
+        return top if isinstance(top, Room) and top.standing else None
+
     def _show(self) -> None:
-        if isinstance(self.screen, Room) and self.screen.standing:
-            self.screen.show(self.scene)
+        if (room := self._room) is not None:
+            room.show(self.scene)
 
     def _tick(self) -> None:
-        if isinstance(self.screen, Room) and self.screen.standing:
-            self.screen.show_header(self.scene)
+        if (room := self._room) is not None:
+            room.show_header(self.scene)
 
     def action_room(self, name: str) -> None:
         """Go to a room; one step back leads to the one before."""
@@ -241,6 +303,22 @@ class GradtopApp(App[None]):
         self._paused = not self._paused
         self._show()
 
+    def action_next_theme(self) -> None:
+        """The next colours."""
+        self.set_theme(self._themes[(self._themes.index(self.theme) + 1) % len(self._themes)])
+
+    def set_theme(self, name: str) -> None:
+        """These colours, as far as the terminal has them."""
+        if name in self._themes:
+            self.theme = name
+        why = {BARE.name: "NO_COLOR is set", SIXTEEN.name: "this terminal has 16 colours"}.get(self.theme)
+        self.tell(f"theme: {self.theme}" + (f" ({why})" if why else ""))
+
+    def tell(self, done: str) -> None:
+        """Say for a moment what was done; clean."""
+        if (room := self._room) is not None:
+            room.tell(done)
+
     def panic(self, *renderables: RenderableType) -> None:
         """End with exit code 1; what went wrong is said after the terminal is restored."""
         self._return_code = 1
@@ -254,6 +332,13 @@ class GradtopApp(App[None]):
 
     def _print_error_renderables(self) -> None:
         self._exit_renderables.clear()
+
+
+def _theme(left: Memory, usual: str) -> str:
+    """The colours that were chosen last, unless the settings say something new since."""
+    chosen = left.get("theme")
+    known = any(chosen == theme.name for theme in THEMES)
+    return str(chosen) if known and left.get("instead_of") == usual else usual
 
 
 def _same(a: Snapshot, b: Snapshot) -> bool:

@@ -1,6 +1,6 @@
 """Every key, once: the bindings, the footer, the help screen and the README are made from this table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from textual.binding import Binding
@@ -34,8 +34,20 @@ class Key:
 
     @property
     def id(self) -> str:
-        """Stable name for rebinding."""
-        return f"{self.room}.{self.action.partition('(')[0].rpartition('.')[2]}.{self.keys.partition(',')[0]}"
+        """The name by which `[keys]` in gradtop.toml binds it anew: `overview.zoom`, and `overview.zoom_back`."""
+        return f"{self.room}.{_name(self.action)}"
+
+
+def _name(action: str) -> str:
+    """What an action does, as one word."""
+    verb, _, rest = action.partition("(")
+    verb, argument = verb.rpartition(".")[2], rest.removesuffix(")")
+    if not argument:
+        return verb
+    if argument.startswith("'"):
+        word = argument.strip("'")
+        return word if verb == "room" else f"{verb}_{word}"
+    return verb if float(argument) >= 1 else f"{verb}_back"
 
 
 TABLE = (
@@ -52,6 +64,7 @@ TABLE = (
         "the reasons to act, and what would change the verdict",
     ),
     Key("everywhere", "space", "space", "app.pause", "pause", "stop adopting new data; collecting goes on"),
+    Key("everywhere", "t", "t", "app.next_theme", "", "other colours: dark, light, colour-blind safe, high contrast"),
     Key("everywhere", "escape", "esc", "app.back", "", "back: leave the full screen, the cursor, the room"),
     Key("everywhere", "question_mark", "?", "app.room('help')", "help", "all keys"),
     Key("everywhere", "q,ctrl+c", "q", "app.quit", "quit", "leave gradtop"),
@@ -128,26 +141,51 @@ TABLE = (
 """All keys. Nothing is bound that does not work."""
 
 
+Table = Sequence[Key]
+"""All keys as they are bound: `TABLE`, or what the user made of it."""
+_NUMBERED = frozenset(key.id for key in TABLE if key.room == "everywhere" and key.keys.isdigit())
+
+
 def bindings(room: str) -> list[Binding]:
     """What Textual binds in a room."""
     return [Binding(k.keys, k.action, k.label, show=False, id=k.id, tooltip=k.help) for k in TABLE if k.room == room]
 
 
-def footer(room: str) -> list[tuple[str, str]]:
-    """(key, label) of the footer of a room: its own keys between the rooms and the way out."""
-    general = [(k.shown, k.label) for k in TABLE if k.room == "everywhere" and k.label]
-    own = [(k.shown, k.label) for k in TABLE if k.room == room and room != "everywhere" and k.label]
-    return [*general[:4], *own, *general[4:]]
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a footer says, as (key, label), the most needed first."""
+
+    rooms: tuple[tuple[str, str], ...]
+    """The numbered rooms."""
+    here: str
+    """The label of the one on the screen; empty in the others."""
+    others: tuple[tuple[str, str], ...]
+    ways_out: tuple[tuple[str, str], ...]
+    """Help and quit, which stay at any width."""
 
 
-def rooms() -> Iterable[tuple[str, list[Key]]]:
+def hints(room: str, table: Table = TABLE) -> Hints:
+    """The footer of a room: the rooms, its own keys, then those that hold everywhere."""
+    numbered = [key for key in table if key.id in _NUMBERED]
+    own = [key for key in table if key.room == room != "everywhere"]
+    *general, help_key, quit_key = (k for k in table if k.room == "everywhere" and k.label and k not in numbered)
+    here = next((key.label for key in numbered if key.id == f"everywhere.{room}"), "")
+    ordered = (*general[:1], *own, *general[1:])
+    return Hints(_pairs(numbered), here, _pairs(ordered), _pairs((help_key, quit_key)))
+
+
+def _pairs(table: Iterable[Key]) -> tuple[tuple[str, str], ...]:
+    return tuple((key.shown, key.label) for key in table if key.label)
+
+
+def rooms(table: Table = TABLE) -> Iterable[tuple[str, list[Key]]]:
     """(title, keys) of every place."""
-    return ((title, [k for k in TABLE if k.room == room]) for room, title in ROOMS.items())
+    return ((title, [k for k in table if k.room == room]) for room, title in ROOMS.items())
 
 
 def markdown() -> str:
     """The table for the README."""
     lines: list[str] = []
     for title, keys in rooms():
-        lines += [f"| {title} | |", "|---|---|", *(f"| `{k.shown}` | {k.help} |" for k in keys), ""]
+        lines += [f"| {title} | | |", "|---|---|---|", *(f"| `{k.shown}` | {k.help} | `{k.id}` |" for k in keys), ""]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ Foreign text is cleaned here, so that a view model holds nothing that a terminal
 """
 
 from gradtop.view.banner import Banner, Tone, banner
-from gradtop.view.charts import Chart, Reading, charts, reading
+from gradtop.view.charts import Chart, Reading, Trace, charts, reading
 from gradtop.view.checklist import checklist, waiting_for
 from gradtop.view.checklist import title as finding_title
 from gradtop.view.entry import Entry
@@ -30,6 +30,7 @@ __all__ = [
     "RunsView",
     "StepPlace",
     "Tone",
+    "Trace",
     "Window",
     "banner",
     "charts",

@@ -1,6 +1,6 @@
 """All findings of a run, one of them in full; what its user says of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ from textual.widget import Widget
 from gradtop import plot
 from gradtop.clean import clean
 from gradtop.finding import Finding, Severity, Standing
+from gradtop.recollection import Memory
 from gradtop.snapshot import RunSnapshot
 from gradtop.ui import keys
 from gradtop.ui.place import Place
@@ -196,7 +197,7 @@ class FindingsRoom(Room):
         """The order of the list."""
         return {"order": self._order}
 
-    def recall(self, memory: Mapping[str, str | float | bool | None]) -> None:
+    def recall(self, memory: Memory) -> None:
         """Take the order up again."""
         order = memory.get("order")
         self._order = order if isinstance(order, str) and order in (WORST, NEWEST) else WORST

@@ -1,6 +1,6 @@
 """The text of a run's files, as it was written."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from gradtop import units
 from gradtop.clean import clean
+from gradtop.recollection import Memory
 from gradtop.sources.peek import LogPage
 from gradtop.ui import keys
 from gradtop.ui.place import Place
@@ -254,7 +255,7 @@ class LogRoom(Room):
         """Whether lines have numbers."""
         return {"numbers": self._numbers}
 
-    def recall(self, memory: Mapping[str, str | float | bool | None]) -> None:
+    def recall(self, memory: Memory) -> None:
         """Take that up again."""
         self._numbers = memory.get("numbers") is not False
 

@@ -7,6 +7,8 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widget import Widget
 
+from gradtop.recollection import Memory
+from gradtop.ui import keys
 from gradtop.ui.compositor import CellScreen
 from gradtop.ui.place import Jumped, Place
 from gradtop.ui.scene import Scene
@@ -28,16 +30,24 @@ class Room(CellScreen):
     scene: Scene | None = None
     arrived = False
     """A jump led here: one step back leads to where it began."""
+    table: keys.Table = keys.TABLE
+    """All keys, as the user bound them; the app says so."""
+    recalled: Memory = {}  # noqa: RUF012  # read only
+    """What the room remembered when gradtop was left; the app says so before the room is first shown."""
 
     def compose(self) -> ComposeResult:
         """Header, the room's own widgets, footer."""
         yield Header(id="header")
         yield from self.furniture()
-        yield Footer(self.ROOM, id="footer")
+        yield Footer(keys.hints(self.ROOM, self.table), id="footer")
 
     def furniture(self) -> list[Widget]:
         """The room's own widgets, from top to bottom."""
         return []
+
+    def on_mount(self) -> None:
+        """Look as it was left. The widgets are there, and no scene was shown."""
+        self.recall(self.recalled)
 
     def on_screen_resume(self) -> None:
         """Ask for the scene."""
@@ -53,6 +63,19 @@ class Room(CellScreen):
         self.scene = scene
         self.show_header(scene)
         self.show_scene(scene)
+        self.show_state()
+
+    def show_state(self) -> None:
+        """Show the settings that are not as usual; a room calls it after a key that changed one."""
+        self.query_one(Footer).show(self.state())
+
+    def state(self) -> tuple[str, ...]:
+        """Settings of the room that are not as usual, the most telling first: a word or two each, clean."""
+        return ()
+
+    def tell(self, done: str) -> None:
+        """Say for a moment what was done; clean."""
+        self.query_one(Footer).tell(done)
 
     def show_header(self, scene: Scene) -> None:
         """Show how the run stands; called once a second too, because ages change by themselves."""
@@ -82,3 +105,10 @@ class Room(CellScreen):
         """See what is selected here in another room."""
         if (place := self.here()) is not None:
             self.post_message(Jumped(room, place))
+
+    def memory(self) -> dict[str, str | float | bool | None]:
+        """What to look like the next time: asked for when gradtop is left, of rooms that were shown."""
+        return {}
+
+    def recall(self, memory: Memory) -> None:
+        """Look as `memory` says: called once, before the first scene. Entries that make no sense are passed over."""
