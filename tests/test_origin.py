@@ -92,9 +92,18 @@ def test_a_long_source_is_thinned_and_still_finds_a_line_near(monkeypatch: pytes
     for step in (0, 1, 2999, 3001, n - 1):
         where = view.line_of(step, "step")
         assert where is not None
-        assert where.line == where.step + 1
-        assert 0 <= step - where.step <= 64
+        assert where.line == step + 1
+        assert where.step == step
     assert view.gave_rows(n - 5, n + 5) == set(range(n - 5, n + 1))
+
+
+def test_where_rows_are_let_go_a_line_is_not_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(origin, "MOST", 500)
+    found = Origin()
+    # Every third row has a line without one behind it.
+    found.take([rows(range(2000), [i + i // 3 for i in range(2000)])])
+    where = found.view(FILE).line_of(801, "step")
+    assert where == Located(800, 1066, False)
 
 
 def test_a_source_that_counts_anew_again_and_again_keeps_its_newest_sessions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ MOST = 1 << 18
 """Steps kept of one source; of more, every second one is let go, then every second of those, and so on."""
 MOST_SESSIONS = 1024
 """Sessions kept of one source: a log that counts anew in every epoch has many."""
-MOST_LINES = 1 << 20
+MOST_LINES = 1 << 18
 """Lines kept that gave a row; of more, the newest ones."""
 _WAITING = 1024
 """Rows that wait in lists before they are moved to the arrays together."""
@@ -37,9 +37,15 @@ class Trail:
     steps: Array
     lines: Array
     starts: tuple[int, ...]
+    every: int = 1
+    """One of so many rows is kept."""
+    newest: tuple[float, int] | None = None
+    """Step and line of the last row, which is always kept."""
 
     def at(self, step: float) -> Located | None:
         """The row of a step, in the newest session that has come to it, or the last one before it."""
+        if self.every > 1 and self.newest is not None and self.newest[0] <= step:
+            return Located(*self.newest, self.newest[0] == step)
         stop = len(self.steps)
         for start in reversed(self.starts):
             if stop > start and float(self.steps[start]) <= step:
@@ -47,10 +53,19 @@ class Trail:
                 # Of several rows of a step the first: what is said of its layers or of an evaluation comes later.
                 i = int(steps.searchsorted(step))
                 if i == len(steps) or float(steps[i]) != step:
-                    i -= 1
-                return self._located(start + i, float(steps[i]) == step)
+                    return self._between(start + i - 1, stop, step)
+                return self._located(start + i, True)
             stop = start
         return self._located(self.starts[-1], False) if len(self.steps) else None
+
+    def _between(self, i: int, stop: int, step: float) -> Located:
+        """The row `i`, or one that was let go between it and the next: worked out where each had a line of its own."""
+        if self.every > 1 and i + 1 < stop and int(self.lines[i + 1]) - int(self.lines[i]) == self.every:
+            first, following = float(self.steps[i]), float(self.steps[i + 1])
+            rows = (step - first) / (following - first) * self.every
+            if rows.is_integer():
+                return Located(step, int(self.lines[i]) + int(rows), False)
+        return self._located(i, False)
 
     def on(self, line: int) -> Located | None:
         """The row that stands on a line, or the last one before it."""
@@ -108,6 +123,7 @@ class _Kind:
         self._starts: list[int] = []
         self._every, self._passed = 1, 0
         self._last: float | None = None
+        self._last_line = 0
         self._waiting: tuple[list[float], list[int]] = [], []
 
     def see(self, rows: Rows) -> None:
@@ -118,7 +134,7 @@ class _Kind:
         if self.trained and not trains(rows):
             return
         cuts = falls(rows.steps, self._last)
-        self._last = float(rows.steps[-1])
+        self._last, self._last_line = float(rows.steps[-1]), int(rows.lines[-1])
         start = 0
         for stop in (*cuts, len(rows)):
             if stop > start:
@@ -179,7 +195,8 @@ class _Kind:
     def view(self) -> Trail:
         """The rows so far."""
         self._settle()
-        return Trail(self._steps.view(), self._lines.view(), tuple(self._starts))
+        newest = (self._last, self._last_line) if self._last is not None else None
+        return Trail(self._steps.view(), self._lines.view(), tuple(self._starts), self._every, newest)
 
 
 class Origin:
@@ -204,14 +221,25 @@ class Origin:
                 self._forget()
             self._last = int(record.lines[-1])
             self._kinds.setdefault(record.x_kind, _Kind()).see(record)
-            self._waiting.extend(record.lines)
+            self._note(record.lines)
+
+    def _note(self, lines: Sequence[int]) -> None:
+        """These lines gave a row."""
+        if len(lines) < _WAITING:
+            self._waiting.extend(lines)
             if len(self._waiting) >= _WAITING:
                 self._settle()
+        else:
+            self._settle()
+            self._append(lines)
 
     def _settle(self) -> None:
-        if self._waiting:
-            self._read.extend(self._waiting)
-            self._waiting = []
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._append(waiting)
+
+    def _append(self, lines: Sequence[int]) -> None:
+        self._read.extend(lines)
         if self._read.n > 2 * MOST_LINES:
             newest = self._read.view()[-MOST_LINES:]
             self._read = Column("int32")

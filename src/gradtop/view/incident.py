@@ -252,8 +252,10 @@ def _move(run: RunSnapshot, onset: float, move: "Move") -> str:
     if not move.leaders:
         first = f", {clean(move.layer, 80)} nearest to the output" if move.layers > 1 else ""
         return f"{some}{first}: gradients not finite from {where}"
+    # Where nearly all of them went, the farthest ones tell little.
+    shown = move.leaders[: 2 if 2 * move.layers >= move.of else LAYERS_TOLD]
     leaders = ", ".join(
-        f"{clean(layer, 80) + ' ' if move.layers > 1 else ''}{_above(z, decades)}" for layer, z, decades in move.leaders
+        f"{clean(layer, 80) + ' ' if move.layers > 1 else ''}{_above(z, decades)}" for layer, z, decades in shown
     )
     return f"{some} at {where}: {leaders} above {'their' if move.layers > 1 else 'its'} own usual"
 

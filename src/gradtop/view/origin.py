@@ -39,7 +39,9 @@ def line_at(run: RunSnapshot | None, step: float) -> LinePlace | None:
     where, path = max(found, key=lambda one: (one[0].exact, one[1] in texts, -abs(one[0].step - step)))
     word = kind.removesuffix("s")
     note = f"{word} {units.count(where.step)}"
-    if not where.exact:
+    if not where.exact and where.step == step:
+        note += ", about here: of a log this long only some lines are kept"
+    elif not where.exact:
         note += f", the nearest line to {word} {units.count(step)} that is known"
     return LinePlace(path, where.line, note)
 

@@ -58,5 +58,8 @@ class FindingWindow(Canvas):
     def _top(self, window: Window) -> Row:
         width = self.size.width
         label = shorten(window.label, max(6, width - 24))
-        title: Row = ((label, "title"), (f" {window.value or 'no value'} at its start", "quiet"))
-        return box.top((*title, (" · log", "quiet")) if window.log else title, width, "border")
+        pieces = [(label, "title"), (f" {window.value or 'no value'}", "quiet"), (" at its start", "quiet")]
+        pieces += [(" · log", "quiet")] if window.log else []
+        while len(pieces) > 2 and box.width_of(pieces) > width - 6:
+            pieces.pop()
+        return box.top(tuple(pieces), width, "border")
