@@ -12,6 +12,7 @@ from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement
 
 if TYPE_CHECKING:  # a screen is painted before numpy is there
+    from gradtop.detect.course import Course
     from gradtop.detect.perlayer import Move
     from gradtop.merge import Joined
     from gradtop.origin import OriginView
@@ -68,6 +69,9 @@ class RunSnapshot:
     """Which lines of its files its rows were read from; empty for files without lines."""
     moves: "tuple[Move, ...]" = ()
     """When layers left the usual range of their gradients, as far as the log has values per layer."""
+
+    course: "Course | None" = None
+    """Its own usual range over the steps and its warm-up, as the rules see them."""
 
     @property
     def muted(self) -> frozenset[str]:

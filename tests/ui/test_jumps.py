@@ -211,7 +211,7 @@ async def test_a_finding_is_copied_as_clean_text(log: Path, monkeypatch: pytest.
     async with staged(moment(log, evil)) as (app, pilot):
         monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
         await press(pilot, "4", "Y")
-        assert "Loss divergence is copied" in text(app)
+        assert "copied: Loss divergence" in text(app)
     (told,) = copied
     assert told.startswith("minigpt: Loss divergence\nintervene · active")
     assert not any(ord(ch) < 32 and ch != "\n" for ch in told)

@@ -42,7 +42,9 @@ async def test_no_key_breaks_any_room(size: tuple[int, int], room: str) -> None:
         await pilot.press(room)
         for key in keys.TABLE:
             name = key.keys.partition(",")[0]
-            if key.action not in ("app.quit", "app.suspend_process") and "room" not in key.action and name != "slash":
+            # The keys that lead elsewhere have tests of their own; the screen would be another one.
+            elsewhere = "room" in key.action or name in ("L", "enter", "slash")
+            if key.action not in ("app.quit", "app.suspend_process") and not elsewhere:
                 app.simulate_key(name)
         await pilot.pause()
         assert app.is_running

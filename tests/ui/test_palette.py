@@ -19,7 +19,7 @@ from gradtop.ui.theme import BARE, BY_NAME, HEAT_STEPS, SIXTEEN
 
 LINES = {picture.RAW, picture.SMOOTH, *picture.TRACES, *TRACE_INKS}
 """Inks of lines, for which less contrast will do."""
-EDGES = {"border", picture.AXIS, "heat missing"}
+EDGES = {"border", picture.AXIS, picture.BAND, "heat missing"}
 """Inks that say nothing by themselves."""
 HEAT = [f"heat {i}" for i in range(HEAT_STEPS)]
 COLOURED = [*THEMES, SIXTEEN.name]

@@ -227,13 +227,13 @@ class GradtopApp(App[None]):
     def on_room_entered(self) -> None:
         """A room came onto the screen."""
         self._show()
-        if isinstance(self.screen, Room) and self.screen.standing and self._sought is not None:
+        if (room := self._room) is not None and self._sought is not None:
             place, self._sought = self._sought, None
-            self.screen.arrive(place)
+            room.arrive(place)
 
     def on_jumped(self, message: Jumped) -> None:
         """Go to a room to see a place there; one step back leads to where the jump began."""
-        if self.screen is self._rooms[message.room]:
+        if self._room is None or self._room is self._rooms[message.room]:
             return
         self._sought = message.place
         self._came = [*self._came, self._here][-MOST_STEPS_BACK:]
@@ -270,8 +270,8 @@ class GradtopApp(App[None]):
         """Go to a room; one step back leads to the one before."""
         if self.screen is self._rooms[name]:
             return
-        if name == "checklist" and isinstance(self.screen, Room) and self.screen.chosen is not None:
-            self.on_jumped(Jumped(name, Place(finding=self.screen.chosen)))
+        if name == "checklist" and self._room is not None and self._room.chosen is not None:
+            self.on_jumped(Jumped(name, Place(finding=self._room.chosen)))
             return
         # Nobody walks back through a room that is entered again: the way to it is the way from there.
         way = [*self._came, self._here]
@@ -280,12 +280,13 @@ class GradtopApp(App[None]):
 
     @property
     def _here(self) -> str:
-        return next((name for name, room in self._rooms.items() if room is self.screen), "overview")
+        top = self.screen_stack[-1] if self.screen_stack else None
+        return next((name for name, room in self._rooms.items() if room is top), "overview")
 
     def _enter(self, name: str) -> None:
         room = self._rooms[name]
-        if isinstance(self.screen, Room):
-            self.screen.arrived = False
+        if self._room is not None:
+            self._room.arrived = False
         if self.screen is not self._overview:
             self.pop_screen()
         if room is not self._overview:
@@ -293,7 +294,7 @@ class GradtopApp(App[None]):
 
     async def action_back(self) -> None:
         """One step back: inside the room, then to the room before; at last there is the Overview."""
-        if not isinstance(self.screen, Room) or self.screen.leave():
+        if self._room is None or self._room.leave():
             return
         if self._came or self.screen is not self._overview:
             self._enter(self._came.pop() if self._came else "overview")

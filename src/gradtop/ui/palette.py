@@ -70,6 +70,8 @@ INKS: dict[str, Ink] = {
     picture.WATCH: Ink("watch"),
     picture.NOTICE: Ink("label"),
     picture.RESUME: Ink("unknown"),
+    picture.PLAN: Ink("accent"),
+    picture.BAND: Ink("edge", bare="dim"),
     "heat missing": Ink("edge", bare="dim"),
     "heat zero": Ink("quiet"),
     "heat nonfinite": Ink("ground", "broken", bold=True, bare="reverse"),

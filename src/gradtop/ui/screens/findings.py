@@ -190,8 +190,7 @@ class FindingsRoom(Room):
 
     def _copy(self) -> None:
         if (subject := self._view.subject(self._list.selected)) is not None:
-            self.app.copy_to_clipboard(self._view.text(self._list.selected))
-            self._tell(f"{finding_title(subject)} is copied, where the terminal allows that (OSC 52).")
+            self.copy(self._view.text(self._list.selected), finding_title(subject))
 
     def memory(self) -> dict[str, str | float | bool | None]:
         """The order of the list."""

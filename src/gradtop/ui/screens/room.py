@@ -7,6 +7,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widget import Widget
 
+from gradtop.clean import clean
 from gradtop.recollection import Memory
 from gradtop.ui import keys
 from gradtop.ui.compositor import CellScreen
@@ -76,6 +77,11 @@ class Room(CellScreen):
     def tell(self, done: str) -> None:
         """Say for a moment what was done; clean."""
         self.query_one(Footer).tell(done)
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy a text to the clipboard of the terminal (OSC 52), and say what; both are cleaned here."""
+        self.app.copy_to_clipboard("\n".join(clean(line) for line in text.split("\n")))
+        self.tell(f"copied: {clean(what, 200)}")
 
     def show_header(self, scene: Scene) -> None:
         """Show how the run stands; called once a second too, because ages change by themselves."""
