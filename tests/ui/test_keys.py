@@ -7,6 +7,7 @@ from gradtop.ui import keys
 from gradtop.ui.app import GradtopApp
 from gradtop.ui.screens.findings import FindingsRoom
 from gradtop.ui.screens.log import LogRoom
+from gradtop.ui.screens.metrics import MetricsRoom
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.runs import RunsRoom
 from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom, SheetRoom
@@ -14,6 +15,7 @@ from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom, SheetRoom
 OWNERS = {
     "everywhere": GradtopApp,
     "overview": Overview,
+    "metrics": MetricsRoom,
     "findings": FindingsRoom,
     "log": LogRoom,
     "runs": RunsRoom,
@@ -36,7 +38,7 @@ def test_ids_are_unique_and_no_key_is_bound_twice_in_a_room() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("room", ["1", "4", "6", "r", "c", "question_mark"])
+@pytest.mark.parametrize("room", ["1", "3", "4", "6", "r", "c", "question_mark"])
 async def test_no_key_breaks_any_room(size: tuple[int, int], room: str) -> None:
     async with staged(snapshot(run()), size) as (app, pilot):
         await pilot.press(room)
@@ -52,7 +54,7 @@ async def test_no_key_breaks_any_room(size: tuple[int, int], room: str) -> None:
 
 
 async def test_help_lists_every_key() -> None:
-    async with staged(snapshot(run()), (120, 100)) as (app, pilot):
+    async with staged(snapshot(run()), (120, 150)) as (app, pilot):
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, HelpRoom)
@@ -78,7 +80,7 @@ async def test_a_sheet_scrolls_to_its_end_and_back() -> None:
         assert "Vanishing gradient" in text(app)
 
 
-@pytest.mark.parametrize("room", ["overview", "findings", "log", "runs", "sheet"])
+@pytest.mark.parametrize("room", ["overview", "metrics", "findings", "log", "runs", "sheet"])
 def test_a_footer_ends_with_help_and_quit(room: str) -> None:
     assert keys.hints(room).ways_out == (("?", "help"), ("q", "quit"))
 

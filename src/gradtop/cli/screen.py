@@ -41,6 +41,12 @@ class Deferred:
             self._made.monitor.select(run_id)
             self._made.wake()
 
+    def compare(self, run_ids: Sequence[str]) -> None:
+        """Keep these runs open."""
+        if self._made is not None:
+            self._made.monitor.compare(run_ids)
+            self._made.wake()
+
     def acknowledge(self, run_id: str, finding_id: str, upto: "Severity | None") -> None:
         """A finding is known up to a severity; None takes that back."""
         if self._made is not None:
@@ -121,6 +127,7 @@ def show_app(
         watching.wait,
         settings=settings,
         select=watching.select,
+        compare=watching.compare,
         acknowledge=watching.acknowledge,
         mute=watching.mute,
         recollection=kept.recalled(),

@@ -27,6 +27,7 @@ from gradtop.ui.place import Jumped, Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.findings import Acknowledge, FindingsRoom, Mute
 from gradtop.ui.screens.log import LogRoom, Pages
+from gradtop.ui.screens.metrics import MetricsRoom
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.room import Room
 from gradtop.ui.screens.runs import RunsRoom
@@ -35,6 +36,7 @@ from gradtop.ui.terminal import guarded, report_crash
 from gradtop.ui.theme import BARE, BY_NAME, SIXTEEN, THEMES
 from gradtop.ui.widgets.prompt import Prompt
 from gradtop.ui.widgets.runs import Runs
+from gradtop.view import Marks
 
 TICK_S = 1.0
 """Seconds between two looks at how old the data is."""
@@ -56,6 +58,7 @@ class GradtopApp(App[None]):
         *,
         settings: Settings | None = None,
         select: Callable[[str], object] | None = None,
+        compare: Callable[[tuple[str, ...]], object] = lambda _: None,
         acknowledge: Acknowledge = lambda *_: None,
         mute: Mute = lambda *_: None,
         pages: Callable[[Path, int | None], Pages] | None = None,
@@ -72,6 +75,7 @@ class GradtopApp(App[None]):
             wait: `wait(timeout_s)` returns early when there is something to read.
             settings: how often to poll.
             select: told the id of the run that the user opens.
+            compare: told the ids of the runs that are to be drawn over it.
             acknowledge: told what the user says of a finding.
             mute: told what the user says of a kind of findings.
             pages: opens a file for the Log, up to a byte.
@@ -91,7 +95,7 @@ class GradtopApp(App[None]):
         self._usual_theme = settings.theme
         self.theme = BARE.name if self.no_color else _theme(recollection.app, settings.theme)
         self._feed = Feed(poll, wait, self.post_message, settings.interval_s)
-        self._select = select
+        self._select, self._compare = select, compare
         self._clock = clock
         self._ascii = [AsciiOnly()] if ascii else []
         self._loop_of_app: asyncio.AbstractEventLoop | None = None
@@ -104,10 +108,12 @@ class GradtopApp(App[None]):
         self._sought: Place | None = None
         self._keep = keep
         self._left = recollection.app
+        self._marks = Marks.recalled(recollection.rooms.get("runs", {}))
         glyphs = plot.ASCII if ascii else plot.BRAILLE
         self._overview = Overview(glyphs)
         self._rooms: dict[str, Room] = {
             "overview": self._overview,
+            "metrics": MetricsRoom(glyphs),
             "findings": FindingsRoom(acknowledge, mute, glyphs),
             "log": LogRoom(pages or Peeks(), background or Background()),
             "runs": RunsRoom(ascii),
@@ -191,7 +197,7 @@ class GradtopApp(App[None]):
     @property
     def scene(self) -> Scene:
         """What there is to show now."""
-        return Scene(self._snapshot, self._run, self._clock() - self._taken, self._paused)
+        return Scene(self._snapshot, self._run, self._clock() - self._taken, self._paused, self._marks)
 
     @property
     def _run(self) -> RunSnapshot | None:
@@ -210,6 +216,8 @@ class GradtopApp(App[None]):
 
     def _reopen(self) -> None:
         """Open the run that was open when the screen was left, unless a newer one came since: that one is news."""
+        if self._marks.ids:
+            self._compare(self._marks.ids)
         left, self._left = self._left, {}
         runs, opened = self._snapshot.runs, left.get("run")
         if runs and self._run_id is None and left.get("newest") == runs[0].id and isinstance(opened, str):
@@ -244,6 +252,12 @@ class GradtopApp(App[None]):
         """Open a run on the Overview."""
         self._open(message.run_id)
         self.action_room("overview")
+        self._show()
+
+    def on_runs_marked(self, message: Runs.Marked) -> None:
+        """Draw a run over the open one, or not any more."""
+        self._marks = self._marks.toggled(message.run_id) if message.run_id is not None else Marks()
+        self._compare(self._marks.ids)
         self._show()
 
     def on_key(self, event: events.Key) -> None:

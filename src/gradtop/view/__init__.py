@@ -15,6 +15,8 @@ from gradtop.view.log import first_source, marked_values, standing
 from gradtop.view.metrics import MetricsView
 from gradtop.view.origin import LinePlace, StepPlace, line_at, no_line, row_lines, step_at
 from gradtop.view.overlay import MOST_MARKED, Marks, Other, others_of, overlaid
+from gradtop.view.ranking import FIELDS as RUN_FIELDS
+from gradtop.view.ranking import Order, Ranking
 from gradtop.view.runs import RunRow, RunsView
 from gradtop.view.window import Window
 
@@ -22,6 +24,7 @@ __all__ = [
     "EPOCH",
     "MOST_MARKED",
     "NEWEST",
+    "RUN_FIELDS",
     "STEP",
     "TIME",
     "WORST",
@@ -34,8 +37,10 @@ __all__ = [
     "LinePlace",
     "Marks",
     "MetricsView",
+    "Order",
     "Other",
     "Part",
+    "Ranking",
     "Reading",
     "RunRow",
     "RunsView",

@@ -28,6 +28,8 @@ LOOK_S = 0.15
 """Seconds of looking into files in one look; what is left is looked into in the next one."""
 WALK_S = 2.0
 """Seconds after which directories are listed again although not every file has been looked into."""
+WALK_SHARE = 10
+"""But not before this many times the seconds that it took: thousands of directories are not listed over and over."""
 TEXT_ROWS = 2
 """Rows with a metric that make a text file a training log: prose may hold one by chance."""
 END_BYTES = 16 * 1024
@@ -124,6 +126,7 @@ class Search:
         self._profiles = profiles
         self._listing = Listing()
         self._walked_at = -math.inf
+        self._walk_s = 0.0
         self._left: list[Entry] = []
         self._looks: dict[Path, _Look] = {}
 
@@ -131,8 +134,9 @@ class Search:
         """Search for about `LOOK_S` beside the listing of directories; the newest files are looked into first."""
         folders = [path for path in self._paths if self._step(str(path)) and path.is_dir()]
         started = self._clock()
-        if not self._left or started - self._walked_at > WALK_S:
+        if not self._left or started - self._walked_at > max(WALK_S, WALK_SHARE * self._walk_s):
             self._walk(folders)
+            self._walk_s = self._clock() - started
         self._probe(self._clock() + LOOK_S)
         given = [f for path in self._paths if path not in folders and (f := _given(path, self._step)) is not None]
         paths = {file.place.part.path for file in given}
@@ -293,10 +297,10 @@ def _has_rows(kind: Kind, lines: list[Line], needed: int, profiles: Sequence[Rul
 
 def _by_run(entries: Sequence[Entry]) -> list[Entry]:
     """The entries, newest first, those of one run together."""
-    order: dict[tuple[Path, str], int] = {}
+    runs: dict[tuple[Path, str], list[Entry]] = {}
     for entry in entries:
-        order.setdefault(_run_of(entry), len(order))
-    return sorted(entries, key=lambda entry: order[_run_of(entry)])
+        runs.setdefault(_run_of(entry), []).append(entry)
+    return [entry for run in runs.values() for entry in run]
 
 
 def _run_of(entry: Entry) -> tuple[Path, str]:
