@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gradtop.sources import numbering
+from gradtop.sources import numbering, peek
 from gradtop.sources.numbering import Numbering
 from gradtop.sources.peek import Peek, Peeks
 
@@ -57,6 +57,18 @@ def test_what_takes_too_long_is_counted_page_by_page(
     numbers = [peeks(path, None).last(3).number for _ in range(8)]
     assert numbers[0] is None
     assert numbers[-1] == 18
+
+
+def test_a_line_very_far_into_a_file_takes_several_tries_and_that_is_said(
+    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbering, "SOUGHT_BYTES", 64)
+    monkeypatch.setattr(peek, "MARK_BYTES", 16)
+    path, peeks = tmp_path / "log", Peeks()
+    path.write_text("".join(f"line {i}\n" for i in range(1, 31)))
+    tries = [peeks(path, None).line(30, 3) for _ in range(6)]
+    assert "try again" in tries[0].problem
+    assert tries[-1].lines[-1].text == "line 30"
 
 
 def test_a_page_around_a_line_says_where_it_is_and_what_number_it_begins_with(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from gradtop.finding import FindingState, Severity
 from gradtop.origin import Origin
 from gradtop.record import Rows
 from gradtop.snapshot import RunSnapshot, Snapshot
-from gradtop.sources import SourceStatus
+from gradtop.sources import SourceStatus, numbering
 from gradtop.ui.app import GradtopApp
 from gradtop.ui.screens.findings import FindingsRoom
 from gradtop.ui.screens.log import LogRoom
@@ -161,6 +161,20 @@ async def test_numbers_of_lines_are_shown_or_not_and_that_is_remembered(log: Pat
         assert "· step 398" in text(app)
         shown.recall({"numbers": "nonsense"})
         assert shown.memory() == {"numbers": True}
+
+
+async def test_lines_of_a_large_file_are_numbered_as_soon_as_they_are_counted(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numbering, "MARK_BYTES", 64)
+    monkeypatch.setattr(numbering, "PASSING_BYTES", 256)
+    async with staged(moment(log)) as (app, pilot):
+        await press(pilot, "6")
+        for _ in range(20):
+            await pilot.pause()
+        assert "800· step 400" in text(app)
+        await press(pilot, "up", "up")
+        assert "798· step 399" in text(app)
 
 
 async def test_the_checklist_is_that_of_the_selected_finding_and_of_the_primary_one_elsewhere(log: Path) -> None:

@@ -5,7 +5,7 @@ from bisect import bisect_right
 
 MARK_BYTES = 1 << 20
 """Bytes between two places whose line number is kept: 8,192 of them in 8 GiB."""
-PASSING_BYTES = 64 << 20
+PASSING_BYTES = 32 << 20
 """Bytes counted at most to number the lines of a page; more are counted with the next page."""
 SOUGHT_BYTES = 4 << 30
 """Bytes counted at most to find a line."""
@@ -22,7 +22,8 @@ class Numbering:
         """Line ends before each mark."""
 
     @property
-    def _counted(self) -> int:
+    def counted(self) -> int:
+        """Bytes from the start of the file that were counted."""
         return (len(self._before) - 1) * MARK_BYTES
 
     def number_at(self, fd: int, size: int, offset: int) -> int | None:
@@ -38,8 +39,8 @@ class Numbering:
         """The byte at which a line begins; None where the file has fewer lines, or it lies too far in."""
         self._check(fd, size)
         ends = max(0, number - 1)
-        until = self._counted + SOUGHT_BYTES
-        while self._before[-1] < ends and self._counted + MARK_BYTES <= min(size, until):
+        until = self.counted + SOUGHT_BYTES
+        while self._before[-1] < ends and self.counted + MARK_BYTES <= min(size, until):
             self._count_on(fd)
         at = (bisect_right(self._before, ends - 1) - 1 if ends else 0) * MARK_BYTES
         left = ends - self._before[at // MARK_BYTES]
@@ -54,21 +55,21 @@ class Numbering:
     def _check(self, fd: int, size: int) -> None:
         """Begin anew where the file is another one."""
         head = os.pread(fd, _HEAD_BYTES, 0)
-        if size < self._counted or not head.startswith(self._head):
+        if size < self.counted or not head.startswith(self._head):
             self._before = [0]
             self._head = b""
         self._head = head
 
     def _reach(self, fd: int, offset: int, most: int) -> bool:
         """Count up to the last mark before `offset`, at most so many bytes; True when it is reached."""
-        until = self._counted + most
-        while self._counted + MARK_BYTES <= offset:
-            if self._counted >= until or not self._count_on(fd):
+        until = self.counted + most
+        while self.counted + MARK_BYTES <= offset:
+            if self.counted >= until or not self._count_on(fd):
                 return False
         return True
 
     def _count_on(self, fd: int) -> bool:
-        data = os.pread(fd, MARK_BYTES, self._counted)
+        data = os.pread(fd, MARK_BYTES, self.counted)
         if len(data) == MARK_BYTES:
             self._before.append(self._before[-1] + data.count(b"\n"))
         return len(data) == MARK_BYTES

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gradtop.sources.numbering import Numbering
+from gradtop.sources.numbering import MARK_BYTES, Numbering
 
 WINDOW_BYTES = 256 * 1024
 """Bytes read at most for one page."""
@@ -95,7 +95,7 @@ class Peek:
         def seek(fd: int, size: int) -> LogPage:
             found = numbering.offset_of(fd, size, number)
             if found is None:
-                return LogPage(size=size, problem=f"line {number:,} is not in this file, as it is now")
+                return LogPage(size=size, problem=_missing(number, size - numbering.counted))
             return _with(fd, found, size, n, n // 3)
 
         return self._page(seek)
@@ -146,6 +146,12 @@ class Peeks:
 _FILES_KEPT = 16
 Read = Callable[[int, int], LogPage]
 """(descriptor, size) to a page."""
+
+
+def _missing(number: int, left: int) -> str:
+    if left > MARK_BYTES:
+        return f"line {number:,} lies so far into the file that counting takes several tries: try again"
+    return f"line {number:,} is not in this file, as it is now"
 
 
 def _span(offset: int, size: int, forward: bool) -> str:

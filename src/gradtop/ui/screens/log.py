@@ -22,6 +22,8 @@ from gradtop.ui.widgets.log import Log, LogText
 from gradtop.ui.widgets.prompt import Prompt
 from gradtop.view import first_source, line_at, no_line, row_lines, standing, step_at
 
+MOST_LOOKS = 500
+"""Looks at a file at most to number the lines of a page."""
 SHIFT = 20
 """Characters that one key press moves long lines by."""
 
@@ -61,6 +63,17 @@ class PageReady(Message):
         self.follow = follow
 
 
+class PageNumbered(Message):
+    """The lines before a page were counted, or as many of them as one look may take."""
+
+    def __init__(self, path: Path, start: int, number: int | None) -> None:
+        """`number` is that of the line at byte `start`; None: not yet."""
+        super().__init__()
+        self.path = path
+        self.start = start
+        self.number = number
+
+
 class LogRoom(Room):
     """One file of the run at a time, the end of it at first."""
 
@@ -84,6 +97,7 @@ class LogRoom(Room):
         self._left = 0
         self._query = ""
         self._numbers = True
+        self._looks = 0
         self._target: int | None = None
         self._told = self._said = ""
 
@@ -156,6 +170,27 @@ class LogRoom(Room):
             kept = self._page
             self._page = replace(kept, size=page.size, problem=page.problem)
         self._show_page()
+
+        self._count(MOST_LOOKS)
+
+    def on_page_numbered(self, message: PageNumbered) -> None:
+        """Number the lines of the page, where it is still the same, or go on counting."""
+        if message.path != self._path or message.start != self._page.start or not self.standing:
+            return
+        if message.number is None:
+            self._count(self._looks - 1)
+        else:
+            self._page = replace(self._page, number=message.number)
+            self._show_page()
+
+    def _count(self, looks: int) -> None:
+        """Count the lines before the page in the background, which takes several looks in a large file."""
+        self._looks, path, start = looks, self._path, self._page.start
+        if self._numbers and path is not None and self._page.lines and self._page.number is None and looks > 0:
+            self._background(partial(self._number, path, self._limit, start))
+
+    def _number(self, path: Path, limit: int | None, start: int) -> None:
+        self.post_message(PageNumbered(path, start, self._pages(path, limit).after(start, 1).number))
 
     def _show_page(self) -> None:
         page = self._page
@@ -250,6 +285,7 @@ class LogRoom(Room):
         """Line numbers, or more room for the lines."""
         self._numbers = not self._numbers
         self._show_page()
+        self._count(MOST_LOOKS)
 
     def memory(self) -> dict[str, str | float | bool | None]:
         """Whether lines have numbers."""
