@@ -213,6 +213,7 @@ class Monitor:
             notes=self._notes(),
             searching=not self._found.complete if self._found is not None else self._searching,
             following=self.following,
+            settings=self._settings,
         )
 
     def _shown(self, run: Watched, now: float, monotonic: float) -> RunSnapshot:

@@ -23,6 +23,7 @@ from gradtop.ui.background import Background
 from gradtop.ui.binding import keymap, rebound
 from gradtop.ui.feed import Feed, FeedFailed, SnapshotReady
 from gradtop.ui.palette import AsciiOnly, Colourless, toolkit_theme
+from gradtop.ui.place import Jumped, Place
 from gradtop.ui.rooms import Rooms, makers
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.overview import Overview
@@ -40,6 +41,8 @@ if TYPE_CHECKING:  # what is not needed for the first picture is imported when i
 
 TICK_S = 1.0
 """Seconds between two looks at how old the data is."""
+MOST_STEPS_BACK = 8
+"""Rooms that the user can go back through."""
 
 
 class GradtopApp(App[None]):
@@ -103,6 +106,8 @@ class GradtopApp(App[None]):
         self._taken = clock()
         self._run_id: str | None = None
         self._paused = False
+        self._came: list[str] = []
+        self._sought: Place | None = None
         self._keep = keep
         self._left = recollection.app
         self._marks = Marks.recalled(recollection.rooms.get("runs", {}))
@@ -228,6 +233,18 @@ class GradtopApp(App[None]):
     def on_room_entered(self) -> None:
         """A room came onto the screen."""
         self._show()
+        if (room := self._room) is not None and self._sought is not None:
+            place, self._sought = self._sought, None
+            room.arrive(place)
+
+    def on_jumped(self, message: Jumped) -> None:
+        """Go to a room to see a place there; one step back leads to where the jump began."""
+        if self._room is None or self._room is self._rooms[message.room]:
+            return
+        self._sought = message.place
+        self._came = [*self._came, self._here][-MOST_STEPS_BACK:]
+        self._enter(message.room)
+        self._rooms[message.room].arrived = True
 
     def on_runs_opened(self, message: "Runs.Opened") -> None:
         """Open a run on the Overview."""
@@ -267,21 +284,39 @@ class GradtopApp(App[None]):
             room.show_header(self.scene)
 
     def action_room(self, name: str) -> None:
-        """Go to a room."""
-        room = self._rooms[name]
+        """Go to a room; one step back leads to the one before."""
         if self._choosing:
             self.pop_screen()
-        if self.screen is room:
+        if self.screen is self._rooms[name]:
             return
+        if name == "checklist" and self._room is not None and self._room.chosen is not None:
+            self.on_jumped(Jumped(name, Place(finding=self._room.chosen)))
+            return
+        # Nobody walks back through a room that is entered again: the way to it is the way from there.
+        way = [*self._came, self._here]
+        self._came = way[: way.index(name)] if name in way else way[-MOST_STEPS_BACK:]
+        self._enter(name)
+
+    @property
+    def _here(self) -> str:
+        top = self.screen_stack[-1] if self.screen_stack else None
+        return next((name for name, room in self._rooms.items() if room is top), "overview")
+
+    def _enter(self, name: str) -> None:
+        room = self._rooms[name]
+        if self._room is not None:
+            self._room.arrived = False
         if self.screen is not self._overview:
             self.pop_screen()
         if room is not self._overview:
             self.push_screen(room)
 
     async def action_back(self) -> None:
-        """One step back: inside the room, then to the Overview."""
-        if isinstance(self.screen, Room) and not self.screen.leave():
-            self.action_room("overview")
+        """One step back: inside the room, then to the room before; at last there is the Overview."""
+        if self._room is None or self._room.leave():
+            return
+        if self._came or self.screen is not self._overview:
+            self._enter(self._came.pop() if self._came else "overview")
 
     def action_pause(self) -> None:
         """Keep what is on the screen, or show what there is now."""

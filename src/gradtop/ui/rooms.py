@@ -60,13 +60,13 @@ def makers(
     def findings() -> Room:
         from gradtop.ui.screens.findings import FindingsRoom
 
-        return FindingsRoom(acknowledge, mute)
+        return FindingsRoom(acknowledge, mute, glyphs)
 
     def log() -> Room:
-        from gradtop.sources.peek import Peek
+        from gradtop.sources.peek import Peeks
         from gradtop.ui.screens.log import LogRoom
 
-        return LogRoom(pages or Peek, background or Background())
+        return LogRoom(pages or Peeks(), background or Background())
 
     def runs() -> Room:
         from gradtop.ui.screens.runs import RunsRoom

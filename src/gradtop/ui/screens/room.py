@@ -11,6 +11,7 @@ from gradtop.clean import clean
 from gradtop.recollection import Memory
 from gradtop.ui import keys
 from gradtop.ui.compositor import CellScreen
+from gradtop.ui.place import Jumped, Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.widgets.footer import Footer
 from gradtop.ui.widgets.header import Header
@@ -31,6 +32,8 @@ class Room(CellScreen):
         """The room is on the screen and wants to be told what to show."""
 
     scene: Scene | None = None
+    arrived = False
+    """A jump led here: one step back leads to where it began."""
     table: keys.Table = keys.TABLE
     """All keys, as the user bound them; the app says so."""
     recalled: Memory = {}  # noqa: RUF012  # read only
@@ -99,6 +102,23 @@ class Room(CellScreen):
     def leave(self) -> bool:
         """Step back inside the room; False where there is nowhere to step back to."""
         return False
+
+    @property
+    def chosen(self) -> str | None:
+        """The id of the finding that is selected in this room; None where it has none to select."""
+        return None
+
+    def here(self) -> Place | None:
+        """What a jump from this room is about; None where there is nothing to jump from."""
+        return None
+
+    def arrive(self, place: Place) -> None:
+        """Show what a jump is about; the scene is on the screen already."""
+
+    def action_jump(self, room: str) -> None:
+        """See what is selected here in another room."""
+        if (place := self.here()) is not None:
+            self.post_message(Jumped(room, place))
 
     def memory(self) -> dict[str, str | float | bool | None]:
         """What to look like the next time: asked for when gradtop is left, of rooms that were shown."""
