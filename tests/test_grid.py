@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradtop.grid.store as store
-from gradtop.grid import BLANK, HEAT, MISSING, NONFINITE, ZERO, Grid, GridView, Scale, split
+from gradtop.grid import Grid, GridView, split
+from gradtop.plot.shade import BLANK, HEAT, MISSING, NONFINITE, ZERO, Shades
 from gradtop.record import Restart, Rows
 from gradtop.run import Run
 from gradtop.series import Series
 
-SCALE = Scale(-4.0, 4.0)
+SCALE = Shades(-4.0, 4.0)
 
 
 def grid_of(*rows: tuple[float, Sequence[float]], layers: Sequence[str] = ("a", "b")) -> Grid:
@@ -122,7 +123,7 @@ def test_a_layer_that_turns_up_late_was_missing_before() -> None:
 
 def test_where_rows_are_missing_nothing_is_shown() -> None:
     grid = grid_of(*((step, [1.0, 1.0]) for step in (*range(0, 50, 10), *range(200, 250, 10))))
-    assert kinds(grid.view(), 24) == "####                ####"
+    assert kinds(grid.view(), 24) == "#####" + " " * 15 + "####"
 
 
 @pytest.mark.parametrize("value", [1e300, 1e-300, -1e300, 5e-324, 1.7976931348623157e308])

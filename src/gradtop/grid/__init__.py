@@ -3,23 +3,17 @@
 from gradtop.grid.intake import Grids
 from gradtop.grid.name import FAMILIES, split
 from gradtop.grid.store import MAX_BUCKETS, MAX_CELLS, MAX_LAYERS, Grid
-from gradtop.grid.view import BLANK, HEAT, MISSING, NONFINITE, ZERO, Cell, GridView, LayerView, Scale
+from gradtop.grid.view import Cell, GridView, LayerView
 
 __all__ = [
-    "BLANK",
     "FAMILIES",
-    "HEAT",
     "MAX_BUCKETS",
     "MAX_CELLS",
     "MAX_LAYERS",
-    "MISSING",
-    "NONFINITE",
-    "ZERO",
     "Cell",
     "Grid",
     "GridView",
     "Grids",
     "LayerView",
-    "Scale",
     "split",
 ]

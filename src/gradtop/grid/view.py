@@ -11,12 +11,9 @@ import numpy.typing as npt
 
 from gradtop.grid.cells import INF, KNOWN, NAN, NIL, Cells
 from gradtop.grid.tally import Doubles, Tally
+from gradtop.plot.shade import BLANK, HEAT, MISSING, NONFINITE, ZERO, Shades
 from gradtop.series import Envelope, Stats
 
-HEAT = 24
-"""Shades of a heatmap: codes 0 to 23, the least first."""
-MISSING, ZERO, NONFINITE, BLANK = HEAT, HEAT + 1, HEAT + 2, HEAT + 3
-"""Codes of cells without a value of this layer, with nothing but exact zeros, with a NaN or an infinity, without rows."""
 _SAMPLED = 50_000
 """Cells that a scale is made of."""
 _RARE = 1.0
@@ -45,16 +42,6 @@ class Newest:
         row = Newest.empty(layers, self.step)
         row.values[: len(self.values)], row.named[: len(self.named)] = self.values, self.named
         return row
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """What the shades of a heatmap stand for."""
-
-    low: float
-    """Lower end of the least shade: a decimal logarithm where `log`."""
-    high: float
-    log: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +149,7 @@ class GridView:
         cells = (reduced(name, f) for name, f in (("low", np.fmin), ("high", np.fmax), ("level", np.fmax)))
         return Cells(*cells, reduced("flags", np.bitwise_or))  # type: ignore[arg-type]  # each has its type
 
-    def codes(self, groups: Groups, columns: int, first: float, last: float, scale: Scale) -> list[bytes]:
+    def codes(self, groups: Groups, columns: int, first: float, last: float, scale: Shades) -> list[bytes]:
         """One line of `columns` codes for each group, between two steps; a cell shows the greatest of its values."""
         if not len(self.first) or not groups or columns < 1:
             return [bytes((BLANK,)) * columns] * len(groups)
@@ -172,7 +159,7 @@ class GridView:
         found[low >= high] = BLANK
         return [line.tobytes() for line in np.ascontiguousarray(found.T)]
 
-    def cell(self, group: Sequence[int], columns: int, at: int, first: float, last: float, scale: Scale) -> Cell | None:
+    def cell(self, group: Sequence[int], columns: int, at: int, first: float, last: float, scale: Shades) -> Cell | None:
         """What column `at` shows of a group; None where it has no row."""
         if not len(self.first):
             return None
@@ -250,7 +237,7 @@ class GridView:
         return column
 
 
-def _coded(cells: Cells, scale: Scale) -> npt.NDArray[np.uint8]:
+def _coded(cells: Cells, scale: Shades) -> npt.NDArray[np.uint8]:
     value = cells.high.astype(np.float64)
     if scale.log:
         with np.errstate(divide="ignore", invalid="ignore"):
