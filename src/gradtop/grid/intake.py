@@ -97,6 +97,9 @@ class Grids:
             # Layers that are new to a grid that rows wait for would not fit them.
             self.settle()
         shares = tuple(self._share(family, x_kind, of) for family, of in families.items())
+        if (weights := families.get("weight_norm")) and (grads := self._grids.get("grad_norm")) is not None:
+            # A layer that never has a gradient is one of the model all the same.
+            grads.places([layer for _, layer in weights])
         layered = {i for of in families.values() for i, _ in of}
         plain = tuple(name for i, name in enumerate(names) if i not in layered)
         layout = _Layout(plain, tuple(share for share in shares if len(share.columns)))

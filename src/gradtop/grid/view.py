@@ -262,14 +262,20 @@ class LayerView:
     def __len__(self) -> int:
         return int(self.grid.tally.count[self.place])
 
-    def envelope(self, columns: int, first_step: float | None = None, last_step: float | None = None) -> Envelope:
-        """The values between two steps as pixel columns; a column without a row of its own is empty."""
+    def envelope(
+        self,
+        columns: int,
+        first_step: float | None = None,
+        last_step: float | None = None,
+        edges: Sequence[float] | None = None,
+    ) -> Envelope:
+        """The values between two steps as pixel columns, see `SeriesView`; one without a row of its own is empty."""
         grid = self.grid
         first = grid.first_step or 0.0 if first_step is None else first_step
         last = max(first, (grid.last_step or first) if last_step is None else last_step)
-        edges = np.linspace(first, last, columns + 1)
-        edges[-1] = math.nextafter(last, math.inf)
-        low, high = np.searchsorted(grid.first, edges[:-1]), np.searchsorted(grid.first, edges[1:])
+        starts = np.linspace(first, last, columns + 1)[:-1] if edges is None else np.asarray(edges, dtype=np.float64)
+        places = np.searchsorted(grid.first, np.append(starts, math.nextafter(last, math.inf)))
+        low, high = places[:-1], np.maximum(places[1:], places[:-1])
         empty = Envelope(first, last, *([math.nan] * columns for _ in range(4)), [0] * columns, [0] * columns, 0)
         if not len(grid.first) or not (high > low).any():
             return empty

@@ -22,7 +22,7 @@ class Shades:
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """The characters and the inks of all codes."""
+    """The characters of all codes, of the cursor, and of bars by eighths."""
 
     ramp: str
     """Of the shades, from the least on, in equal parts."""
@@ -44,9 +44,10 @@ def ink(code: int) -> str:
     return f"heat {code}" if code < HEAT else ("heat missing", "heat zero", "heat nonfinite", "plain")[code - HEAT]
 
 
-SOLID = Palette("█", "·", "0", "✕", "◆", BARS)
-"""For terminals with many colours: the colour says it."""
+SOLID = Palette(" ", "·", "0", "✕", "◆", BARS)
+"""For terminals with many colours: the colour behind a cell says it."""
+SOLID_ASCII = Palette(" ", ".", "0", "X", "+", " _.-~=+*#")
 DENSE = Palette("░▒▓█", "·", "0", "✕", "◆", BARS)
-"""For few colours or none: the density says it."""
-ASCII_DENSE = Palette(":-=+*#%@", ".", "0", "X", "<", " _.-~=+*#")
-"""The same in ASCII."""
+"""Without colours the density says it."""
+DENSE_ASCII = Palette(":-=+*#%@", ".", "0", "X", "<", " _.-~=+*#")
+"""The same in ASCII; and where there are few colours, with them."""

@@ -52,6 +52,11 @@ def makers(
 ) -> Makers:
     """All rooms; the arguments are those of the app."""
 
+    def layers() -> Room:
+        from gradtop.ui.screens.layers import LayersRoom
+
+        return LayersRoom(glyphs)
+
     def findings() -> Room:
         from gradtop.ui.screens.findings import FindingsRoom
 
@@ -80,6 +85,7 @@ def makers(
 
     return {
         "overview": overview,
+        "layers": layers,
         "findings": findings,
         "log": log,
         "runs": runs,

@@ -121,8 +121,8 @@ class LayersView:
         newest, lost = self.grid.newest, [i for i in row.members if self.silent(i)]
         broken = sum(1 for i in row.members if newest.named[i] and not math.isfinite(newest.values[i]))
         parts = [f"{len(row.members)}"]
-        parts += [f"{len(lost)} zero or missing"] if lost else []
-        return ", ".join([*parts, *([f"{broken} not finite"] if broken else [])])
+        parts += [f"{len(lost)} dead"] if lost else []
+        return ", ".join([*parts, *([f"{broken} NaN/Inf"] if broken else [])])
 
     def silent(self, place: int) -> bool:
         """The newest row has no value of a layer, or exactly zero, on a scale where that is news."""
