@@ -30,6 +30,7 @@ from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.room import Room
 from gradtop.ui.terminal import guarded, report_crash
 from gradtop.ui.theme import BARE, BY_NAME, SIXTEEN, THEMES
+from gradtop.ui.widgets.profile import ProfileTile
 from gradtop.view import Marks
 
 if TYPE_CHECKING:  # what is not needed for the first picture is imported when it is
@@ -112,7 +113,7 @@ class GradtopApp(App[None]):
         self._left = recollection.app
         self._marks = Marks.recalled(recollection.rooms.get("runs", {}))
         glyphs = plot.ASCII if ascii else plot.BRAILLE
-        self._overview = Overview(glyphs)
+        self._overview = Overview(glyphs, (ProfileTile(ascii),))
         self._recalled = recollection.rooms
         made = makers(self._overview, glyphs, acknowledge, mute, pages, background)
         self._rooms = Rooms(made, self._furnish)

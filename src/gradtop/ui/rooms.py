@@ -52,6 +52,11 @@ def makers(
 ) -> Makers:
     """All rooms; the arguments are those of the app."""
 
+    def layers() -> Room:
+        from gradtop.ui.screens.layers import LayersRoom
+
+        return LayersRoom(glyphs)
+
     def metrics() -> Room:
         from gradtop.ui.screens.metrics import MetricsRoom
 
@@ -85,6 +90,7 @@ def makers(
 
     return {
         "overview": overview,
+        "layers": layers,
         "metrics": metrics,
         "findings": findings,
         "log": log,
