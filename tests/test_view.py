@@ -15,6 +15,7 @@ from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement, Verdict
 from gradtop.view import (
+    Part,
     RunsView,
     Tone,
     banner,
@@ -82,6 +83,12 @@ def test_the_header_says_which_run_how_it_stands_and_how_far_it_is() -> None:
         "2 runs",
     ]
     assert header(Snapshot(NOW, (run,)), run, None, paused=True)[2].text.endswith("paused")
+
+
+def test_the_header_says_the_verdict_where_no_banner_does() -> None:
+    run = run_of(view_of(), judgement=Judgement(Verdict.WATCH, "hm"))
+    assert Part(" WATCH ", 1, "watch word") in header(Snapshot(NOW, (run,)), run, None, paused=False, judged=True)
+    assert not any("WATCH" in part.text for part in header(Snapshot(NOW, (run,)), run, None, paused=False))
 
 
 def test_a_header_without_a_run_says_whether_it_still_looks() -> None:

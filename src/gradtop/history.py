@@ -7,6 +7,7 @@ from pathlib import Path
 from gradtop.config import Limits
 from gradtop.detect import Detector
 from gradtop.merge import ANEW_SHARE, Joined, Merger
+from gradtop.origin import Origin, OriginView
 from gradtop.record import Record, Rows
 from gradtop.run import Observation, Run, RunView
 from gradtop.sources import SourceStatus
@@ -43,6 +44,7 @@ class History:
         self._limits = limits
         self._joinable = joinable
         self._paths: list[Path] = []
+        self._origins: dict[Path, Origin] = {}
         self._merger: Merger | None = Merger()
         self._store = Store(limits)
         self._view: RunView | None = None
@@ -74,6 +76,7 @@ class History:
     def close(self, path: Path) -> None:
         """A source is no part of the run any more."""
         self._paths.remove(path)
+        self._origins.pop(path, None)
         if self._merger is None:
             return
         self._merger.close(path)
@@ -86,6 +89,8 @@ class History:
     def take(self, status: SourceStatus, records: tuple[Record, ...]) -> bool:
         """What a source gave, in its order; True when rows were among it."""
         self._view = None if records else self._view
+        if records:
+            self._origins.setdefault(status.path, Origin()).take(records)
         if self._merger is not None and (self.several or self._joinable):
             self._merger.take(status.path, status.format, status.modified, records)
             if not self.several and self._merger.values > KEPT_VALUES:
@@ -159,6 +164,13 @@ class History:
     def joined(self) -> tuple[Joined, ...]:
         """How several sources stand, the most precise first; nothing of a lone one."""
         return self._merger.joined() if self._merger is not None and self.several else ()
+
+    def origins(self) -> tuple[OriginView, ...]:
+        """Where the rows stand in their files; without sources whose steps are not those of the run."""
+        joined = {one.path: one for one in self.joined()}
+        apart = {path for path, one in joined.items() if one.by_epoch or one.left_out}
+        shifts = {path: joined[path].offset if path in joined else 0 for path in self._origins}
+        return tuple(origin.view(path, shifts[path]) for path, origin in self._origins.items() if path not in apart)
 
     @property
     def strangers(self) -> tuple[Path, ...]:

@@ -290,6 +290,8 @@ class Watched:
             course=self._history.detector.course,
             eta_s=_eta_s(view, rate) if state is RunState.LIVE and not past else None,
             attention=attention,
+            origins=self._history.origins(),
+            moves=self._history.detector.moves,
         )
 
     def _findings(

@@ -22,7 +22,7 @@ from gradtop.detect.gradient.vanishing import GradientVanishing
 from gradtop.detect.loss.divergence import LossDivergence
 from gradtop.detect.loss.learning import NoLearning
 from gradtop.detect.loss.spike import LossSpike
-from gradtop.detect.perlayer import is_layered
+from gradtop.detect.perlayer import Move, is_layered
 from gradtop.detect.process.crash import Crashed
 from gradtop.detect.process.liveness import liveness
 from gradtop.detect.signals import Signals
@@ -89,6 +89,12 @@ class Detector:
     def goal(self) -> str:
         """What the training is after where its loss need not fall, and how that is known; empty elsewhere."""
         return self._signals.goal.text if self._signals.goal is not None else ""
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """Rows at which layers left the usual range of their gradients, or stopped having finite ones."""
+        moves = self._signals.layers.moves
+        return (*moves.found, *moves.bad)
 
     @property
     def course(self) -> Course:

@@ -4,6 +4,7 @@ import math
 
 from gradtop import plot
 from gradtop.recollection import Memory
+from gradtop.ui.place import Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.room import Room
 from gradtop.ui.viewport import Viewport
@@ -136,6 +137,9 @@ class ChartedRoom(Room):
         """Out of the full screen, then without the cursor, then the whole run again."""
         if self.full:
             self.action_full()
+        elif self.arrived:
+            # Somebody came for a step: one step back leads to where they came from.
+            return False
         elif self._at.cursor is not None:
             self._at.cursor = None
         elif self._at.window is not None:
@@ -144,6 +148,16 @@ class ChartedRoom(Room):
             return False
         self.draw()
         return True
+
+    def here(self) -> Place | None:
+        """The step under the cursor, else the newest one."""
+        step = self._at.cursor if self._at.cursor is not None else self._last
+        return Place(step=step) if step is not None else None
+
+    def arrive(self, place: Place) -> None:
+        """Show a step."""
+        if place.step is not None:
+            self.show_at(place.step)
 
     def show_at(self, step: float) -> None:
         """Put the cursor on a step, and zoom so that what is around it can be seen."""

@@ -26,6 +26,7 @@ class Overview(ChartedRoom):
     """Banner, charts and tiles of the open run."""
 
     ROOM: ClassVar[str] = "overview"
+    HAS_BANNER: ClassVar[bool] = True
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("overview")]
     AUTO_FOCUS = None
 

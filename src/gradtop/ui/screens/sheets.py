@@ -9,6 +9,7 @@ from gradtop import plot
 from gradtop.config import THEMES
 from gradtop.settings import NAME
 from gradtop.ui import keys
+from gradtop.ui.place import Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.room import Room
 from gradtop.ui.widgets.sheet import Sheet
@@ -48,13 +49,21 @@ class SheetRoom(Room):
 
 
 class ChecklistRoom(SheetRoom):
-    """The primary finding of the run, in full."""
+    """A finding of the run in full: the one that a jump is about, else the primary one."""
 
     TITLE_TEXT = "checklist"
+    _chosen: str | None = None
 
     def show_scene(self, scene: Scene) -> None:
         """Show the finding as it stands now."""
-        self._sheet.show(checklist(scene.run))
+        self._sheet.show(checklist(scene.run, scene.snapshot.settings, self._chosen if self.arrived else None))
+
+    def arrive(self, place: Place) -> None:
+        """Show the finding that was selected."""
+        self._chosen = place.finding
+        if self.scene is not None:
+            self.show_scene(self.scene)
+            self.action_first()
 
 
 class HelpRoom(SheetRoom):

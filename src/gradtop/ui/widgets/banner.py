@@ -6,7 +6,7 @@ from gradtop.ui.cells import shorten, wrap
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
 from gradtop.view import Banner as BannerView
-from gradtop.view.checklist import MARKS
+from gradtop.view.entry import MARKS
 
 _INKS: dict[bool | None, str] = {True: "watch", False: "quiet", None: "unknown"}
 
