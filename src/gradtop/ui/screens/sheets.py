@@ -75,7 +75,11 @@ class HelpRoom(SheetRoom):
         """`glyphs` are those of the charts."""
         super().__init__()
         self._glyphs = glyphs
-        self._about = ""
+        self._about: str | None = None
+
+    def on_screen_suspend(self) -> None:
+        """Begin at the top the next time."""
+        self._about = None
 
     def show_scene(self, scene: Scene) -> None:
         """Show the table of keys."""
