@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from staging import EVIL, SIZES, lines, post, rows, run, snapshot, staged, text
@@ -153,6 +154,25 @@ async def test_the_keys_of_the_overview_act_here_too() -> None:
         await pilot.press("n")
 
 
+def on_screen(app: GradtopApp) -> Any:
+    return app.screen
+
+
+async def test_keys_that_come_before_a_room_is_shown_wait_for_it() -> None:
+    async with staged(snapshot(with_metrics(3), with_metrics(3, "b"))) as (app, pilot):
+        app.action_room("runs")
+        on_screen(app).action_move(1)
+        on_screen(app).action_mark()
+        await pilot.pause()
+        assert "▸■a b" in text(app)
+        app.action_room("metrics")
+        on_screen(app).action_walk("right")
+        on_screen(app).action_next_panel(1)
+        on_screen(app).action_full()
+        await pilot.pause()
+        assert names(app) == ["lr"]
+
+
 async def test_density_keeps_the_focus_in_sight() -> None:
     async with staged(snapshot(with_metrics(40))) as (app, pilot):
         await pilot.press("3", "pagedown", "right")
@@ -208,7 +228,7 @@ async def test_a_filter_that_cannot_be_used_says_why() -> None:
 
 async def test_a_pair_shares_a_chart() -> None:
     more = {"val_loss": [2.0] * 400, "train/acc": [0.1] * 400, "eval/acc": [0.2] * 400}
-    async with staged(snapshot(run(records=[rows(**more)]))) as (app, pilot):
+    async with staged(snapshot(run(records=[rows(400, 1, **more)]))) as (app, pilot):
         await pilot.press("3")
         await pilot.pause()
         assert names(app) == ["grad_norm", "loss", "lr", "train/acc", "time"]

@@ -198,7 +198,7 @@ async def test_marked_runs_have_a_colour_and_the_monitor_is_told() -> None:
         await pilot.press("x", *["down", "down", "x"], *["down", "x"] * 4)
         await pilot.pause()
         assert "6 runs are marked" in text(app)
-        assert len(told[-1]) == 6
+        assert len(set(told[-1])) == 6
         await pilot.press("up")
         await pilot.pause()
         assert "6 runs are marked" not in text(app)
