@@ -47,8 +47,12 @@ class Room(CellScreen):
         """Header, the room's own widgets, footer."""
         yield Header(id="header")
         yield from self.furniture()
-        yield Footer(keys.hints(self.ROOM, self.table), id="footer")
+        yield Footer(self.hints(), id="footer")
         yield Small(id="small")
+
+    def hints(self) -> keys.Hints:
+        """What the footer says."""
+        return keys.hints(self.ROOM, self.table)
 
     def furniture(self) -> list[Widget]:
         """The room's own widgets, from top to bottom."""
