@@ -67,6 +67,10 @@ def test_a_banner_keeps_its_most_important_rows(width: int, most: int) -> None:
     assert most < 4 or any("Next: act" in line for line in flat)
 
 
+def test_the_trend_and_the_marks_keep_their_meaning_in_ascii() -> None:
+    assert ascii_text("▼ 2 % ▲ ◆ ↻ ░") == "v 2 % ^ * @ ,"
+
+
 def test_ascii_text_is_ascii_and_as_wide() -> None:
     sample = "╭─ loss ● 训练 ✕ … → é ▲"
     assert ascii_text(sample).isascii()
