@@ -284,13 +284,19 @@ class GradtopApp(App[None]):
         """Go to a room; one step back leads to the one before."""
         if self.screen is self._rooms[name]:
             return
-        if name == "checklist" and self._room is not None and self._room.chosen is not None:
-            self.on_jumped(Jumped(name, Place(finding=self._room.chosen)))
+        if (place := self._selected_for(name)) is not None:
+            self.on_jumped(Jumped(name, place))
             return
         # Nobody walks back through a room that is entered again: the way to it is the way from there.
         way = [*self._came, self._here]
         self._came = way[: way.index(name)] if name in way else way[-MOST_STEPS_BACK:]
         self._enter(name)
+
+    def _selected_for(self, name: str) -> Place | None:
+        """What is selected in a list of findings, where the room to enter can show that by itself."""
+        place = self._room.here() if self._room is not None and self._room.chosen is not None else None
+        shown = {"checklist": place is not None, "layers": place is not None and place.layer is not None}
+        return place if shown.get(name) else None
 
     @property
     def _here(self) -> str:

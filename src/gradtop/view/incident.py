@@ -11,7 +11,16 @@ from gradtop.detect.machine.device import metric as gpu_metric
 from gradtop.finding import Finding, FindingState
 from gradtop.snapshot import RunSnapshot
 from gradtop.view.entry import Entry
-from gradtop.view.stretch import BEFORE_ROWS, DURING_ROWS, LEAST_ROWS, MOVED_Z, Stretch, stretch_of
+from gradtop.view.stretch import (
+    BEFORE_ROWS,
+    DURING_ROWS,
+    LASTING_ROWS,
+    LASTING_Z,
+    LEAST_ROWS,
+    MOVED_Z,
+    Stretch,
+    stretch_of,
+)
 
 if TYPE_CHECKING:
     from gradtop.detect.perlayer import Move
@@ -80,8 +89,8 @@ def incident_entries(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
     yield from _first(run, traces)
     yield from _layers(run, finding)
     yield from _blind(traces, run)
-    how = f"before: median of up to {BEFORE_ROWS} rows; in it: the farthest value; moved: {MOVED_Z:g} spreads from that"
-    yield Entry(how, "quiet", 2)
+    how = f"moved: {MOVED_Z:g} spreads from that, or {LASTING_Z:g} in {LASTING_ROWS} rows in a row"
+    yield Entry(f"before: median of up to {BEFORE_ROWS} rows; in it: the farthest value; {how}", "quiet", 2)
 
 
 def _blind(traces: list[Trace], run: RunSnapshot) -> Iterator[Entry]:
@@ -219,7 +228,8 @@ def _first(run: RunSnapshot, traces: list[Trace]) -> Iterator[Entry]:
     together = " and ".join(label for at, label in moved if at == step)
     later = [f"{label} at {units.count(at)}" for at, label in moved if at != step]
     then = f"; then {', '.join(later)}" if later else ""
-    yield Entry(f"{together} moved first, at {word} {units.count(step)}{then}.", "plain", 2, "·")
+    how = "first" if later else "together"
+    yield Entry(f"{together} moved {how}, at {word} {units.count(step)}{then}.", "plain", 2, "·")
 
 
 def _layered(run: RunSnapshot) -> bool:

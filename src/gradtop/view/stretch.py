@@ -22,6 +22,8 @@ AFTER_ROWS = 20
 """Rows after it whose median is what the series came to."""
 MOVED_Z = 6.0
 """Spreads from the median at which a value has moved: the limit of the rules for loss and grad norm."""
+LASTING_Z, LASTING_ROWS = 3.0, 3
+"""Spreads at which it has moved as well, where so many rows in a row lie beyond them."""
 _LEAST_LOG, _LEAST_PART = 0.01, 0.01
 """What a spread is at least: of a logarithm, and as a part of the median."""
 
@@ -55,7 +57,7 @@ def stretch_of(series: "SeriesView", finding: Finding, ratio: bool = True) -> St
     fine = [value for value in values[:n] if math.isfinite(value)]
     usual = _Usual(fine, ratio and all(value > 0 for value in fine)) if len(fine) >= LEAST_ROWS else None
     near = [(s, v) for s, v in zip(steps, values, strict=True) if s <= last][max(0, n - EARLY_ROWS) :]
-    moved = next((s for s, v in near if usual.is_beyond(v)), None) if usual is not None else None
+    moved = _moved(near, usual) if usual is not None else None
     return Stretch(
         usual.median if usual is not None else None,
         _farthest(inside, usual),
@@ -92,9 +94,16 @@ class _Usual:
         off = abs((math.log(value) if self._logs else value) - self._middle) / self._spread
         return off if off == off else math.inf
 
-    def is_beyond(self, value: float) -> bool:
-        """It is outside the usual range."""
-        return self.off(value) > MOVED_Z
+
+def _moved(rows: Sequence[tuple[float, float]], usual: _Usual) -> float | None:
+    """The first step at which a series is far from what is usual, or less far but for some rows."""
+    since: list[float] = []
+    for step, value in rows:
+        off = usual.off(value)
+        since = [*since, step] if off > LASTING_Z else []
+        if off > MOVED_Z or len(since) >= LASTING_ROWS:
+            return since[0]
+    return None
 
 
 def _farthest(values: Sequence[float], usual: _Usual | None) -> float | None:

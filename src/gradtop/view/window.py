@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from gradtop import units
@@ -109,8 +110,10 @@ def _extent(series: "SeriesView", finding: Finding) -> tuple[float, float]:
     after, _ = series.stretch(last, 0, CONTEXT_ROWS)
     side = _LEAST_PART * (last - onset)
     lowest, highest = series.first_step or 0.0, series.last_step or 0.0
-    first = max(lowest, min(before[0] if before else onset, onset - side))
-    return first, max(first, min(highest, max(after[-1] if after else last, last + side)))
+    # Half a step is nothing that an axis should name.
+    first = max(lowest, min(before[0] if before else onset, floor(onset - side) if side >= 1 else onset - side))
+    end = max(after[-1] if after else last, ceil(last + side) if side >= 1 else last + side)
+    return first, max(first, min(highest, end))
 
 
 def _marks(run: RunSnapshot, finding: Finding, first: float, last: float) -> Iterator[Mark]:
