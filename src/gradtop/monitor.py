@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradtop.attention import Attention
 from gradtop.config import Settings
@@ -20,8 +20,10 @@ from gradtop.sources.follow.guarded import Guarded
 from gradtop.sources.follow.lane import Threads
 from gradtop.sources.search.discover import Found
 from gradtop.sources.search.lookout import Lookout
-from gradtop.sources.text.reader import Rule
 from gradtop.workspace import Candidate, Watched
+
+if TYPE_CHECKING:  # a run of rows does not wait for what reads text
+    from gradtop.sources.text.reader import Rule
 
 POLL_S = 0.05
 """Seconds of reading in one poll while a front end waits for it."""
@@ -40,7 +42,7 @@ class Monitor:
         settings: Settings,
         *,
         sources: Sequence[tuple[Candidate, Source]] = (),
-        profiles: Sequence[Rule] = (),
+        profiles: "Sequence[Rule]" = (),
         open_runs: int = OPEN_RUNS,
         state: Path | None = None,
         now: Callable[[], float] = time.time,

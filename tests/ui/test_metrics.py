@@ -225,6 +225,13 @@ async def test_marked_runs_are_drawn_over_the_open_one_in_both_rooms() -> None:
             assert [(t.label, t.ink, t.rows) for t in loss.view.others] == [("second", "trace 1", 90)]
             assert loss.view.last_step >= 90
             assert "a second" in next(line for line in lines(app) if "─ loss" in line)
+            await pilot.press("x")
+            await pilot.pause()
+            assert "compared by step with  ■a second" in lines(app)[-2]
+            assert loss.look is not None
+            assert loss.look.last_step >= 90
+            await pilot.press("x")
+            await pilot.pause()
         await post(app, pilot, replace(shown, runs=shown.runs[:1]))
         assert "□a second gone" in lines(app)[-2]
         await pilot.press("r", "X", "3")

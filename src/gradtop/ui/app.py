@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import RenderableType
 from textual import events
@@ -14,29 +14,31 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 
 from gradtop import plot
+from gradtop.clean import clean
 from gradtop.config import Settings
 from gradtop.recollection import Memory, Recollection
 from gradtop.snapshot import RunSnapshot, Snapshot
-from gradtop.sources.peek import Peeks
 from gradtop.ui import keys
 from gradtop.ui.background import Background
 from gradtop.ui.binding import keymap, rebound
 from gradtop.ui.feed import Feed, FeedFailed, SnapshotReady
 from gradtop.ui.palette import AsciiOnly, Colourless, toolkit_theme
 from gradtop.ui.place import Jumped, Place
+from gradtop.ui.rooms import Rooms, makers
 from gradtop.ui.scene import Scene
-from gradtop.ui.screens.findings import Acknowledge, FindingsRoom, Mute
-from gradtop.ui.screens.log import LogRoom, Pages
-from gradtop.ui.screens.metrics import MetricsRoom
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.room import Room
-from gradtop.ui.screens.runs import RunsRoom
-from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom
 from gradtop.ui.terminal import guarded, report_crash
 from gradtop.ui.theme import BARE, BY_NAME, SIXTEEN, THEMES
-from gradtop.ui.widgets.prompt import Prompt
-from gradtop.ui.widgets.runs import Runs
+from gradtop.ui.widgets.profile import ProfileTile
 from gradtop.view import Marks
+
+if TYPE_CHECKING:  # what is not needed for the first picture is imported when it is
+    from gradtop.ui.capture import Saved
+    from gradtop.ui.screens.commands import CommandsRoom
+    from gradtop.ui.screens.findings import Acknowledge, Mute
+    from gradtop.ui.screens.log import Pages
+    from gradtop.ui.widgets.runs import Runs
 
 TICK_S = 1.0
 """Seconds between two looks at how old the data is."""
@@ -59,9 +61,9 @@ class GradtopApp(App[None]):
         settings: Settings | None = None,
         select: Callable[[str], object] | None = None,
         compare: Callable[[tuple[str, ...]], object] = lambda _: None,
-        acknowledge: Acknowledge = lambda *_: None,
-        mute: Mute = lambda *_: None,
-        pages: Callable[[Path, int | None], Pages] | None = None,
+        acknowledge: "Acknowledge" = lambda *_: None,
+        mute: "Mute" = lambda *_: None,
+        pages: "Callable[[Path, int | None], Pages] | None" = None,
         background: Callable[[Callable[[], object]], object] | None = None,
         recollection: Recollection = Recollection(),  # noqa: B008  # frozen
         keep: Callable[[Recollection], object] = lambda _: None,
@@ -87,8 +89,8 @@ class GradtopApp(App[None]):
         """
         super().__init__()
         settings = settings or Settings()
-        table = rebound(settings)
-        self.set_keymap(keymap(table))
+        self._table = rebound(settings)
+        self.set_keymap(keymap(self._table))
         for theme in BY_NAME.values():
             self.register_theme(toolkit_theme(theme))
         self._themes = [BARE.name] if self.no_color else [theme.name for theme in THEMES]
@@ -96,6 +98,7 @@ class GradtopApp(App[None]):
         self.theme = BARE.name if self.no_color else _theme(recollection.app, settings.theme)
         self._feed = Feed(poll, wait, self.post_message, settings.interval_s)
         self._select, self._compare = select, compare
+        self._drawing = background or Background()
         self._clock = clock
         self._ascii = [AsciiOnly()] if ascii else []
         self._loop_of_app: asyncio.AbstractEventLoop | None = None
@@ -110,18 +113,11 @@ class GradtopApp(App[None]):
         self._left = recollection.app
         self._marks = Marks.recalled(recollection.rooms.get("runs", {}))
         glyphs = plot.ASCII if ascii else plot.BRAILLE
-        self._overview = Overview(glyphs)
-        self._rooms: dict[str, Room] = {
-            "overview": self._overview,
-            "metrics": MetricsRoom(glyphs),
-            "findings": FindingsRoom(acknowledge, mute, glyphs),
-            "log": LogRoom(pages or Peeks(), background or Background()),
-            "runs": RunsRoom(ascii),
-            "checklist": ChecklistRoom(),
-            "help": HelpRoom(glyphs),
-        }
-        for name, room in self._rooms.items():
-            room.table, room.recalled = table, recollection.rooms.get(name, {})
+        self._overview = Overview(glyphs, (ProfileTile(ascii),))
+        self._recalled = recollection.rooms
+        made = makers(self._overview, glyphs, acknowledge, mute, pages, background)
+        self._rooms = Rooms(made, self._furnish)
+        self._furnish("overview", self._overview)
 
     def run(self, **options: Any) -> None:
         """Run until the user or a signal ends it; the terminal is as it was afterwards."""
@@ -136,6 +132,12 @@ class GradtopApp(App[None]):
             # It may be what was recalled that led there: the next start is a fresh one.
             self._keep(Recollection())
             report_crash(self._exception)
+
+    def _furnish(self, name: str, room: Room) -> None:
+        room.table, room.recalled = self._table, self._recalled.get(name, {})
+        # What is not installed is removed when it is left, and a removed screen never answers again.
+        if room is not self._overview:
+            self.install_screen(room, name)
 
     def leave(self, code: int) -> None:
         """End in order with an exit code. May be called from any thread and from a signal handler."""
@@ -157,10 +159,6 @@ class GradtopApp(App[None]):
     def on_mount(self) -> None:
         """Begin to poll, in the terminal; a test posts its own snapshots."""
         self._loop_of_app = asyncio.get_running_loop()
-        for name, room in self._rooms.items():
-            # What is not installed is removed when it is left, and a removed screen never answers again.
-            if room is not self._overview:
-                self.install_screen(room, name)
         if self._leave_code is not None:
             self.exit(return_code=self._leave_code)
         elif (left := str(self._left.get("room"))) in self._rooms and left != "help":
@@ -184,12 +182,13 @@ class GradtopApp(App[None]):
     @property
     def recollection(self) -> Recollection:
         """How the screen is left. A room that was not shown wants to be told what it was not told this time."""
-        name = next((name for name, room in self._rooms.items() if room in self.screen_stack[-1:]), "overview")
+        shown = [name for name, room in self._rooms.items() if room in self.screen_stack]
+        name = shown[-1] if shown else "overview"
         runs = self._snapshot.runs
         app: Memory = dict(self._left)
         if runs and not self._snapshot.searching:
             app = {"run": self._run_id, "newest": runs[0].id}
-        rooms = {n: room.memory() if room.is_mounted else room.recalled for n, room in self._rooms.items()}
+        rooms = dict(self._recalled) | {n: room.memory() for n, room in self._rooms.items() if room.is_mounted}
         if self.theme in (theme.name for theme in THEMES):
             app = {**app, "theme": self.theme, "instead_of": self._usual_theme}
         return Recollection({**app, "room": name}, rooms)
@@ -248,13 +247,16 @@ class GradtopApp(App[None]):
         self._enter(message.room)
         self._rooms[message.room].arrived = True
 
-    def on_runs_opened(self, message: Runs.Opened) -> None:
+    def on_runs_opened(self, message: "Runs.Opened") -> None:
         """Open a run on the Overview."""
-        self._open(message.run_id)
+        self._visit(message.run_id)
+
+    def _visit(self, run_id: str) -> None:
+        self._open(run_id)
         self.action_room("overview")
         self._show()
 
-    def on_runs_marked(self, message: Runs.Marked) -> None:
+    def on_runs_marked(self, message: "Runs.Marked") -> None:
         """Draw a run over the open one, or not any more."""
         self._marks = self._marks.toggled(message.run_id) if message.run_id is not None else Marks()
         self._compare(self._marks.ids)
@@ -262,6 +264,8 @@ class GradtopApp(App[None]):
 
     def on_key(self, event: events.Key) -> None:
         """Give the prompt what was typed ahead of it: those keys went to the panel that had the focus before."""
+        from gradtop.ui.widgets.prompt import Prompt
+
         if isinstance(self.focused, Prompt) and event.is_printable and event.character is not None:
             self.focused.insert_text_at_cursor(event.character)
             event.prevent_default()
@@ -282,6 +286,8 @@ class GradtopApp(App[None]):
 
     def action_room(self, name: str) -> None:
         """Go to a room; one step back leads to the one before."""
+        if self._choosing:
+            self.pop_screen()
         if self.screen is self._rooms[name]:
             return
         if (place := self._selected_for(name)) is not None:
@@ -334,6 +340,49 @@ class GradtopApp(App[None]):
             self.theme = name
         why = {BARE.name: "NO_COLOR is set", SIXTEEN.name: "this terminal has 16 colours"}.get(self.theme)
         self.tell(f"theme: {self.theme}" + (f" ({why})" if why else ""))
+
+    def action_commands(self) -> None:
+        """Everything that can be done, by name; or nothing of it."""
+        from gradtop.ui.screens.commands import CommandsRoom, commands_of
+
+        if self._choosing:
+            self.pop_screen()
+        elif (room := self._room) is not None:
+            commands = CommandsRoom(commands_of(self._table, room.ROOM, self._themes, self._snapshot.runs))
+            commands.table = self._table
+            self.push_screen(commands)
+
+    @property
+    def _choosing(self) -> bool:
+        """The list of commands is open, over the room that they act on."""
+        return isinstance(self.screen, Room) and self.screen.ROOM == "commands"
+
+    async def on_commands_room_closed(self, message: "CommandsRoom.Closed") -> None:
+        """Do what was chosen, in the room below."""
+        if self._choosing:
+            self.pop_screen()
+        command = message.command
+        if command is None:
+            return
+        if command.action == "theme":
+            self.set_theme(command.argument or "")
+        elif command.action == "run":
+            self._visit(command.argument or "")
+        else:
+            await self.run_action(command.action)
+
+    def action_picture(self) -> None:
+        """Save the screen as a picture, off the event loop."""
+        from gradtop.ui.capture import Saved, picture
+
+        rows = [list(strip) for strip in self.screen._compositor.render_strips()]
+        run, width, theme = self._run, self.size.width, BY_NAME[self.theme]
+        name = clean(run.name, 200) if run is not None else "gradtop"
+        self._drawing(lambda: self.post_message(Saved(picture(rows, width, theme, name))))
+
+    def on_saved(self, message: "Saved") -> None:
+        """Say where it is."""
+        self.tell(message.told)
 
     def tell(self, done: str) -> None:
         """Say for a moment what was done; clean."""

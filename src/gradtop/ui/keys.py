@@ -8,11 +8,13 @@ from textual.binding import Binding
 ROOMS = {
     "everywhere": "Everywhere",
     "overview": "Overview",
+    "layers": "Layers",
     "metrics": "Metrics",
     "findings": "Findings",
     "log": "Log",
     "runs": "Runs",
     "sheet": "Help and checklist",
+    "commands": "Commands",
 }
 """Where a key holds, and what the help screen calls that place."""
 
@@ -48,12 +50,19 @@ def _name(action: str) -> str:
     if argument.startswith("'"):
         word = argument.strip("'")
         return word if verb == "room" else f"{verb}_{word}"
-    far = "_far" if abs(float(argument)) >= 10 else ""
-    return f"{verb}{far}" if float(argument) >= 1 else f"{verb}{far}_back"
+    numbers = [float(number) for number in argument.split(",")]
+    if len(numbers) == 2:
+        return f"{verb}_{_WAYS[numbers[0], numbers[1]]}"
+    verb = f"{verb}_far" if abs(numbers[0]) > 2 else verb
+    return verb if numbers[0] >= 1 else f"{verb}_back"
+
+
+_WAYS: dict[tuple[float, float], str] = {(1, 0): "right", (-1, 0): "left", (0, 1): "down", (0, -1): "up"}
 
 
 TABLE = (
     Key("everywhere", "1", "1", "app.room('overview')", "Overview", "the verdict and the curves"),
+    Key("everywhere", "2", "2", "app.room('layers')", "Layers", "every layer over all steps"),
     Key("everywhere", "3", "3", "app.room('metrics')", "Metrics", "every metric as a chart, and marked runs over it"),
     Key("everywhere", "4", "4", "app.room('findings')", "Findings", "all findings; acknowledge them, mute kinds"),
     Key("everywhere", "6", "6", "app.room('log')", "Log", "the text of the run's files"),
@@ -68,6 +77,8 @@ TABLE = (
     ),
     Key("everywhere", "space", "space", "app.pause", "pause", "stop adopting new data; collecting goes on"),
     Key("everywhere", "t", "t", "app.next_theme", "", "other colours: dark, light, colour-blind safe, high contrast"),
+    Key("everywhere", "p", "p", "app.picture", "", "save the screen as a picture (SVG) in the current directory"),
+    Key("everywhere", "colon,ctrl+p", ":", "app.commands", "", "everything that can be done, by name"),
     Key("everywhere", "escape", "esc", "app.back", "", "back: leave the full screen, the cursor, the room"),
     Key("everywhere", "question_mark", "?", "app.room('help')", "help", "all keys"),
     Key("everywhere", "q,ctrl+c", "q", "app.quit", "quit", "leave gradtop"),
@@ -93,6 +104,30 @@ TABLE = (
     Key("overview", "N", "N", "screen.mark(-1)", "", "cursor to the previous mark"),
     Key("overview", "L", "L", "screen.jump('log')", "", "the line of the log at the cursor, or the newest"),
     Key("overview", "Y", "Y", "screen.copy", "", "copy the value under the cursor, or the newest one"),
+    Key("layers", "down,j", "↓", "screen.move(1)", "", "next layer"),
+    Key("layers", "up,k", "↑", "screen.move(-1)", "", "previous layer"),
+    Key("layers", "right,l", "→", "screen.step(1)", "", "one cell on: later steps"),
+    Key("layers", "left,h", "←", "screen.step(-1)", "", "one cell back: earlier steps"),
+    Key("layers", "L,end", "L", "screen.step(1000000)", "", "to the newest step, and follow it"),
+    Key("layers", "H,home", "H", "screen.step(-1000000)", "", "to the first step"),
+    Key("layers", "pagedown", "pgdn", "screen.page(1)", "", "one page of layers down"),
+    Key("layers", "pageup", "pgup", "screen.page(-1)", "", "one page of layers up"),
+    Key("layers", "g", "g", "screen.move(-1000000)", "", "the first layer"),
+    Key("layers", "G", "G", "screen.move(1000000)", "", "the last layer"),
+    Key("layers", "enter", "enter", "screen.full", "layer", "one layer in full: curve, numbers, findings; and back"),
+    Key(
+        "layers", "v", "v", "screen.family(1)", "measure", "next measure: grad norm, weight norm, update ratio, others"
+    ),
+    Key("layers", "V", "V", "screen.family(-1)", "", "previous measure"),
+    Key("layers", "o", "o", "screen.order", "order", "by depth, worst first, by name"),
+    Key("layers", "slash", "/", "screen.filter", "filter", "show some: a b, a | b, !a, /re/"),
+    Key("layers", "left_square_bracket", "[", "screen.fold", "fold", "fold the module around this layer into one line"),
+    Key("layers", "right_square_bracket", "]", "screen.unfold", "unfold", "open this module"),
+    Key("layers", "left_curly_bracket", "{", "screen.fold_all", "", "fold every block into one line"),
+    Key("layers", "right_curly_bracket", "}", "screen.unfold_all", "", "open every module"),
+    Key("layers", "plus,equals_sign", "+", "screen.zoom(2)", "zoom", "zoom in on the cursor"),
+    Key("layers", "minus", "-", "screen.zoom(0.5)", "", "zoom out"),
+    Key("layers", "0", "0", "screen.reset", "", "the whole run and the newest step again"),
     Key("metrics", "tab", "tab", "screen.next_panel(1)", "", "next chart"),
     Key("metrics", "shift+tab", "shift+tab", "screen.next_panel(-1)", "", "previous chart"),
     Key("metrics", "right,l", "→", "screen.walk('right')", "", "the chart on the right; in full screen, the cursor on"),
@@ -176,6 +211,10 @@ TABLE = (
     Key("sheet", "pageup", "pgup", "screen.page(-1)", "", "one page up"),
     Key("sheet", "g,home", "g", "screen.first", "", "to the top"),
     Key("sheet", "G,end", "G", "screen.last", "", "to the end"),
+    Key("commands", "down", "↓", "screen.move(1)", "", "next command; enter does it"),
+    Key("commands", "up", "↑", "screen.move(-1)", "", "previous command"),
+    Key("commands", "pagedown", "pgdn", "screen.page(1)", "", "one page down"),
+    Key("commands", "pageup", "pgup", "screen.page(-1)", "", "one page up"),
 )
 """All keys. Nothing is bound that does not work."""
 

@@ -4,7 +4,7 @@ Foreign text is cleaned here, so that a view model holds nothing that a terminal
 """
 
 from gradtop.view.across import EPOCH, STEP, TIME, Across, across, offered
-from gradtop.view.banner import Banner, Tone, banner
+from gradtop.view.banner import Banner, banner
 from gradtop.view.charts import Chart, Reading, Trace, charts, copied, reading
 from gradtop.view.checklist import checklist, waiting_for
 from gradtop.view.checklist import title as finding_title
@@ -18,6 +18,7 @@ from gradtop.view.overlay import MOST_MARKED, Marks, Other, others_of, overlaid
 from gradtop.view.ranking import FIELDS as RUN_FIELDS
 from gradtop.view.ranking import Order, Ranking
 from gradtop.view.runs import RunRow, RunsView
+from gradtop.view.tone import Tone
 from gradtop.view.window import Window
 
 __all__ = [

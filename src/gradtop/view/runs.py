@@ -8,10 +8,10 @@ from gradtop.clean import clean
 from gradtop.filter import Filter
 from gradtop.plot import sparkline
 from gradtop.snapshot import RunSnapshot, Snapshot
-from gradtop.view.banner import TONES
 from gradtop.view.header import STATE_GLYPHS, state_ink, state_word
 from gradtop.view.overlay import Marks, letter_of
 from gradtop.view.ranking import Ranking, chosen, unread
+from gradtop.view.tone import TONES
 
 if TYPE_CHECKING:
     from gradtop.run import RunView

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gradtop.detect.perlayer.depth import Depth, depth_of
+from gradtop.depth import Depth, depth_of
 from gradtop.detect.robust import ALPHA, CLIP, CONSISTENT, DIFFERENCES, LEAST_SPREAD, median
 
 FAMILIES = (

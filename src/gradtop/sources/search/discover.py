@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gradtop.record import Rows
 from gradtop.sources.follow.compressed import bare_name, unpacker
@@ -22,7 +23,9 @@ from gradtop.sources.reader import Line
 from gradtop.sources.search.group import STATE, Filed, Part, place_of
 from gradtop.sources.search.ties import Ties
 from gradtop.sources.search.walk import LINKED_ENTRIES, MAX_DEPTH, MAX_ENTRIES, Entry, Listing, Seen, Step, go_on, walk
-from gradtop.sources.text.reader import Rule
+
+if TYPE_CHECKING:  # a run of rows does not wait for what reads text
+    from gradtop.sources.text.reader import Rule
 
 LOOK_S = 0.15
 """Seconds of looking into files in one look; what is left is looked into in the next one."""
@@ -113,7 +116,7 @@ class Search:
         clock: Callable[[], float] = time.monotonic,
         step: Step = go_on,
         ties: Ties | None = None,
-        profiles: Sequence[Rule] = (),
+        profiles: "Sequence[Rule]" = (),
     ) -> None:
         """Search `paths`: directories, and files that are runs by being named.
 
@@ -231,7 +234,7 @@ def discover(paths: Sequence[Path]) -> Found:
     return found
 
 
-def probe(path: Path, size: int, profiles: Sequence[Rule] = ()) -> Kind | None:
+def probe(path: Path, size: int, profiles: "Sequence[Rule]" = ()) -> Kind | None:
     """What a file is, if it has metrics or is of a kind with a name; None where there is no metric (yet).
 
     Reads a bounded part of each end, and stops at the first rows.
@@ -246,7 +249,7 @@ def probe(path: Path, size: int, profiles: Sequence[Rule] = ()) -> Kind | None:
         return None
 
 
-def _looked_into(name: str, fd: int, size: int, profiles: Sequence[Rule]) -> Kind | None:
+def _looked_into(name: str, fd: int, size: int, profiles: "Sequence[Rule]") -> Kind | None:
     head = os.pread(fd, HEAD_BYTES, 0)
     kind = recognise(name, head, ended=size <= HEAD_BYTES)
     if kind.format == "packed":
@@ -281,7 +284,7 @@ def _lines(data: bytes, size: int) -> list[Line]:
     return [Line(number, piece.removesuffix(b"\r")) for number, piece in enumerate(whole, 1)]
 
 
-def _has_rows(kind: Kind, lines: list[Line], needed: int, profiles: Sequence[Rule] = ()) -> bool:
+def _has_rows(kind: Kind, lines: list[Line], needed: int, profiles: "Sequence[Rule]" = ()) -> bool:
     """The lines hold as many rows, and a metric."""
     reader = reader_for(kind.format, profiles)
     found = 0

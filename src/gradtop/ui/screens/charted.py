@@ -9,6 +9,7 @@ from gradtop.ui.scene import Scene
 from gradtop.ui.screens.room import Room
 from gradtop.ui.viewport import Viewport
 from gradtop.ui.widgets.chart import Chart, Look
+from gradtop.ui.widgets.legend import Legend
 from gradtop.view import STEP, across, copied, offered, reading
 from gradtop.view import Chart as ChartView
 
@@ -20,7 +21,7 @@ _SCALES = ("log", "linear", "symlog")
 
 
 class ChartedRoom(Room):
-    """A room with charts `#chart-0`, `#chart-1`, ... which show `views`; the keys act on the one that has the focus."""
+    """A room with a Legend and charts `#chart-0`, ... that show `views`; the keys act on the one that has the focus."""
 
     def __init__(self, glyphs: plot.Glyphs) -> None:
         """`glyphs` says whether to draw in braille or in ASCII."""
@@ -48,6 +49,9 @@ class ChartedRoom(Room):
         at = self._at
         at.across = across(scene.run, at.kind, at.across) if at.kind != STEP else None
         last = at.across.last_step if at.across is not None else view.last_step
+        if any(other.run is not None for other in scene.others):
+            # Others go by the steps of the open run, which may go on longer than its clock.
+            last = max(last, view.last_step)
         at.fit((view.first_step, last), scene.run.view.rows if scene.run is not None else 1)
 
     @property
@@ -81,6 +85,7 @@ class ChartedRoom(Room):
             known, selected = (at.across, at.selected) if not view.apart else (None, None)
             smooth, symlog = self._smooth.get(view.name), scale == "symlog"
             chart.show(view, Look(first, last, cursor, read, log, smooth, symlog, known, selected, self.place(number)))
+        self.query_one(Legend).go_by(steps=at.across is not None)
         self.show_state()
 
     def state(self) -> tuple[str, ...]:

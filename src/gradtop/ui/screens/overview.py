@@ -26,6 +26,7 @@ class Overview(ChartedRoom):
     """Banner, charts and tiles of the open run."""
 
     ROOM: ClassVar[str] = "overview"
+    HAS_BANNER: ClassVar[bool] = True
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("overview")]
     AUTO_FOCUS = None
 
@@ -51,7 +52,7 @@ class Overview(ChartedRoom):
     def show_scene(self, scene: Scene) -> None:
         """Show the run: its verdict and its charts, or what is waited for."""
         height = self.app.size.height
-        self.query_one(Banner).show(banner(scene.snapshot, scene.run), 3 if height < 16 else 5 if height < 32 else 6)
+        self.query_one(Banner).show(banner(scene.snapshot, scene.run), _banner_rows(height))
         others = scene.others
         self.query_one(Legend).show(others)
         self.views = overlaid(charts(scene.run, MOST_CHARTS), scene.run, others)
@@ -134,3 +135,8 @@ class Overview(ChartedRoom):
             self._arrange(number)
             self.draw()
             self.query_one(f"#chart-{number}").focus()
+
+
+def _banner_rows(height: int) -> int:
+    """The most rows that the banner takes of a screen."""
+    return 3 if height < 16 else 6 if height < 32 else 7

@@ -15,6 +15,7 @@ from gradtop.ui.place import Jumped, Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.widgets.footer import Footer
 from gradtop.ui.widgets.header import Header
+from gradtop.ui.widgets.small import Small, too_small
 from gradtop.view import header
 
 
@@ -24,6 +25,8 @@ class Room(CellScreen):
     ROOM: ClassVar[str] = "everywhere"
     """Its keys: a key of `keys.ROOMS`."""
     BINDINGS: ClassVar[list[BindingType]] = []
+    HAS_BANNER: ClassVar[bool] = False
+    """It shows the verdict by itself; in the others the header does."""
 
     class Entered(Message):
         """The room is on the screen and wants to be told what to show."""
@@ -41,6 +44,7 @@ class Room(CellScreen):
         yield Header(id="header")
         yield from self.furniture()
         yield Footer(keys.hints(self.ROOM, self.table), id="footer")
+        yield Small(id="small")
 
     def furniture(self) -> list[Widget]:
         """The room's own widgets, from top to bottom."""
@@ -49,6 +53,10 @@ class Room(CellScreen):
     def on_mount(self) -> None:
         """Look as it was left. The widgets are there, and no scene was shown."""
         self.recall(self.recalled)
+
+    def on_resize(self) -> None:
+        """Show the room, or that it would not fit."""
+        self.set_class(too_small(self.app.size.width, self.app.size.height), "-small")
 
     def on_screen_resume(self) -> None:
         """Ask for the scene."""
@@ -85,7 +93,7 @@ class Room(CellScreen):
 
     def show_header(self, scene: Scene) -> None:
         """Show how the run stands; called once a second too, because ages change by themselves."""
-        parts = header(scene.snapshot, scene.run, scene.age_s, scene.paused)
+        parts = header(scene.snapshot, scene.run, scene.age_s, scene.paused, not self.HAS_BANNER)
         self.query_one(Header).show(parts)
 
     def show_scene(self, scene: Scene) -> None:

@@ -108,5 +108,7 @@ def signs(glyphs: plot.Glyphs) -> tuple[tuple[str, str], ...]:
         (glyphs.nonfinite, "NaN or infinity"),
         (glyphs.below, "zero or negative, which a log axis cannot show"),
         (glyphs.resume, "a new session: the training was resumed"),
-        (glyphs.squeezed, "a part of a log axis with a few rare values: its decades are squeezed together"),
+        (glyphs.plan, "the warm-up ends or the run is planned to end here"),
+        (glyphs.band, "the usual range of this run: two standard deviations around its level, as the rules see it"),
+        (glyphs.squeezed, "a part of the axis with a few rare values far away: it is squeezed together"),
     )
