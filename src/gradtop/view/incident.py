@@ -233,7 +233,7 @@ def _first(run: RunSnapshot, traces: list[Trace]) -> Iterator[Entry]:
 
 
 def _layered(run: RunSnapshot) -> bool:
-    return any(name.startswith("grad_norm/") for name in run.view.series)
+    return any(grid.family == "grad_norm" for grid in run.view.layers.values())
 
 
 def _layers(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
