@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gradtop.config import Limits
 from gradtop.detect import Detector
+from gradtop.machine import Machine, MachineView
 from gradtop.merge import ANEW_SHARE, Joined, Merger
 from gradtop.record import Record, Rows
 from gradtop.run import Observation, Run, RunView
@@ -30,6 +31,8 @@ class Store:
         rows = False
         for record in records:
             for seen in self.run.apply(record):
+                if isinstance(seen, Machine):
+                    continue
                 self.detector.feed(seen)
                 rows = rows or isinstance(seen, Observation)
         return rows
@@ -155,6 +158,10 @@ class History:
         if self._view is None:
             self._view = self._store.run.view()
         return self._view
+
+    def machine(self) -> MachineView | None:
+        """What is known of the machine that it runs on."""
+        return self._store.run.machine()
 
     def joined(self) -> tuple[Joined, ...]:
         """How several sources stand, the most precise first; nothing of a lone one."""

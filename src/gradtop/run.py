@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from gradtop.machine import SAMPLES_KEPT, Machine, MachineView
 from gradtop.record import End, Event, Record, Restart, Rows, RunFacts, merged
 from gradtop.series import Series, SeriesView, falls
 
@@ -154,8 +155,10 @@ class Run:
         self._restart: str | None = None
         self._dropped: set[str] = set()
         self._wide: _Wide | None = None
+        self._samples: deque[Machine] = deque(maxlen=SAMPLES_KEPT)
+        self._machine: MachineView | None = None
 
-    def apply(self, record: Record) -> Iterator[Observation | Uncounted | RunFacts | Event | End]:
+    def apply(self, record: Record) -> Iterator[Observation | Uncounted | RunFacts | Event | End | Machine]:
         """Take one record in; yield what the rules should see of it, in order. Facts come with all that is known."""
         match record:
             case Rows():
@@ -172,6 +175,16 @@ class Run:
             case End():
                 self._end = record
                 yield record
+            case Machine():
+                self._samples.append(record)
+                self._machine = None
+                yield record
+
+    def machine(self) -> MachineView | None:
+        """The newest samples of the machine; None before the first."""
+        if self._machine is None and self._samples:
+            self._machine = MachineView(tuple(self._samples))
+        return self._machine
 
     def _apply_rows(self, rows: Rows) -> Iterator[Observation | Uncounted]:
         if self._may_be_late(rows):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gradtop.attention import Attention
 from gradtop.finding import Coverage, Finding
+from gradtop.machine import MachineView
 from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement
 
@@ -61,6 +62,8 @@ class RunSnapshot:
     """What it is after where its loss need not fall, and how that is known; empty elsewhere. It quotes foreign text."""
     attention: Attention = field(default_factory=Attention)
     """What the user said of its findings, and where that is kept."""
+    machine: MachineView | None = None
+    """Samples of its process and of the GPUs that it uses: taken here, or read from its files (`recorded`)."""
 
     @property
     def muted(self) -> frozenset[str]:
@@ -81,3 +84,5 @@ class Snapshot:
     """The first search of the paths is not over yet."""
     following: str = ""
     """How new data is noticed: `inotify`, or `polling` with the reason in brackets; empty where nobody waits for it."""
+    machine: MachineView | None = None
+    """Samples of this machine, all its GPUs among them; None while nobody takes any."""

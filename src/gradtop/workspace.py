@@ -286,6 +286,7 @@ class Watched:
             goal=self._history.detector.goal,
             eta_s=_eta_s(view, rate) if state is RunState.LIVE and not past else None,
             attention=attention,
+            machine=self._history.machine(),
         )
 
     def _findings(
