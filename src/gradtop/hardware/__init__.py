@@ -1,0 +1,7 @@
+"""What the machine does: samples of its GPUs, of the training process and of the host. Absence is None with a reason.
+
+driver.py   NVIDIA's driver: found, lost, loaded anew
+gpu.py      one device, sample by sample
+field.py    how each field is asked for, in which unit, and what is possible
+reading.py  questions that may fail one by one
+"""
