@@ -10,7 +10,7 @@ from gradtop.attention import Attention
 from gradtop.config import Limits
 from gradtop.detect import liveness
 from gradtop.finding import Finding, FindingState, Severity
-from gradtop.hardware.owner import Wanted
+from gradtop.hardware.answer import Wanted
 from gradtop.history import History
 from gradtop.life import Life
 from gradtop.machine import Machine

@@ -8,9 +8,8 @@ import pytest
 
 from gradtop.config import Settings
 from gradtop.finding import Finding, FindingState, Severity
-from gradtop.hardware.driver import Gpus
+from gradtop.hardware.answer import Gpus, OfRun, Told
 from gradtop.hardware.sampler import Sampler
-from gradtop.hardware.system import OfRun, Told
 from gradtop.life import GONE_S
 from gradtop.machine import Gpu, Host, Machine, Process, Worker
 from gradtop.monitor import Monitor

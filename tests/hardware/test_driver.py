@@ -14,7 +14,8 @@ import msgspec
 import pytest
 from standin import SYMBOLS, Compiler, compiler, loaded
 
-from gradtop.hardware.driver import MISSING_S, RETRY_S, Driver, Gpus
+from gradtop.hardware.answer import Gpus
+from gradtop.hardware.driver import MISSING_S, RETRY_S, Driver
 from gradtop.hardware.gpu import SLOW_S
 from gradtop.machine import Gpu, Machine
 from gradtop.record import decode_object, encode, typed

@@ -1,7 +1,6 @@
 """Who writes a log, told of real processes."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -10,7 +9,8 @@ from pathlib import Path
 import pytest
 from work import running, training, until
 
-from gradtop.hardware.owner import Search, Wanted
+from gradtop.hardware.answer import Wanted
+from gradtop.hardware.owner import Search
 
 
 def owner(log: Path, **known: object) -> tuple[int | None, str, bool, str]:
@@ -24,6 +24,9 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "logs" / "metrics.jsonl"
 
 
+IMPORTS = (
+    "from pathlib import Path; from gradtop.hardware.answer import Wanted; from gradtop.hardware.owner import Search"
+)
 HELD = "it has the log open for writing"
 
 
@@ -78,7 +81,7 @@ def test_a_pid_in_the_log_is_believed_where_everything_fits(log: Path, tmp_path:
     other = tmp_path / "elsewhere.jsonl"
     now = time.time()
     with training(log) as pid:
-        known = {"pid": pid, "host": socket.gethostname(), "since": now + 1, "argv": ("src/train.py",)}
+        known = {"pid": pid, "host": os.uname().nodename, "since": now + 1, "argv": ("src/train.py",)}
         assert owner(other, **known) == (pid, "its pid is in the log", True, "")
         # The pid was used again: another script, or a process that is younger than the log.
         assert owner(other, **known | {"argv": ("eval.py",), "written": False})[0] is None
@@ -95,10 +98,9 @@ def test_a_pid_that_is_not_here_is_named(log: Path) -> None:
 def test_another_host_is_named(log: Path) -> None:
     with training(log) as pid:
         assert (
-            owner(log, host="node-7.cluster", pid=pid)[3]
-            == f"it runs on node-7.cluster: this is {socket.gethostname()}"
+            owner(log, host="node-7.cluster", pid=pid)[3] == f"it runs on node-7.cluster: this is {os.uname().nodename}"
         )
-        assert owner(log, host=socket.gethostname().upper() + ".cluster")[0] == pid
+        assert owner(log, host=os.uname().nodename.upper() + ".cluster")[0] == pid
 
 
 def test_who_works_beside_a_log_that_is_written_is_a_guess(tmp_path: Path) -> None:
@@ -140,10 +142,7 @@ def test_without_proc_there_is_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.root
 def test_processes_of_others_that_cannot_be_looked_into_are_counted(log: Path) -> None:
-    code = (
-        "from pathlib import Path; from gradtop.hardware.owner import Search, Wanted\n"
-        f"print(Search().owner(Wanted('run', (Path({str(log)!r}),), written=False)).problem)"
-    )
+    code = f"{IMPORTS}\nprint(Search().owner(Wanted('run', (Path({str(log)!r}),), written=False)).problem)"
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--ambient-caps=-all", "--inh-caps=-all"]
     with training(log):
         ended = subprocess.run([*nobody, sys.executable, "-c", code], capture_output=True, check=True, timeout=8)
@@ -153,7 +152,7 @@ def test_processes_of_others_that_cannot_be_looked_into_are_counted(log: Path) -
 @pytest.mark.root
 def test_in_a_namespace_of_its_own_the_pid_in_the_log_means_nothing(log: Path) -> None:
     code = (
-        "from pathlib import Path; from gradtop.hardware.owner import Search, Wanted\n"
+        f"{IMPORTS}\n"
         "from gradtop.hardware.driver import host_pids\n"
         f"print(host_pids(), Search().owner(Wanted('run', (Path({str(log)!r}),), pid=PID, written=False)).problem)"
     )

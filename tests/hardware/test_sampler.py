@@ -12,10 +12,8 @@ import pytest
 from standin import Compiler, compiler
 from work import until
 
-from gradtop.hardware.driver import Gpus
-from gradtop.hardware.owner import Wanted
+from gradtop.hardware.answer import Gpus, OfRun, Told, Wanted
 from gradtop.hardware.sampler import DEADLINE_S, FIRST_S, QUIET_S, SAMPLE_S, Sampler
-from gradtop.hardware.system import OfRun, Told
 from gradtop.machine import Gpu, GpuProcess, Host, Machine, Process, Worker
 
 __all__ = ["compiler"]
@@ -216,7 +214,7 @@ def test_g10_a_library_that_never_returns_does_not_keep_the_process_from_leaving
     compiler: Compiler, words: str
 ) -> None:
     code = (
-        "import time; from gradtop.hardware import sampler; sampler.DEADLINE_S = 0.2\n"
+        "import time; from gradtop.hardware import sampler; sampler.DEADLINE_S = sampler.QUIET_S = 0.2\n"
         "s = sampler.Sampler(time.monotonic, time.time)\n"
         "end = time.monotonic() + 5\n"
         "while not (s.view and s.view.newest.gpu_problem and s.view.newest.host):\n"

@@ -3,8 +3,8 @@
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from gradtop.hardware.answer import Gpus
 from gradtop.hardware.field import Nvml
 from gradtop.hardware.gpu import Device
 from gradtop.hardware.reading import REASONS, UNINITIALIZED, Reading, Reloaded
@@ -25,19 +25,6 @@ _HINTS = {
     18: "NVIDIA's driver and its library have different versions: after an update it takes a reboot",
     999: "NVIDIA's driver gives an unknown error: in a container, the GPUs are gone after a reload on the host",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Gpus:
-    """All devices at one moment."""
-
-    gpus: tuple[Gpu, ...] = ()
-    problem: str = ""
-    """Why there are none, in one line."""
-    driver: str | None = None
-    cuda: str | None = None
-    host_pids: bool = False
-    """Its pids are those of the host, and mean nothing here."""
 
 
 def host_pids() -> bool:

@@ -1,7 +1,6 @@
 """The machine without its GPUs: processors, memory and what a container may use of it, swap, the disk of a log."""
 
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ class HostReader:
 
         psutil = psutil_quiet()
         absent: dict[str, str] = {}
-        values: dict[str, Any] = {"name": socket.gethostname()[:200]}
+        values: dict[str, Any] = {"name": os.uname().nodename[:200]}
 
         def ask(read: Callable[[], dict[str, Any]], *fields: str) -> None:
             try:

@@ -1,11 +1,12 @@
 """Who writes this log: the process whose pid is in it, else who has it open for writing, else who works beside it."""
 
 import os
-import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from gradtop.hardware.answer import Wanted
 
 SEARCH_S = 0.5
 """Seconds that one search may take; what was not looked at by then is not looked at."""
@@ -21,24 +22,6 @@ _SHELLS = frozenset(("sh", "bash", "zsh", "dash", "fish", "tmux", "screen", "sru
 _LAUNCHERS = ("torch.distributed.run", "torch.distributed.launch", "torch/distributed/run.py", "accelerate.commands",
               "deepspeed.launcher", "gradtop")  # fmt: skip
 """What stands in the command line of a Python process that starts others and trains nothing itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is known of a run whose process is looked for."""
-
-    id: str
-    paths: tuple[Path, ...]
-    """Its files, absolute."""
-    host: str | None = None
-    pid: int | None = None
-    since: float | None = None
-    """Unix seconds at which the log says that it began."""
-    argv: tuple[str, ...] = ()
-    pipe: str = ""
-    """The pipe that it is read from, as `/proc` names it: who writes into it is its process."""
-    written: bool = True
-    """Its files grew lately: who works beside a log that nobody writes is not its process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +66,7 @@ class Search:
 
     def owner(self, wanted: Wanted) -> Owner:
         """The process of a run."""
-        here = socket.gethostname()
+        here = os.uname().nodename
         if wanted.host and wanted.host.partition(".")[0].lower() != here.partition(".")[0].lower():
             return Owner(problem=f"it runs on {wanted.host[:60]}: this is {here[:60]}")
         if wanted.pid is not None and self._is(wanted.pid, wanted):

@@ -8,10 +8,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from gradtop.hardware.driver import Driver, Gpus
-from gradtop.hardware.owner import Wanted
+from gradtop.hardware.answer import Gpus, OfRun, Told, Wanted
 from gradtop.hardware.recording import Recording
-from gradtop.hardware.system import OfRun, System, Told
 from gradtop.machine import SAMPLES_KEPT, Gpu, GpuProcess, Machine, MachineView, Process
 from gradtop.sources.follow.lane import Lane, Threads
 
@@ -51,6 +49,30 @@ class _Asked(Generic[T]):
         return at - self._asked_at if self._answer is not None else 0.0
 
 
+class _Late(Generic[T]):
+    """Something that is made by the first call, in the thread that makes it: its imports take a while."""
+
+    def __init__(self, make: Callable[[], Callable[..., T]]) -> None:
+        self._make = make
+        self._made: Callable[..., T] | None = None
+
+    def __call__(self, *asked: object) -> T:
+        self._made = self._made or self._make()
+        return self._made(*asked)
+
+
+def _driver() -> Callable[[float], Gpus]:
+    from gradtop.hardware.driver import Driver
+
+    return Driver().sample
+
+
+def _system() -> Callable[[float, Sequence[Wanted], Sequence[int]], Told]:
+    from gradtop.hardware.system import System
+
+    return System().sample
+
+
 class Sampler:
     """Takes samples when it is looked at, and only then: while nobody polls, nothing wakes."""
 
@@ -67,8 +89,7 @@ class Sampler:
         What is sampled is written into a `recording`, with the process of the first run that is looked for.
         """
         self._clock, self._now = clock, now
-        self._driver = driver or Driver().sample
-        self._system = system or System().sample
+        self._driver, self._system = driver or _Late(_driver), system or _Late(_system)
         self._gpus, self._told = _Asked(Gpus()), _Asked(Told())
         self.recording = recording
         self._due_at = -math.inf

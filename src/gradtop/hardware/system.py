@@ -2,43 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from gradtop.hardware.answer import OfRun, Told, Wanted
 from gradtop.hardware.host import HostReader
-from gradtop.hardware.owner import Owner, Search, Wanted
+from gradtop.hardware.owner import Owner, Search
 from gradtop.hardware.process import Watched, psutil_quiet, short
-from gradtop.machine import Host, Process
 
 SEARCH_S, LATER_S = 5.0, 30.0
 """Seconds between two searches for the process of a run, in the beginning and after a while."""
 MOST_NAMES = 512
-
-
-@dataclass(frozen=True, slots=True)
-class OfRun:
-    """What is known of the process of a run."""
-
-    process: Process | None = None
-    problem: str = ""
-    """Why there is none."""
-    visible: str | None = None
-    """The devices that it was told to use, as `CUDA_VISIBLE_DEVICES` has them; None where it was told nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One answer of the system."""
-
-    host: Host | None = None
-    runs: dict[str, OfRun] = field(default_factory=dict)
-    """By the id of the run."""
-    names: dict[int, str] = field(default_factory=dict)
-    """Pid → what it runs, of the processes that were asked for."""
-    ours: frozenset[int] = frozenset()
-    """Pids that belong to a run."""
 
 
 class _Sought:
