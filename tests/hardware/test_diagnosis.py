@@ -1,6 +1,7 @@
 """Samples and rows together, from files and from a live machine to findings."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -142,6 +143,13 @@ def test_a_recording_beside_a_run_says_the_same_as_one_in_its_stream(tmp_path: P
     assert beside.path == two
     assert len(beside.sources) == 2
     assert beside.machine is not None
+
+
+def test_memory_of_the_device_and_of_the_process_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(b"".join(line(said) for _, said in leaking(True)))
+    found = of_kind(read(tmp_path), "memory_leak")
+    assert {finding.scope for finding in found} == {"gpu0/memory_used_bytes", "rss_bytes"}
+    assert all("full_at_step" in finding.evidence for finding in found)
 
 
 def test_without_samples_nothing_is_found(tmp_path: Path) -> None:
@@ -292,6 +300,20 @@ def test_a_stall_says_what_its_process_does_and_what_to_do(
     assert any(check in text for text in found.checks)
     assert run.state is RunState.STALLED
     assert next(c for c in found.criteria if c.id == "growing").evidence.startswith("process 42 is alive")
+
+
+def test_a_log_that_was_silent_before_it_was_watched_is_stalled_if_somebody_has_it_open(
+    live: Live, tmp_path: Path
+) -> None:
+    log = tmp_path / "metrics.jsonl"
+    os.utime(log, (live.clock.at - 600, live.clock.at - 600))
+    change(live, cpu=0.0)
+    assert not of_kind(wait(live, 20), "stalled")
+    os.utime(log, (live.clock.at - 7200, live.clock.at - 7200))
+    (found,) = of_kind(wait(live, 20), "stalled")
+    assert "Process 42 is alive" in found.message
+    change(live, cpu=0.0, sure=False)
+    assert not of_kind(wait(live, 20), "stalled")
 
 
 def test_gpus_at_full_utilisation_and_low_power_are_a_collective_that_hangs(live: Live) -> None:

@@ -103,6 +103,14 @@ def test_another_host_is_named(log: Path) -> None:
         assert owner(log, host=os.uname().nodename.upper() + ".cluster")[0] == pid
 
 
+def test_a_notebook_is_found_and_proves_nothing(log: Path) -> None:
+    kernel = log.parent / "ipykernel_launcher.py"
+    kernel.write_text("import sys, time; f = open(sys.argv[1], 'a'); f.write('loss 1'); f.flush(); time.sleep(60)")
+    with running(sys.executable, str(kernel), str(log)) as pid:
+        until(lambda: log.exists() and log.read_text())
+        assert owner(log) == (pid, HELD, False, "")
+
+
 def test_who_works_beside_a_log_that_is_written_is_a_guess(tmp_path: Path) -> None:
     log = tmp_path / "runs" / "exp1" / "train.log"
     log.parent.mkdir(parents=True)

@@ -11,6 +11,8 @@ import pytest
 from work import running, training, until
 
 from gradtop.hardware.process import CHILDREN_S, Rate, Watched, short
+from gradtop.machine import Machine
+from gradtop.record import encode
 
 
 def test_a_busy_process_is_measured(tmp_path: Path) -> None:
@@ -96,3 +98,14 @@ def test_a_counter_that_falls_tells_no_rate() -> None:
 )
 def test_a_name_says_what_runs_and_no_more(command: tuple[str, ...], name: str) -> None:
     assert short(command) == name
+
+
+def test_a_name_that_is_no_text_can_be_written_down(tmp_path: Path) -> None:
+    script = os.fsencode(tmp_path) + b"/tr\xffain\x1b]0;x.py"
+    with open(script, "w") as file:
+        file.write("import time; time.sleep(60)")
+    with running(sys.executable, os.fsdecode(script)) as pid:
+        until(lambda: psutil.Process(pid).cmdline()[-1].endswith(".py"))
+        found = Watched(pid).sample(0.0)
+    assert found.name.endswith("tr?ain\x1b]0;x.py")
+    assert encode(Machine(time=1.0, process=found))

@@ -70,10 +70,10 @@ class Search:
         if wanted.host and wanted.host.partition(".")[0].lower() != here.partition(".")[0].lower():
             return Owner(problem=f"it runs on {wanted.host[:60]}: this is {here[:60]}")
         if wanted.pid is not None and self._is(wanted.pid, wanted):
-            return Owner(wanted.pid, "its pid is in the log", sure=True)
+            return Owner(wanted.pid, "its pid is in the log", sure=not self._notebook(wanted.pid))
         holders = self._holders(wanted)
         if (pid := self._trainer(holders)) is not None:
-            return Owner(pid, "it has the log open for writing", sure=True)
+            return Owner(pid, "it has the log open for writing", sure=not self._notebook(pid))
         if wanted.written and not wanted.pipe and (pid := self._beside(wanted.paths)) is not None:
             return Owner(pid, "it works in the directory of the log")
         return Owner(problem=self._why(wanted))
@@ -93,6 +93,11 @@ class Search:
             return False
         script = os.path.basename(wanted.argv[0]) if wanted.argv else ""
         return not script or not found.command or any(script == os.path.basename(word) for word in found.command)
+
+    def _notebook(self, pid: int) -> bool:
+        """It outlives every training in it, and keeps its files open: that it lives says nothing of the run."""
+        proc = self.look_up(pid)
+        return proc is not None and any("ipykernel" in word for word in proc.command[:4])
 
     def _alive(self, pid: int) -> bool:
         return (self._root / str(pid)).is_dir()

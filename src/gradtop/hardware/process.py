@@ -155,11 +155,12 @@ def short(command: Sequence[str]) -> str:
         words += command[1:3]
     else:
         words += [word.rpartition("/")[2] for word in command[1:] if not word.startswith("-")][:1]
-    return " ".join(words)[:_NAME_CHARS]
+    # Arguments are bytes, and need not be text.
+    return " ".join(words)[:_NAME_CHARS].encode("utf-8", "replace").decode()
 
 
 def _called(process: Any, psutil: Any) -> str:
     try:
-        return short(process.cmdline()) or str(process.name())[:_NAME_CHARS]
+        return short(process.cmdline() or (process.name(),))
     except (OSError, psutil.Error):
         return ""

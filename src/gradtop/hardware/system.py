@@ -82,6 +82,6 @@ class System:
             if pid in self._names:
                 names[pid] = self._names[pid]
             elif (proc := search.look_up(pid)) is not None:
-                names[pid] = short(proc.command) or proc.name
+                names[pid] = short(proc.command or (proc.name,))
         self._names = names
         return names
