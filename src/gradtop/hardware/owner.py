@@ -103,12 +103,12 @@ class Search:
         return (self._root / str(pid)).is_dir()
 
     def pids(self) -> list[int]:
-        """All processes, the oldest first; none where there is no `/proc`."""
+        """All processes, the highest pids first, as a training is young; none where there is no `/proc`."""
         try:
             found = [int(name) for name in os.listdir(self._root) if name.isdigit()]
         except OSError:
             return []
-        return sorted(found)[:MOST_PIDS]
+        return sorted(found, reverse=True)[:MOST_PIDS]
 
     def look_up(self, pid: int) -> Proc | None:
         """A process; None where there is none."""
@@ -157,7 +157,7 @@ class Search:
         inside = {proc.pid for proc in own}
         top = [proc for proc in own if proc.parent not in inside]
         if not top:
-            return procs[0].pid if procs else None
+            return procs[-1].pid if procs else None
         return min(top, key=lambda proc: (self._rank(proc.pid), proc.started, proc.pid)).pid
 
     def _writers(self, pipes: set[str]) -> Iterator[Proc]:
