@@ -10,7 +10,7 @@ import pytest
 from work import running, training, until
 
 from gradtop.hardware.answer import Wanted
-from gradtop.hardware.owner import Search
+from gradtop.hardware.owner import Proc, Search
 
 
 def owner(log: Path, **known: object) -> tuple[int | None, str, bool, str]:
@@ -35,6 +35,22 @@ def test_who_has_the_log_open_for_writing(log: Path) -> None:
         assert owner(log) == (pid, HELD, True, "")
         assert reader.readable()
     assert owner(log, written=False) == (None, "", False, "no process here has the log open for writing")
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "starts"),
+    [
+        ("python", ("python", "/home/me/gradtop/train.py"), False),
+        ("python", ("python", "-u", "train.py", "-m", "torch.distributed.run"), False),
+        ("python", ("python", "-m", "torch.distributed.run", "train.py"), True),
+        ("python3", ("/usr/bin/python3", "/opt/bin/torchrun", "train.py"), True),
+        ("gradtop", ("/venv/bin/python", "/venv/bin/gradtop", "run", "--", "train.py"), True),
+        ("bash", ("bash", "train.sh"), True),
+        ("trainer", (), False),
+    ],
+)
+def test_who_starts_others(name: str, command: tuple[str, ...], starts: bool) -> None:
+    assert Proc(1, 0, name, command, 0.0).starts_others is starts
 
 
 def test_children_that_inherited_the_log_are_not_the_training(log: Path) -> None:

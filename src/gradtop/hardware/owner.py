@@ -19,9 +19,9 @@ _SHELLS = frozenset(("sh", "bash", "zsh", "dash", "fish", "tmux", "screen", "sru
                      "nohup", "script", "tee", "ts", "cat", "torchrun", "accelerate", "deepspeed", "mpirun", "mpiexec",
                      "gradtop", "uv", "poetry", "conda", "timeout", "nice", "ionice", "stdbuf", "make"))  # fmt: skip
 """Programs that hold a log open for the sake of another process."""
-_LAUNCHERS = ("torch.distributed.run", "torch.distributed.launch", "torch/distributed/run.py", "accelerate.commands",
-              "deepspeed.launcher", "gradtop")  # fmt: skip
-"""What stands in the command line of a Python process that starts others and trains nothing itself."""
+_LAUNCHERS = ("torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch", "deepspeed.launcher",
+              "gradtop")  # fmt: skip
+"""Modules of Python that start others and train nothing themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,18 @@ class Proc:
     @property
     def starts_others(self) -> bool:
         """A shell, a launcher, a pipe's end: it writes for another."""
-        line = " ".join(self.command[:4])
-        return self.name in _SHELLS or any(word in line for word in _LAUNCHERS)
+        programs = {self.name, *(os.path.basename(word) for word in self.command[:2])}
+        return not programs.isdisjoint(_SHELLS) or self.module.startswith(_LAUNCHERS)
+
+    @property
+    def module(self) -> str:
+        """What `python -m` runs; empty where it runs something else."""
+        for i, word in enumerate(self.command[1:6], 1):
+            if word == "-m":
+                return "".join(self.command[i + 1 : i + 2])
+            if not word.startswith("-"):
+                break
+        return ""
 
 
 class Search:
@@ -71,6 +81,8 @@ class Search:
             return Owner(problem=f"it runs on {wanted.host[:60]}: this is {here[:60]}")
         if wanted.pid is not None and self._is(wanted.pid, wanted):
             return Owner(wanted.pid, "its pid is in the log", sure=not self._notebook(wanted.pid))
+        if not (self._root / "self").exists():
+            return Owner(problem="who writes a log can be told on Linux alone")
         holders = self._holders(wanted)
         if (pid := self._trainer(holders)) is not None:
             return Owner(pid, "it has the log open for writing", sure=not self._notebook(pid))
