@@ -48,7 +48,7 @@ class Samples:
         if machine.line is not None:
             # What is recorded while it is watched is here already.
             return not -math.inf < self._live_since <= machine.time
-        return machine.process is not None or machine.time - self._recorded_at > RECORDED_S
+        return machine.process is not None or abs(machine.time - self._recorded_at) > RECORDED_S
 
     def add(self, machine: Machine, session: int, step: float) -> Sampled | None:
         """Take one in, behind a step of a session; None where rules have nothing to look at."""
