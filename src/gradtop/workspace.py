@@ -212,7 +212,8 @@ class Watched:
     def wanted(self, monotonic: float) -> Wanted:
         """What tells which process it is of."""
         facts = self.view().facts
-        paths = tuple(path.absolute() for path in self._sources)
+        # Who records the machine has a file of the run open, too.
+        paths = tuple(path.absolute() for path in self._sources if not of_samples(path))
         pipe = self.candidate.pipe if isinstance(self.candidate, Named) else ""
         written = self.active(monotonic)
         return Wanted(self.id, paths, facts.host, facts.pid, facts.time, facts.argv, pipe, written)

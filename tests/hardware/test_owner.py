@@ -75,6 +75,17 @@ def test_behind_a_shell_and_a_pipe_stands_the_training(log: Path) -> None:
         assert Path(f"/proc/{found}/comm").read_text().startswith("python")
 
 
+def test_who_only_passes_on_what_another_writes_is_named_and_is_not_the_training(log: Path) -> None:
+    reading, writing = os.pipe()
+    with running("tee", str(log), stdin=reading):
+        os.close(reading)
+        os.write(writing, b"loss 1\n")
+        until(lambda: log.exists() and log.read_text())
+        os.set_inheritable(writing, False)
+        assert owner(log) == (None, "", False, "only tee has the log open, for a process that is not to be seen")
+    os.close(writing)
+
+
 def test_behind_a_redirected_shell_stands_the_training(log: Path) -> None:
     code = "import time; print('loss 1', flush=True); time.sleep(60)"
     with running("sh", "-c", f'{sys.executable} -c "{code}"; true', stdout=os.open(log, os.O_WRONLY | os.O_CREAT)):

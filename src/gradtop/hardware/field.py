@@ -21,7 +21,12 @@ _KIB = 1024.0
 def read_fast(read: Reading, n: Nvml, h: Handle) -> None:
     """What changes from second to second, and is answered at once."""
     read_utilization(read, n, h)
-    read.number("temperature_c", _MOST_CELSIUS, lambda: n.nvmlDeviceGetTemperature(h, 0))
+    read.number(
+        "temperature_c",
+        _MOST_CELSIUS,
+        lambda: n.nvmlDeviceGetTemperature(h, 0),
+        lambda: n.nvmlDeviceGetTemperatureV(h, 0),
+    )
     read.number("power_w", _MOST_WATTS, lambda: n.nvmlDeviceGetPowerUsage(h), scale=0.001)
     read.number("sm_clock_mhz", _MOST_MHZ, lambda: n.nvmlDeviceGetClockInfo(h, 1))
     read.number("memory_clock_mhz", _MOST_MHZ, lambda: n.nvmlDeviceGetClockInfo(h, 2))

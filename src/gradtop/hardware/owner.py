@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradtop.clean import clean
 from gradtop.hardware.answer import Wanted
 
 SEARCH_S = 0.5
@@ -88,9 +89,12 @@ class Search:
             return Owner(pid, "it has the log open for writing", sure=not self._notebook(pid))
         if wanted.written and not wanted.pipe and (pid := self._beside(wanted.paths)) is not None:
             return Owner(pid, "it works in the directory of the log")
-        return Owner(problem=self._why(wanted))
+        return Owner(problem=self._why(wanted, holders))
 
-    def _why(self, wanted: Wanted) -> str:
+    def _why(self, wanted: Wanted, holders: Sequence[int]) -> str:
+        names = [proc.name for pid in holders if (proc := self.look_up(pid)) is not None]
+        if names:
+            return f"only {clean(names[0], 40)} has the log open, for a process that is not to be seen"
         if wanted.pid is not None and not self._alive(wanted.pid):
             return f"process {wanted.pid}, which wrote the log, is not here: it is over, or in another container"
         hidden = f"; {self._hidden:,} processes of other users cannot be looked into" if self._hidden else ""
@@ -168,9 +172,8 @@ class Search:
             own = [proc for proc in self._writers(pipes) if not proc.starts_others] if pipes else []
         inside = {proc.pid for proc in own}
         top = [proc for proc in own if proc.parent not in inside]
-        if not top:
-            return procs[-1].pid if procs else None
-        return min(top, key=lambda proc: (self._rank(proc.pid), proc.started, proc.pid)).pid
+        first = min(top, key=lambda proc: (self._rank(proc.pid), proc.started, proc.pid), default=None)
+        return first.pid if first is not None else None
 
     def _writers(self, pipes: set[str]) -> Iterator[Proc]:
         """Processes whose output goes into one of these pipes."""
