@@ -253,6 +253,19 @@ def test_live_samples_reach_the_rules_and_the_snapshot(live: Live) -> None:
     assert snapshot.machine.newest.host is not None
 
 
+def test_a_recording_does_not_tell_who_trains(live: Live, tmp_path: Path) -> None:
+    (tmp_path / "machine.jsonl").write_bytes(line(machine(START)))
+    live.look(3.0)
+    run = live.look(3.0)
+    assert len(run.sources) == 2
+    watched = live.monitor.newest()
+    assert [path.name for path in watched.wanted(0.0).paths] == ["metrics.jsonl"]
+    # It grows whatever the run does.
+    os.utime(tmp_path / "machine.jsonl", (START + 500, START + 500))
+    os.utime(tmp_path / "metrics.jsonl", (START, START))
+    assert live.look(2.0).changed_at == START
+
+
 def test_findings_outlive_a_source_that_turns_up_later(live: Live, tmp_path: Path) -> None:
     train(live, 130, 30)
     run = train(live, 130, 160, util=0.1)
