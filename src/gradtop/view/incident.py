@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from gradtop import units
 from gradtop.clean import clean
-from gradtop.detect.machine.device import DEVICES, MEMORY_USED, POWER, TEMPERATURE, THROTTLE_REASONS, UTILIZATION, said
+from gradtop.detect.machine.device import DEVICES, THROTTLE_REASONS, said
 from gradtop.detect.machine.device import metric as gpu_metric
 from gradtop.finding import Finding, FindingState
 from gradtop.snapshot import RunSnapshot
+from gradtop.view.device import MEASURES, Measured, around, measured, reach, slowed
 from gradtop.view.entry import Entry
 from gradtop.view.stretch import (
     BEFORE_ROWS,
@@ -72,7 +73,6 @@ _STREAMS = (
     _Stream(("tokens_per_s", "samples_per_s"), "throughput", ""),
 )
 """What is looked at; of those without a word for it, a log that lacks it is none the worse."""
-_GPU = ((UTILIZATION, "use"), (TEMPERATURE, "°C"), (POWER, "W"), (MEMORY_USED, "memory"))
 
 
 def incident_entries(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
@@ -89,7 +89,7 @@ def incident_entries(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
     yield from _first(run, traces)
     yield from _layers(run, finding)
     yield from _blind(traces, run)
-    how = f"moved: {MOVED_Z:g} spreads from that, or {LASTING_Z:g} in {LASTING_ROWS} rows in a row"
+    how = f"moved: {MOVED_Z:g} spreads from that, or {LASTING_Z:g} spreads in {LASTING_ROWS} rows in a row"
     yield Entry(f"before: median of up to {BEFORE_ROWS} rows; in it: the farthest value; {how}", "quiet", 2)
 
 
@@ -188,7 +188,7 @@ def _gpus(run: RunSnapshot, finding: Finding) -> Iterator[Trace]:
     """Of each measure of the driver the device that moved first, and what slowed devices down."""
     held = run.view.series
     known = False
-    for name, label in _GPU:
+    for name, label in MEASURES:
         found = [
             _trace(run, finding, _Stream((name,), f"GPU {i} {label}", ""), held[gpu_metric(i, name)])
             for i in range(DEVICES)
@@ -197,10 +197,44 @@ def _gpus(run: RunSnapshot, finding: Finding) -> Iterator[Trace]:
         if found:
             known = True
             yield min(found, key=lambda trace: trace.step if trace.step is not None else float("inf"))
-    if not known:
-        yield Trace("GPU", blind=MISSING)
-    else:
+    if known:
         yield from _throttled(run, finding)
+    else:
+        yield from _sampled(run, finding)
+
+
+def _sampled(run: RunSnapshot, finding: Finding) -> Iterator[Trace]:
+    """The same from the samples of the machine, which have times and no steps."""
+    place = around(run, finding) if run.machine is not None else None
+    if place is None:
+        yield Trace("GPU", blind=MISSING if run.machine is None else "its rows have no times to find samples by")
+        return
+    found = [*measured(run, finding, place)]
+    if not found:
+        yield Trace("GPU", blind=reach(run, place) or "no sample of a GPU around it")
+    for _, label in MEASURES:
+        alike = [one for one in found if one.label.endswith(f" {label}")]
+        if alike:
+            one = min(alike, key=lambda m: m.step if m.step is not None else float("inf"))
+            yield _of_device(run, finding, one)
+    for index, time, why in slowed(run, place):
+        step = place.step_at(time)
+        at = _distance(run, finding.first_step, step) if step is not None else "after"
+        yield Trace(f"GPU {index} slowed", moved=f"{at}: {why}", step=step)
+
+
+def _of_device(run: RunSnapshot, finding: Finding, one: Measured) -> Trace:
+    show = _bytes if one.label.endswith("memory") else _number
+    before, during, after = (
+        show(v) if v is not None else "–" for v in (one.found.before, one.found.during, one.found.after)
+    )
+    if one.found.early:
+        return Trace(one.label, before, during, after, f"cannot tell: {one.found.rows_before} samples before")
+    return Trace(one.label, before, during, after, _when(run, finding, one.step, one.found), one.step)
+
+
+def _bytes(value: float) -> str:
+    return f"{value / 2**30:.1f} GiB"
 
 
 def _throttled(run: RunSnapshot, finding: Finding) -> Iterator[Trace]:

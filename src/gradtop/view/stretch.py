@@ -51,27 +51,38 @@ class Stretch:
 def stretch_of(series: "SeriesView", finding: Finding, ratio: bool = True) -> Stretch:
     """The series around a finding; `ratio`: differences count as factors where all values are above zero."""
     onset, last = finding.first_step, max(finding.first_step, finding.last_step)
-    steps, values = series.stretch(onset, BEFORE_ROWS, DURING_ROWS)
-    n = sum(step < onset for step in steps)
-    inside = [value for step, value in zip(steps[n:], values[n:], strict=True) if step <= last]
-    fine = [value for value in values[:n] if math.isfinite(value)]
+    points = zip(*series.stretch(onset, BEFORE_ROWS, DURING_ROWS), strict=True)
+    if finding.state is FindingState.ACTIVE:
+        later = series.tail(1) if len(series) and (series.last_step or 0.0) >= onset else []
+    else:
+        steps, values = series.stretch(last, 0, AFTER_ROWS + 1)
+        later = [value for step, value in zip(steps, values, strict=True) if step > last]
+    return _stretch([point for point in points if point[0] <= last], onset, later, ratio)
+
+
+def stretch_of_points(points: Sequence[tuple[float, float]], onset: float, last: float, holds: bool) -> Stretch:
+    """The same of (place, value) in rising places of any kind, around `onset` to `last`; `holds`: it goes on."""
+    later = [value for place, value in points if place > last][:AFTER_ROWS]
+    newest = [points[-1][1]] if points else []
+    return _stretch([point for point in points if point[0] <= last], onset, newest if holds else later, ratio=False)
+
+
+def _stretch(points: Sequence[tuple[float, float]], onset: float, later: Sequence[float], ratio: bool) -> Stretch:
+    n = sum(place < onset for place, _ in points)
+    fine = [value for _, value in points[:n] if math.isfinite(value)]
     usual = _Usual(fine, ratio and all(value > 0 for value in fine)) if len(fine) >= LEAST_ROWS else None
-    near = [(s, v) for s, v in zip(steps, values, strict=True) if s <= last][max(0, n - EARLY_ROWS) :]
-    moved = _moved(near, usual) if usual is not None else None
+    near = points[max(0, n - EARLY_ROWS) :]
     return Stretch(
-        usual.median if usual is not None else None,
-        _farthest(inside, usual),
-        _after(series, finding, last),
-        moved,
-        n,
+        before=usual.median if usual is not None else None,
+        during=_farthest([value for _, value in points[n:]], usual),
+        after=_come_to(later),
+        moved=_moved(near, usual) if usual is not None else None,
+        rows_before=n,
     )
 
 
-def _after(series: "SeriesView", finding: Finding, last: float) -> float | None:
-    if finding.state is FindingState.ACTIVE:
-        return series.tail(1)[0] if len(series) and (series.last_step or 0.0) >= finding.first_step else None
-    steps, values = series.stretch(last, 0, AFTER_ROWS + 1)
-    later = [value for step, value in zip(steps, values, strict=True) if step > last]
+def _come_to(later: Sequence[float]) -> float | None:
+    """The median of what is finite; what is not, where nothing is."""
     fine = [value for value in later if math.isfinite(value)]
     return _median(fine) if fine else later[0] if later else None
 
