@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradtop.config import Limits
+from gradtop.detect.perlayer import Move
 from gradtop.finding import Finding, FindingState, Severity
 from gradtop.history import Store
 from gradtop.machine import Gpu, Machine, MachineView
@@ -143,6 +144,14 @@ def test_the_layer_that_moved_first_is_named_with_how_far_and_when() -> None:
 def test_layers_that_stayed_where_they_were_are_said_to_have() -> None:
     run = layered({})
     assert "No layer left the usual range of its own gradient around it." in told(run, only(run, "loss_spike"))
+
+
+def test_moves_that_are_not_kept_any_more_are_not_said_to_be_none() -> None:
+    run = layered({})
+    later = tuple(Move(1000.0 + i, "head", 1, 3) for i in range(256))
+    found = only(run, "loss_spike")
+    assert "cannot tell: which layers moved so long ago is not kept" in told(replace(run, moves=later), found)
+    assert "No layer left the usual range of its own gradient around it." in told(replace(run, moves=later[:9]), found)
 
 
 def test_layers_whose_gradients_stop_being_finite_are_named_without_a_size() -> None:

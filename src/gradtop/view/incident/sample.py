@@ -9,7 +9,7 @@ from gradtop import units
 from gradtop.detect.machine.device import MEMORY_USED, POWER, TEMPERATURE, UTILIZATION, said
 from gradtop.finding import Finding, FindingState
 from gradtop.snapshot import RunSnapshot
-from gradtop.view.stretch import AFTER_ROWS, BEFORE_ROWS, DURING_ROWS, Stretch, stretch_of_points
+from gradtop.view.incident.stretch import AFTER_ROWS, BEFORE_ROWS, DURING_ROWS, Stretch, stretch_of_points
 
 MEASURES = ((UTILIZATION, "use"), (TEMPERATURE, "°C"), (POWER, "W"), (MEMORY_USED, "memory"))
 """Fields of a device, and how they are called."""
