@@ -8,6 +8,7 @@ from gradtop.ui import keys
 from gradtop.ui.app import GradtopApp
 from gradtop.ui.screens.commands import CommandsRoom
 from gradtop.ui.screens.findings import FindingsRoom
+from gradtop.ui.screens.layers import LayersRoom
 from gradtop.ui.screens.log import LogRoom
 from gradtop.ui.screens.metrics import MetricsRoom
 from gradtop.ui.screens.overview import Overview
@@ -17,6 +18,7 @@ from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom, SheetRoom
 OWNERS = {
     "everywhere": GradtopApp,
     "overview": Overview,
+    "layers": LayersRoom,
     "metrics": MetricsRoom,
     "findings": FindingsRoom,
     "log": LogRoom,
@@ -61,7 +63,7 @@ async def test_no_key_breaks_any_room(
 
 
 async def test_help_lists_every_key() -> None:
-    async with staged(snapshot(run()), (120, 150)) as (app, pilot):
+    async with staged(snapshot(run()), (120, 250)) as (app, pilot):
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, HelpRoom)
@@ -69,6 +71,14 @@ async def test_help_lists_every_key() -> None:
             assert key.help in text(app)
         await pilot.press("escape")
         assert isinstance(app.screen, Overview)
+
+
+@pytest.mark.parametrize(("key", "title"), [("1", "Overview"), ("6", "Log"), ("r", "Runs"), ("3", "Metrics")])
+async def test_help_begins_with_the_room_that_it_was_asked_in(key: str, title: str) -> None:
+    async with staged(snapshot(run()), (80, 24)) as (app, pilot):
+        await pilot.press("question_mark", "G", "escape", key, "question_mark")
+        await pilot.pause()
+        assert lines(app)[2].strip("│ ").strip() == title
 
 
 async def test_a_sheet_scrolls_to_its_end_and_back() -> None:

@@ -16,12 +16,13 @@ from textual.screen import Screen
 from gradtop import plot
 from gradtop.clean import clean
 from gradtop.config import Settings
-from gradtop.recollection import Memory, Recollection
+from gradtop.recollection import Recollection
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.ui import keys
 from gradtop.ui.background import Background
 from gradtop.ui.binding import keymap, rebound
 from gradtop.ui.feed import Feed, FeedFailed, SnapshotReady
+from gradtop.ui.habit import Habit
 from gradtop.ui.palette import AsciiOnly, Colourless, toolkit_theme
 from gradtop.ui.place import Jumped, Place
 from gradtop.ui.rooms import Rooms, makers
@@ -94,8 +95,8 @@ class GradtopApp(App[None]):
         for theme in BY_NAME.values():
             self.register_theme(toolkit_theme(theme))
         self._themes = [BARE.name] if self.no_color else [theme.name for theme in THEMES]
-        self._usual_theme = settings.theme
-        self.theme = BARE.name if self.no_color else _theme(recollection.app, settings.theme)
+        self._habit = Habit(recollection, settings.theme)
+        self.theme = BARE.name if self.no_color else self._habit.theme
         self._feed = Feed(poll, wait, self.post_message, settings.interval_s)
         self._select, self._compare = select, compare
         self._drawing = background or Background()
@@ -110,14 +111,12 @@ class GradtopApp(App[None]):
         self._came: list[str] = []
         self._sought: Place | None = None
         self._keep = keep
-        self._left = recollection.app
         self._marks = Marks.recalled(recollection.rooms.get("runs", {}))
         glyphs = plot.ASCII if ascii else plot.BRAILLE
         self._overview = Overview(glyphs, (ProfileTile(ascii),))
-        self._recalled = recollection.rooms
         made = makers(self._overview, glyphs, acknowledge, mute, pages, background)
         self._rooms = Rooms(made, self._furnish)
-        self._furnish("overview", self._overview)
+        self._rooms["overview"]
 
     def run(self, **options: Any) -> None:
         """Run until the user or a signal ends it; the terminal is as it was afterwards."""
@@ -134,7 +133,7 @@ class GradtopApp(App[None]):
             report_crash(self._exception)
 
     def _furnish(self, name: str, room: Room) -> None:
-        room.table, room.recalled = self._table, self._recalled.get(name, {})
+        room.table, room.recalled = self._table, self._habit.rooms.get(name, {})
         # What is not installed is removed when it is left, and a removed screen never answers again.
         if room is not self._overview:
             self.install_screen(room, name)
@@ -161,8 +160,8 @@ class GradtopApp(App[None]):
         self._loop_of_app = asyncio.get_running_loop()
         if self._leave_code is not None:
             self.exit(return_code=self._leave_code)
-        elif (left := str(self._left.get("room"))) in self._rooms and left != "help":
-            self.action_room(left)
+        elif self._habit.room in self._rooms:
+            self.action_room(self._habit.room)
         self.set_interval(TICK_S, self._tick)
         # Textual leaves the screen blank after `fg`.
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh(layout=True))
@@ -181,17 +180,10 @@ class GradtopApp(App[None]):
 
     @property
     def recollection(self) -> Recollection:
-        """How the screen is left. A room that was not shown wants to be told what it was not told this time."""
+        """How the screen is left."""
         shown = [name for name, room in self._rooms.items() if room in self.screen_stack]
-        name = shown[-1] if shown else "overview"
-        runs = self._snapshot.runs
-        app: Memory = dict(self._left)
-        if runs and not self._snapshot.searching:
-            app = {"run": self._run_id, "newest": runs[0].id}
-        rooms = dict(self._recalled) | {n: room.memory() for n, room in self._rooms.items() if room.is_mounted}
-        if self.theme in (theme.name for theme in THEMES):
-            app = {**app, "theme": self.theme, "instead_of": self._usual_theme}
-        return Recollection({**app, "room": name}, rooms)
+        room = shown[-1] if shown else "overview"
+        return self._habit.left(self._snapshot, self._run_id, room, self._rooms.items(), self.theme)
 
     @property
     def scene(self) -> Scene:
@@ -208,19 +200,10 @@ class GradtopApp(App[None]):
         if self._paused:
             return
         before, self._snapshot, self._taken = self._snapshot, message.snapshot, self._clock()
-        if self._left and not message.snapshot.searching:
-            self._reopen()
+        if (run_id := self._habit.run(message.snapshot, self._run_id)) is not None:
+            self._open(run_id)
         if not _same(before, message.snapshot):
             self._show()
-
-    def _reopen(self) -> None:
-        """Open the run that was open when the screen was left, unless a newer one came since: that one is news."""
-        if self._marks.ids:
-            self._compare(self._marks.ids)
-        left, self._left = self._left, {}
-        runs, opened = self._snapshot.runs, left.get("run")
-        if runs and self._run_id is None and left.get("newest") == runs[0].id and isinstance(opened, str):
-            self._open(opened)
 
     def _open(self, run_id: str) -> None:
         self._run_id = run_id
@@ -313,6 +296,7 @@ class GradtopApp(App[None]):
         room = self._rooms[name]
         if self._room is not None:
             self._room.arrived = False
+            room.before = self._room.ROOM
         if self.screen is not self._overview:
             self.pop_screen()
         if room is not self._overview:
@@ -402,13 +386,6 @@ class GradtopApp(App[None]):
 
     def _print_error_renderables(self) -> None:
         self._exit_renderables.clear()
-
-
-def _theme(left: Memory, usual: str) -> str:
-    """The colours that were chosen last, unless the settings say something new since."""
-    chosen = left.get("theme")
-    known = any(chosen == theme.name for theme in THEMES)
-    return str(chosen) if known and left.get("instead_of") == usual else usual
 
 
 def _same(a: Snapshot, b: Snapshot) -> bool:

@@ -34,6 +34,8 @@ class Room(CellScreen):
     scene: Scene | None = None
     arrived = False
     """A jump led here: one step back leads to where it began."""
+    before = ""
+    """`ROOM` of the one that was left for it."""
     table: keys.Table = keys.TABLE
     """All keys, as the user bound them; the app says so."""
     recalled: Memory = {}  # noqa: RUF012  # read only
