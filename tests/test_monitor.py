@@ -96,7 +96,7 @@ def test_new_rows_reach_the_next_snapshot(tmp_path: Path, clock: Clock) -> None:
 
 
 def test_a_large_file_is_loading_until_it_is_read(tmp_path: Path, clock: Clock) -> None:
-    write_run(tmp_path, "run", rows(0, 40_000), clock.at)
+    write_run(tmp_path, "run", rows(0, 100_000), clock.at)
 
     class Ticking(Clock):
         def __call__(self) -> float:
