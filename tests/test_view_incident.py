@@ -143,7 +143,9 @@ def test_the_layer_that_moved_first_is_named_with_how_far_and_when() -> None:
 
 def test_layers_that_stayed_where_they_were_are_said_to_have() -> None:
     run = layered({})
-    assert "No layer left the usual range of its own gradient around it." in told(run, only(run, "loss_spike"))
+    assert "No layer was seen to leave the usual range of its own gradient around it." in told(
+        run, only(run, "loss_spike")
+    )
 
 
 def test_moves_that_are_not_kept_any_more_are_not_said_to_be_none() -> None:
@@ -151,7 +153,9 @@ def test_moves_that_are_not_kept_any_more_are_not_said_to_be_none() -> None:
     later = tuple(Move(1000.0 + i, "head", 1, 3) for i in range(256))
     found = only(run, "loss_spike")
     assert "cannot tell: which layers moved so long ago is not kept" in told(replace(run, moves=later), found)
-    assert "No layer left the usual range of its own gradient around it." in told(replace(run, moves=later[:9]), found)
+    assert "No layer was seen to leave the usual range of its own gradient around it." in told(
+        replace(run, moves=later[:9]), found
+    )
 
 
 def test_layers_whose_gradients_stop_being_finite_are_named_without_a_size() -> None:

@@ -36,7 +36,7 @@ def layer_entries(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
     if not near and len(run.moves) >= MOST_MOVES and onset < min(m.step for m in run.moves):
         yield Entry("cannot tell: which layers moved so long ago is not kept", "unknown", 2, "?")
     elif not near and (run.moves or knows_layers(run)):
-        yield Entry("No layer left the usual range of its own gradient around it.", "plain", 2, "·")
+        yield Entry("No layer was seen to leave the usual range of its own gradient around it.", "plain", 2, "·")
     yield from (Entry(_move(run, onset, move), "plain", 2, "·") for move in near[:TOLD])
     if len(near) > TOLD:
         yield Entry(f"{len(near) - TOLD} more such rows up to {units.count(near[-1].step)}", "quiet", 4)

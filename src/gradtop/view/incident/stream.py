@@ -56,13 +56,18 @@ def trace_of(run: RunSnapshot, finding: Finding, stream: Stream, series: "Series
     if series.x_kind != run.view.x_kind:
         return Trace(stream.label, blind=f"it is logged by {series.x_kind}, the run by {run.view.x_kind}")
     found = stretch_of(series, finding, stream.ratio)
-    show = units.setting if stream.chosen else number
+    show = _setting if stream.chosen else number
     before, during, after = (show(v) if v is not None else "–" for v in (found.before, found.during, found.after))
     if found.early:
         rows = f"{found.rows_before} row" + ("s" if found.rows_before != 1 else "")
         return Trace(stream.label, before, during, after, f"cannot tell: {rows} before")
     step = _changed(series, finding) if stream.chosen else found.moved
     return Trace(stream.label, before, during, after, when(run, finding, step, found), step)
+
+
+def _setting(value: float) -> str:
+    # A learning rate on its schedule has more digits than anybody reads; a loss scale is a power of two.
+    return units.setting(value if abs(value) >= 1 else float(f"{value:.3g}"))
 
 
 def _changed(series: "SeriesView", finding: Finding) -> float | None:
