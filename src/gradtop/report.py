@@ -270,7 +270,9 @@ def _numbers(run: RunSnapshot) -> Iterator[str]:
 
 def _layers(view: "RunView") -> Iterator[str]:
     """How many layers have values, and where the newest of them stand."""
-    steps = [step for grid in view.layers.values() if grid.family in _PER_LAYER and (step := grid.last_step) is not None]
+    steps = [
+        step for grid in view.layers.values() if grid.family in _PER_LAYER and (step := grid.last_step) is not None
+    ]
     if steps:
         at = f"{view.x_kind.removesuffix('s')} {count(max(steps))}"
         yield _labelled("layers", f"{len(_layer_names(view)):,}, newest values at {at}")

@@ -8,6 +8,7 @@ from gradtop.ui import keys
 from gradtop.ui.app import GradtopApp
 from gradtop.ui.screens.commands import CommandsRoom
 from gradtop.ui.screens.findings import FindingsRoom
+from gradtop.ui.screens.layers import LayersRoom
 from gradtop.ui.screens.log import LogRoom
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.runs import RunsRoom
@@ -16,6 +17,7 @@ from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom, SheetRoom
 OWNERS = {
     "everywhere": GradtopApp,
     "overview": Overview,
+    "layers": LayersRoom,
     "findings": FindingsRoom,
     "log": LogRoom,
     "runs": RunsRoom,
@@ -39,7 +41,7 @@ def test_ids_are_unique_and_no_key_is_bound_twice_in_a_room() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("room", ["1", "4", "6", "r", "c", "question_mark"])
+@pytest.mark.parametrize("room", ["1", "2", "4", "6", "r", "c", "question_mark"])
 async def test_no_key_breaks_any_room(
     size: tuple[int, int], room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,7 +60,7 @@ async def test_no_key_breaks_any_room(
 
 
 async def test_help_lists_every_key() -> None:
-    async with staged(snapshot(run()), (120, 100)) as (app, pilot):
+    async with staged(snapshot(run()), (120, 160)) as (app, pilot):
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, HelpRoom)

@@ -105,7 +105,9 @@ TABLE = (
     Key("layers", "g", "g", "screen.move(-1000000)", "", "the first layer"),
     Key("layers", "G", "G", "screen.move(1000000)", "", "the last layer"),
     Key("layers", "enter", "enter", "screen.full", "layer", "one layer in full: curve, numbers, findings; and back"),
-    Key("layers", "v", "v", "screen.family(1)", "measure", "next measure: grad norm, weight norm, update ratio, others"),
+    Key(
+        "layers", "v", "v", "screen.family(1)", "measure", "next measure: grad norm, weight norm, update ratio, others"
+    ),
     Key("layers", "V", "V", "screen.family(-1)", "", "previous measure"),
     Key("layers", "o", "o", "screen.order", "order", "by depth, worst first, by name"),
     Key("layers", "slash", "/", "screen.filter", "filter", "show some: a b, a | b, !a, /re/"),

@@ -65,7 +65,7 @@ class Heatmap(Canvas, can_focus=True):
     @property
     def columns(self) -> int:
         """Cells of a line."""
-        return max(1, self.size.width - 5 - self._name_cells)
+        return max(1, self.size.width - 4 - self._name_cells)
 
     @property
     def _name_cells(self) -> int:
@@ -73,7 +73,9 @@ class Heatmap(Canvas, can_focus=True):
         if view is None:
             return _LEAST_NAME
         if self._widest[0] is not view.rows:
-            labels = (cell_len(view.name(i)) + len(view.note(i)) + 4 * view.rows[i].folded for i in range(len(view.rows)))
+            labels = (
+                cell_len(view.name(i)) + len(view.note(i)) + 4 * view.rows[i].folded for i in range(len(view.rows))
+            )
             self._widest = view.rows, max(labels, default=0)
         most = min(_MOST_NAME, int(self.size.width * _NAME_PART))
         return max(_LEAST_NAME, min(self._widest[1] + 1, most))
@@ -139,7 +141,9 @@ class Heatmap(Canvas, can_focus=True):
             return
         first, last = self._view.window
         newest = goal >= max((i for i, code in enumerate(line) if code != BLANK), default=0)
-        self.step = None if newest and self._view.look.window is None else first + (goal + 0.5) * (last - first) / self.columns
+        self.step = (
+            None if newest and self._view.look.window is None else first + (goal + 0.5) * (last - first) / self.columns
+        )
         self._draw()
         self.post_message(self.Moved())
 
@@ -202,7 +206,8 @@ class Heatmap(Canvas, can_focus=True):
         shown = range(self._top, min(self._top + self.page_rows, len(view.rows)))
         names = self._names(view, shown)
         rows = [
-            self._row(view, i, name, line, palette, edge) for i, name, line in zip(shown, names, self._lines(), strict=True)
+            self._row(view, i, name, line, palette, edge)
+            for i, name, line in zip(shown, names, self._lines(), strict=True)
         ]
         kept = {piece[0]: 0 for piece in ((line, palette) for line in self._lines())}
         self._pieces = {key: row for key, row in self._pieces.items() if key[0] in kept}
@@ -272,7 +277,14 @@ class Heatmap(Canvas, can_focus=True):
             return ()
         room = self.size.width - 8 - cell_len(read.step) - cell_len(read.value)
         name = shorten(read.name, max(8, room))
-        return ((" ", "plain"), (name, "name"), ("  ", "plain"), (read.step, "quiet"), ("  ", "plain"), (read.value, read.ink))
+        return (
+            (" ", "plain"),
+            (name, "name"),
+            ("  ", "plain"),
+            (read.step, "quiet"),
+            ("  ", "plain"),
+            (read.value, read.ink),
+        )
 
     def _legend(self, view: LayersView, palette: Palette) -> Row:
         low, high = view.ends
@@ -284,10 +296,10 @@ class Heatmap(Canvas, can_focus=True):
             (f" {bound[1]}{high}", "quiet"),
         )
         lacking = view.family.lacking if view.family is not None else "no value"
-        signs = [((f"  {palette.missing}", ink(HEAT)), (f" {lacking}", "quiet"))]
+        signs: list[Row] = [((f"  {palette.missing}", ink(HEAT)), (f" {lacking}", "quiet"))]
         signs += [((f"  {palette.zero}", ink(HEAT + 1)), (" exactly 0", "quiet"))] if view.scale.log else []
         signs += [(("  ", "plain"), (palette.nonfinite, ink(HEAT + 2)), (" NaN/Inf", "quiet"))]
-        scale: Row = (("  log₁₀, colour: highest in a cell", "quiet"),) if view.scale.log else ()
+        scale: Row = (("  log10, highest in a cell", "quiet"),) if view.scale.log else ()
         row: Row = ramp
         for more in (*signs, scale):
             if more and box.width_of((*row, *more)) <= self.size.width - 6:

@@ -43,8 +43,16 @@ def layer_entries(view: LayersView, key: str) -> tuple[Entry, ...]:
     names = [view.grid.names[i] for i in row.members]
     if row.folded:
         lead = [Entry(f"{clean(key, NAME_CHARS)}: {len(names)} layers", "title")]
-        lines = [Entry(f"{clean(name, NAME_CHARS)}: {_now(view, i)}", "plain", 2, "·") for name, i in zip(names, row.members, strict=True)]
-        return (*lead, Entry(f"{view.family.label if view.family else ''} now", "quiet"), *lines[:200], *_findings(view, names))
+        lines = [
+            Entry(f"{clean(name, NAME_CHARS)}: {_now(view, i)}", "plain", 2, "·")
+            for name, i in zip(names, row.members, strict=True)
+        ]
+        return (
+            *lead,
+            Entry(f"{view.family.label if view.family else ''} now", "quiet"),
+            *lines[:200],
+            *_findings(view, names),
+        )
     return (Entry(clean(names[0], NAME_CHARS), "title"), *_numbers(view, names[0]), *_findings(view, names))
 
 
@@ -71,7 +79,9 @@ def _numbers(view: LayersView, name: str) -> Iterator[Entry]:
         stats, typical = grid.stats(place), grid.typical(place)
         rough = "" if grid.row_count <= len(grid.first) else "about "
         yield Entry(family.label, "heading")
-        yield Entry(f"now {_now(of, place)} at {grid.x_kind.removesuffix('s')} {units.count(grid.newest.step)}", "value", 2)
+        yield Entry(
+            f"now {_now(of, place)} at {grid.x_kind.removesuffix('s')} {units.count(grid.newest.step)}", "value", 2
+        )
         if stats.low <= stats.high:
             median = f"{rough}{units.number(typical)}" if typical == typical else "none above 0"
             yield Entry(f"median {median} · min {units.number(stats.low)} · max {units.number(stats.high)}", "plain", 2)
@@ -106,7 +116,9 @@ def _findings(view: LayersView, names: list[str]) -> Iterator[Entry]:
         yield Entry("None names this layer.", "quiet", 2)
     for finding in found[:50]:
         holds = finding.state is FindingState.ACTIVE
-        yield Entry(f"{title(finding)}: {clean(finding.message, 600)}", "plain" if holds else "quiet", 2, "●" if holds else "○")
+        yield Entry(
+            f"{title(finding)}: {clean(finding.message, 600)}", "plain" if holds else "quiet", 2, "●" if holds else "○"
+        )
 
 
 def _quotes(message: str, name: str) -> bool:
