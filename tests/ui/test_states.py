@@ -1,4 +1,4 @@
-"""The main states as text, cell by cell. After a change that is meant: GRADTOP_STATES=write pytest tests/ui/test_states.py"""
+"""The main states as text. After a change that is meant: GRADTOP_STATES=write pytest tests/ui/test_states.py"""
 
 import math
 import os
@@ -9,7 +9,7 @@ import pytest
 from staging import finding, lines, rows, run, snapshot, staged
 
 from gradtop.finding import Severity
-from gradtop.record import Restart
+from gradtop.record import Restart, Rows
 from gradtop.snapshot import RunState, Snapshot
 from gradtop.verdict import Judgement, Verdict
 
@@ -24,7 +24,7 @@ def healthy() -> Snapshot:
 def broken() -> Snapshot:
     """A run whose loss became NaN, after a resume."""
     nan = [math.nan] * 60
-    records = [rows(), Restart(reason="resumed"), rows(60, 401, loss=nan)]
+    records: list[Rows | Restart] = [rows(), Restart(reason="resumed"), rows(60, 401, loss=nan)]
     act = finding(Severity.INTERVENE, 401, "The loss is NaN since step 401.")
     judgement = Judgement(Verdict.INTERVENE, "The loss is NaN since step 401.", act, "Stop, and go back to step 400.")
     return snapshot(run(records=records, findings=(act, finding()), judgement=judgement))
