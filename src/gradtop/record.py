@@ -1,7 +1,8 @@
 """The wire: what a source can yield, and how it is written as JSON lines (schema `gradtop/1`).
 
-A source yields `Rows` (metric values of one or many steps, as columns), `RunFacts`, `Event`, `End` and
-`Restart`. Nothing else enters the store, so a recorded run, a test and a live log are the same to it.
+A source yields `Rows` (metric values of one or many steps, as columns), `RunFacts`, `Event`, `End`, `Restart` and
+`Machine` (a sample, see `machine.py`). Nothing else enters the store, so a recorded run, a test and a live log are the
+same to it.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 
 from gradtop.errors import RecordError
+from gradtop.machine import Machine
 
 SCHEMA = "gradtop/1"
 """The schema that this version writes and reads."""
@@ -181,10 +183,10 @@ class LayerNames(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     numel: tuple[int, ...] = ()
 
 
-Record = Rows | RunFacts | Event | End | Restart
+Record = Rows | RunFacts | Event | End | Restart | Machine
 """What the store takes."""
 
-WireRecord = RunFacts | Event | End | Restart | LayerNames
+WireRecord = RunFacts | Event | End | Restart | LayerNames | Machine
 """What a typed line of the stream decodes to; metrics and layers lines stay mappings for the row reader."""
 
 _TYPED: dict[str, type[WireRecord]] = {
@@ -193,6 +195,7 @@ _TYPED: dict[str, type[WireRecord]] = {
     "end": End,
     "restart": Restart,
     "layer_names": LayerNames,
+    "machine": Machine,
 }
 _NOT_OBJECTS = {type(None): "null", list: "a list", str: "a string", bool: "true or false"}
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}

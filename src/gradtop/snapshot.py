@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gradtop.attention import Attention
 from gradtop.config import Settings
 from gradtop.finding import Coverage, Finding
+from gradtop.machine import MachineView
 from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement
 
@@ -72,6 +73,8 @@ class RunSnapshot:
 
     course: "Course | None" = None
     """Its own usual range over the steps and its warm-up, as the rules see them."""
+    machine: MachineView | None = None
+    """Samples of its process and of the GPUs that it uses: taken here, or read from its files (`recorded`)."""
 
     @property
     def muted(self) -> frozenset[str]:
@@ -94,3 +97,5 @@ class Snapshot:
     """How new data is noticed: `inotify`, or `polling` with the reason in brackets; empty where nobody waits for it."""
     settings: Settings = field(default_factory=Settings)
     """What the runs are judged by, and where that is set."""
+    machine: MachineView | None = None
+    """Samples of this machine, all its GPUs among them; None while nobody takes any."""

@@ -205,7 +205,9 @@ class GradtopApp(App[None]):
         if (run_id := self._habit.run(message.snapshot, self._run_id)) is not None:
             self._open(run_id)
         if not _same(before, message.snapshot):
+            began = time.perf_counter()
             self._show()
+            self._feed.shown(time.perf_counter() - began)
 
     def _open(self, run_id: str) -> None:
         self._run_id = run_id
@@ -281,13 +283,19 @@ class GradtopApp(App[None]):
             self.pop_screen()
         if self.screen is self._rooms[name]:
             return
-        if name == "checklist" and self._room is not None and self._room.chosen is not None:
-            self.on_jumped(Jumped(name, Place(finding=self._room.chosen)))
+        if (place := self._selected_for(name)) is not None:
+            self.on_jumped(Jumped(name, place))
             return
         # Nobody walks back through a room that is entered again: the way to it is the way from there.
         way = [*self._came, self._here]
         self._came = way[: way.index(name)] if name in way else way[-MOST_STEPS_BACK:]
         self._enter(name)
+
+    def _selected_for(self, name: str) -> Place | None:
+        """What is selected in a list of findings, where the room to enter can show that by itself."""
+        place = self._room.here() if self._room is not None and self._room.chosen is not None else None
+        shown = {"checklist": place is not None, "layers": place is not None and place.layer is not None}
+        return place if shown.get(name) else None
 
     @property
     def _here(self) -> str:
@@ -392,8 +400,15 @@ class GradtopApp(App[None]):
 
 def _same(a: Snapshot, b: Snapshot) -> bool:
     """Nothing on the screen differs, ages apart."""
-    return (a.notes, a.searching, len(a.runs)) == (b.notes, b.searching, len(b.runs)) and all(
-        x.view is y.view and (x.id, x.state, x.read, x.judgement, x.findings, x.sources, x.changed_at, x.attention)
+    return (
+        (a.notes, a.searching, len(a.runs)) == (b.notes, b.searching, len(b.runs))
+        and a.machine is b.machine
+        and (all(_same_run(x, y) for x, y in zip(a.runs, b.runs, strict=True)))
+    )
+
+
+def _same_run(x: RunSnapshot, y: RunSnapshot) -> bool:
+    return x.view is y.view and x.machine is y.machine and (
+        (x.id, x.state, x.read, x.judgement, x.findings, x.sources, x.changed_at, x.attention)
         == (y.id, y.state, y.read, y.judgement, y.findings, y.sources, y.changed_at, y.attention)
-        for x, y in zip(a.runs, b.runs, strict=True)
     )  # fmt: skip

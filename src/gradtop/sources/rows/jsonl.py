@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from gradtop.errors import RecordError
+from gradtop.machine import Machine
 from gradtop.record import (
     End,
     Event,
@@ -379,7 +380,7 @@ def _relaunched(old: RunFacts, new: RunFacts) -> bool:
     return any(before != now for before, now in stated)
 
 
-def _at_line(record: RunFacts | Event | End | Restart, line: Line) -> Record:
+def _at_line(record: RunFacts | Event | End | Restart | Machine, line: Line) -> Record:
     """The record with the number of its line, where it has a place for it."""
     if isinstance(record, RunFacts):
         return record
