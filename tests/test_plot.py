@@ -212,6 +212,7 @@ def test_the_live_axis_moves_rarely_and_is_never_too_empty() -> None:
     ends = [grown_end(1, last) for last in range(100, 10001)]
     assert all(end > last for end, last in zip(ends, range(100, 10001), strict=True))
     assert len(set(ends)) <= 20
+    assert grown_end(-1e308, 1e308) == 1e308
     assert min((last - 1) / (end - 1) for end, last in zip(ends, range(100, 10001), strict=True)) > 0.6
 
 
