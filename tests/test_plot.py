@@ -213,6 +213,11 @@ def test_the_live_axis_moves_rarely_and_is_never_too_empty() -> None:
     assert min((last - 1) / (end - 1) for end, last in zip(ends, range(100, 10001), strict=True)) > 0.6
 
 
+def near(at: int, value: float) -> list[float]:
+    """200 values around 2.8, and one far away."""
+    return [value if i == at else 2.8 + 0.05 * math.sin(i * 1.7) for i in range(200)]
+
+
 def test_smoothing_is_an_average_that_forgets() -> None:
     scale = Scale.around([0.0], [10.0])
     line = smoothed([0.0] * 50 + [10.0] * 50, scale)
@@ -226,6 +231,32 @@ def test_smoothing_on_a_log_axis_is_not_lifted_by_one_spike() -> None:
     values = [1.0] * 30 + [1e6] + [1.0] * 30
     assert smoothed(values, Scale.around(values, values, log=True))[40] < 2
     assert smoothed(values, Scale.around(values, values))[40] > 1000
+
+
+@pytest.mark.parametrize("symlog", [True, False])
+def test_smoothing_is_not_lifted_for_long_by_a_spike_whose_part_of_the_axis_is_squeezed(symlog: bool) -> None:
+    values = near(30, 1e6)
+    scale = Scale.around(values, values, symlog=symlog)
+    line = smoothed(values, scale)
+    assert line[30] > line[29]
+    assert line[60] == pytest.approx(2.8, abs=0.05 if not symlog else 0.2)
+
+
+@pytest.mark.parametrize(
+    ("values", "flags"),
+    [
+        (dict.fromkeys(near(90, 1e6)), (False, False)),
+        (dict.fromkeys([1e-7, *(float(i) for i in range(1, 60))]), (True, False)),
+        (dict.fromkeys([-1e3, -0.5, 0.0, 2.0, 1e6]), (False, True)),
+        (dict.fromkeys([2.0, 3.0]), (False, False)),
+    ],
+)
+def test_every_value_is_found_again_at_its_height(values: dict[float, None], flags: tuple[bool, bool]) -> None:
+    scale = Scale.around([*values], [*values], *flags)
+    for value in values:
+        assert scale.at_part(scale.part(value)) == pytest.approx(value, rel=1e-6, abs=1e-9)
+    assert scale.part(scale.low) == pytest.approx(0)
+    assert scale.part(scale.high) == pytest.approx(1)
 
 
 def test_a_sparkline_shows_the_shape_and_what_is_not_finite() -> None:
@@ -285,11 +316,6 @@ def test_a_rare_spike_is_squeezed_at_the_top() -> None:
     assert (scale.pixel(1e6, 100), scale.pixel(scale.low, 100)) == (0, 99)
     assert 15 < scale.pixel(2.0, 100) < 30
     assert list(scale.squeezed(10, 10)) == [0, 1]
-
-
-def near(at: int, value: float) -> list[float]:
-    """200 values around 2.8, and one far away."""
-    return [value if i == at else 2.8 + 0.05 * math.sin(i * 1.7) for i in range(200)]
 
 
 def test_one_spike_does_not_flatten_the_rest_of_a_linear_axis() -> None:

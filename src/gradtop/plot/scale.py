@@ -111,6 +111,28 @@ class Scale:
             return value
         return math.log10(value) if value > 0 else -math.inf
 
+    def value(self, level: float) -> float:
+        """What has this level; infinite beyond the largest float."""
+        try:
+            if self.near_zero:
+                return math.copysign((10.0 ** abs(level) - 1) * self.near_zero, level)
+            return 10.0**level if self.log else level
+        except OverflowError:
+            return math.copysign(math.inf, level)
+
+    def part(self, value: float) -> float:
+        """How high a value lies, from 0 at the bottom to 1; NaN where the axis cannot show it."""
+        level = self.level(value)
+        if not math.isfinite(level):
+            return math.nan
+        (a, at), (b, up) = next(((p, q) for p, q in _parts(self) if level <= q[0]), _parts(self)[-1])
+        return at + (level / 2 - a / 2) * ((up - at) / (b / 2 - a / 2))
+
+    def at_part(self, part: float) -> float:
+        """The value that lies at a part of the height; NaN for NaN."""
+        (a, at), (b, up) = next(((p, q) for p, q in _parts(self) if part <= q[1]), _parts(self)[-1])
+        return self.value(a + (b / 2 - a / 2) * ((part - at) / (up - at)) * 2)
+
     def pixel(self, value: float, height: int) -> int:
         """The pixel row of a value, 0 at the top; values beyond an end lie on it."""
         return self.pixels(height)[value]
@@ -192,6 +214,11 @@ class _Pixels(dict[float, int]):
 @lru_cache(maxsize=64)
 def _pixels(scale: Scale, height: int) -> _Pixels:
     return _Pixels(scale, height)
+
+
+@lru_cache(maxsize=64)
+def _parts(scale: Scale) -> tuple[tuple[tuple[float, float], tuple[float, float]], ...]:
+    return tuple(pairwise(scale.anchors()))
 
 
 def _falling(values: Iterator[float]) -> list[float]:

@@ -203,7 +203,9 @@ class GradtopApp(App[None]):
         if (run_id := self._habit.run(message.snapshot, self._run_id)) is not None:
             self._open(run_id)
         if not _same(before, message.snapshot):
+            began = time.perf_counter()
             self._show()
+            self._feed.shown(time.perf_counter() - began)
 
     def _open(self, run_id: str) -> None:
         self._run_id = run_id

@@ -261,9 +261,14 @@ def rooms(table: Table = TABLE) -> Iterable[tuple[str, list[Key]]]:
     return ((title, [k for k in table if k.room == room]) for room, title in ROOMS.items())
 
 
+def _cells(key: Key) -> str:
+    shown, help = (text.replace("|", r"\|") for text in (key.shown, key.help))
+    return f"| `{shown}` | {help} | `{key.id}` |"
+
+
 def markdown() -> str:
     """The table for the README."""
     lines: list[str] = []
     for title, keys in rooms():
-        lines += [f"| {title} | | |", "|---|---|---|", *(f"| `{k.shown}` | {k.help} | `{k.id}` |" for k in keys), ""]
+        lines += [f"| {title} | | |", "|---|---|---|", *map(_cells, keys), ""]
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """All layers over all steps, one of them in full."""
 
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -24,9 +25,11 @@ from gradtop.view.layers import (
     ORDERS,
     LayersLook,
     LayersView,
+    Profile,
     folded_further,
     layer_chart,
     layer_entries,
+    profile,
     to_blocks,
     unfolded,
     without_layers,
@@ -135,7 +138,7 @@ class LayersRoom(FilteredRoom):
             self.query_one("#curve", Chart).show(chart, Look(first, last, self._map.step))
         panel = self.query_one(ProfilePanel)
         if panel.display and view.family is not None:
-            panel.show(view.run, view.family.name, self._depth(key))
+            panel.show(partial(_profile_of, view), self._depth(key))
         if self._full:
             self.query_one("#layer", Sheet).show(layer_entries(view, key))
 
@@ -297,3 +300,7 @@ class LayersRoom(FilteredRoom):
             self._look = replace(self._look, order=str(order))
         if isinstance(folded, str) and folded:
             self._look = replace(self._look, folded=frozenset(folded[:_MOST_FOLDED].split("\n")))
+
+
+def _profile_of(view: LayersView, columns: int) -> Profile | None:
+    return profile(view.run, columns, view.family.name if view.family is not None else "")
