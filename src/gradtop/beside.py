@@ -147,6 +147,8 @@ def _of_gpu(gpu: Gpu) -> Iterator[tuple[str, float]]:
 
 def together(samples: Sequence[Sampled]) -> dict[str, float]:
     """One sample for several: the mean of what is a part of the time, every reason, the newest of all else."""
+    if len(samples) == 1:
+        return samples[0].values
     out: dict[str, float] = {}
     for name in dict.fromkeys(name for sampled in samples for name in sampled.values):
         known = [sampled.values[name] for sampled in samples if name in sampled.values]
