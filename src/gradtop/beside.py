@@ -5,6 +5,7 @@ without times as well: behind those that were there when the sample was taken.
 """
 
 import math
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +31,14 @@ class Sampled:
     session: int
     step: float
     """Of the newest row when it was taken."""
-    values: dict[str, float]
+    names: tuple[str, ...]
+    """What it tells; one tuple for all samples that tell the same."""
+    numbers: "array[float]"
+
+    @property
+    def values(self) -> dict[str, float]:
+        """By name."""
+        return dict(zip(self.names, self.numbers, strict=True))
 
 
 class Samples:
@@ -41,6 +49,7 @@ class Samples:
         self._newest: deque[Machine] = deque(maxlen=SAMPLES_KEPT)
         self._view: MachineView | None = None
         self._kept: list[Sampled] = []
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._live_since = self._recorded_at = -math.inf
 
     def wants(self, machine: Machine) -> bool:
@@ -59,14 +68,19 @@ class Samples:
         elif machine.process is not None and self._live_since == -math.inf:
             self._live_since = machine.time
         known = values(machine)
-        return self._keep(Sampled(machine.time, session, step, known)) if known else None
+        return self._keep(self._packed(machine.time, session, step, known)) if known else None
+
+    def _packed(self, time: float, session: int, step: float, known: dict[str, float]) -> Sampled:
+        """A sample in little memory: a training of days has very many."""
+        names = tuple(known)
+        return Sampled(time, session, step, self._names.setdefault(names, names), array("d", known.values()))
 
     def _keep(self, sampled: Sampled) -> Sampled:
         self._kept.append(sampled)
         if len(self._kept) > MOST_KEPT:
             half = len(self._kept) // 4 * 2
             pairs = zip(self._kept[:half:2], self._kept[1:half:2], strict=True)
-            self._kept[:half] = [Sampled(b.time, b.session, b.step, together((a, b))) for a, b in pairs]
+            self._kept[:half] = [self._packed(b.time, b.session, b.step, together((a, b))) for a, b in pairs]
         return sampled
 
     def view(self) -> MachineView | None:
@@ -150,8 +164,9 @@ def together(samples: Sequence[Sampled]) -> dict[str, float]:
     if len(samples) == 1:
         return samples[0].values
     out: dict[str, float] = {}
-    for name in dict.fromkeys(name for sampled in samples for name in sampled.values):
-        known = [sampled.values[name] for sampled in samples if name in sampled.values]
+    told = [sampled.values for sampled in samples]
+    for name in dict.fromkeys(name for one in told for name in one):
+        known = [one[name] for one in told if name in one]
         out[name] = known[-1]
         if name.endswith("/utilization"):
             out[name] = sum(known) / len(known)
