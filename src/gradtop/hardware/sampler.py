@@ -22,6 +22,7 @@ DEADLINE_S = 2.0
 FIRST_S = 0.1
 """Seconds after which the first sample is there, most of the time."""
 SILENT = "not answering"
+_MOMENT_S = 1e-6
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class _Asked(Generic[T]):
             error = answer.exception()
             self.failed = f"{type(error).__name__}: {str(error)[:200]}" if error is not None else ""
             self.known = answer.result() if error is None else self._first
-        return at - self._asked_at if self._answer is not None else 0.0
+        return max(at - self._asked_at, _MOMENT_S) if self._answer is not None else 0.0
 
 
 class _Late(Generic[T]):
