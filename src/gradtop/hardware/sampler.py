@@ -152,9 +152,13 @@ class Sampler:
         )
         self._samples.append(whole)
         self._view = None
-        silent = f"the system has not answered for {system_s:.0f} s" if system_s else ""
-        alone = sum(of.process is not None for of in told.runs.values()) == 1
-        own = {id: _own(whole, of, gpus.host_pids, alone, silent or of.problem) for id, of in told.runs.items()}
+        runs = told.runs
+        if system_s:
+            # What was known before is not how things stand.
+            silent = OfRun(problem=f"the system has not answered for {system_s:.0f} s")
+            runs = dict.fromkeys(runs, silent)
+        alone = sum(of.process is not None for of in runs.values()) == 1
+        own = {id: _own(whole, of, gpus.host_pids, alone) for id, of in runs.items()}
         if self.recording is not None:
             first = next(iter(own.values()), whole)
             told_of = {"process": first.process, "process_problem": first.process_problem}
@@ -190,14 +194,14 @@ def _known(processes: tuple[GpuProcess, ...] | None, told: Told) -> tuple[GpuPro
     )
 
 
-def _own(whole: Machine, of: OfRun, foreign: bool, alone: bool, problem: str) -> Machine:
+def _own(whole: Machine, of: OfRun, foreign: bool, alone: bool) -> Machine:
     """The sample as one run has it: its process, and the devices that it uses."""
     process = of.process
     if process is not None and whole.gpus:
         used, why = _told_to_use(of.visible, whole.gpus, alone) if foreign else _used(process, whole.gpus)
         process = msgspec.structs.replace(process, gpus=used, gpus_why=why)
     gpus = tuple(gpu for gpu in whole.gpus if process is not None and gpu.index in process.gpus)
-    return msgspec.structs.replace(whole, gpus=gpus, process=process, process_problem=problem)
+    return msgspec.structs.replace(whole, gpus=gpus, process=process, process_problem=of.problem)
 
 
 def _used(process: Process, gpus: Sequence[Gpu]) -> tuple[tuple[int, ...], str]:
