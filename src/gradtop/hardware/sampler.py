@@ -38,6 +38,8 @@ class _Asked(Generic[T]):
         self._asked_at = -math.inf
         self.known = first
         """The newest answer."""
+        self.met = False
+        """It has answered before."""
         self.failed = ""
         """Why the last question has none, in a few words; empty where it has."""
 
@@ -49,7 +51,7 @@ class _Asked(Generic[T]):
     def silent_s(self, at: float) -> float:
         """Take the answer if it is there; seconds for which it has been missing, 0 where it is not."""
         if self._answer is not None and self._answer.done():
-            answer, self._answer = self._answer, None
+            answer, self._answer, self.met = self._answer, None, True
             error = answer.exception()
             self.failed = f"{type(error).__name__}: {str(error)[:200]}" if error is not None else ""
             self.known = answer.result() if error is None else self._first
@@ -137,7 +139,7 @@ class Sampler:
         if 0.0 < driver_s < DEADLINE_S or 0.0 < system_s < DEADLINE_S:
             return {}
         self._open = False
-        gpus, told = _silenced(self._gpus.known, driver_s), self._told.known
+        gpus, told = _silenced(self._gpus, driver_s), self._told.known
         problem = gpus.problem or (f"GPUs cannot be asked for: {self._gpus.failed}" if self._gpus.failed else "")
         unasked = f"processes cannot be looked at: {self._told.failed}" if self._told.failed else ""
         named = tuple(_named(gpu, told) for gpu in gpus.gpus)
@@ -166,12 +168,14 @@ class Sampler:
         return own
 
 
-def _silenced(gpus: Gpus, silent_s: float) -> Gpus:
+def _silenced(asked: _Asked[Gpus], silent_s: float) -> Gpus:
     """What is known while the driver does not answer: which devices there are, and nothing of them."""
+    gpus = asked.known
     if not silent_s:
         return gpus
     known = tuple(Gpu(index=gpu.index, uuid=gpu.uuid, name=gpu.name, problem=SILENT) for gpu in gpus.gpus)
-    problem = f"NVIDIA's driver has not answered for {silent_s:.0f} s"
+    since = f"for {silent_s:.0f} s" if asked.met else f"yet, after {silent_s:.0f} s: waking all GPUs may take a while"
+    problem = f"NVIDIA's driver has not answered {since}"
     return Gpus(known, problem, gpus.driver, gpus.cuda, gpus.host_pids)
 
 
