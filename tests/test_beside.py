@@ -122,12 +122,13 @@ def test_what_is_recorded_while_it_is_watched_is_here_already() -> None:
     assert [samples.wants(recorded(at)) for at in (15.0, 20.0, 21.0)] == [True, False, False]
 
 
-def test_a_machine_that_does_not_run_it_says_nothing_while_another_records() -> None:
+def test_a_machine_that_does_not_run_it_says_nothing_where_there_is_a_recording() -> None:
     samples = Samples()
     assert samples.wants(machine(20.0))
     samples.add(recorded(19.0), 0, 0.0)
     assert not samples.wants(machine(20.0))
-    assert samples.wants(machine(100.0))
+    assert not samples.wants(machine(1e6))
+    assert samples.wants(machine(1e6, process=Process(pid=7)))
 
 
 def test_a_sample_without_anything_for_the_rules_is_shown_and_not_joined() -> None:

@@ -17,8 +17,6 @@ from gradtop.run import Observation, cut
 
 MOST_KEPT = 16_384
 """Samples kept for a run whose sources have to be joined anew; with more, neighbours are made one."""
-RECORDED_S = 30.0
-"""A recording with a sample of so many seconds ago goes on somewhere else."""
 NOWHERE = 2**31
 """The session of a sample that has a time alone."""
 
@@ -50,21 +48,22 @@ class Samples:
         self._view: MachineView | None = None
         self._kept: list[Sampled] = []
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._live_since = self._recorded_at = -math.inf
+        self._live_since = -math.inf
+        self._recorded = False
 
     def wants(self, machine: Machine) -> bool:
-        """It says something: its process is watched here, or is recorded elsewhere, and both may be so at a time."""
+        """It says something: its process is watched here, or was recorded, and both may be so at a time."""
         if machine.line is not None:
             # What is recorded while it is watched is here already.
             return not -math.inf < self._live_since <= machine.time
-        return machine.process is not None or abs(machine.time - self._recorded_at) > RECORDED_S
+        return machine.process is not None or not self._recorded
 
     def add(self, machine: Machine, session: int, step: float) -> Sampled | None:
         """Take one in, behind a step of a session; None where rules have nothing to look at."""
         self._newest.append(machine)
         self._view = None
         if machine.line is not None:
-            self._recorded_at = machine.time
+            self._recorded = True
         elif machine.process is not None and self._live_since == -math.inf:
             self._live_since = machine.time
         known = values(machine)
