@@ -12,7 +12,8 @@ import pytest
 from gradtop import ledger
 from gradtop.attention import SCHEMA, Attention
 from gradtop.finding import Severity
-from gradtop.ledger import Ledger, state_folder
+from gradtop.ledger import Ledger
+from gradtop.shelf import state_folder
 from gradtop.sources.follow.lane import STALLED_S, Threads
 
 LOGS = Path("/logs/one")

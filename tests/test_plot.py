@@ -7,8 +7,12 @@ from gradtop.plot import (
     ASCII,
     BRAILLE,
     GUTTER,
+    TRACES,
     Frame,
+    Glyphs,
+    Line,
     Mark,
+    Overlay,
     Scale,
     draw,
     grown_end,
@@ -23,10 +27,10 @@ from gradtop.series import Envelope, Series
 NAN = math.nan
 
 
-def sampled(values: Sequence[float], columns: int, steps: Sequence[float] | None = None) -> Envelope:
+def sampled(values: Sequence[float], columns: int, last: float | None = None) -> Envelope:
     series = Series("x")
-    series.extend(steps if steps is not None else range(len(values)), values)
-    return series.view().envelope(columns)
+    series.extend(range(len(values)), values)
+    return series.view().envelope(columns, last_step=last)
 
 
 def art(values: Sequence[float], width: int, height: int, frame: Frame | None = None, ascii_only: bool = False) -> str:
@@ -310,3 +314,42 @@ def test_a_ratio_below_zero_is_marked_and_leaves_the_scale_alone() -> None:
 def test_the_x_axis_names_what_it_counts() -> None:
     assert art(range(24), 20, 6, Frame(counts="samples")).splitlines()[-1] == "samples─0─────────23"
     assert art(range(24), 20, 6, Frame(counts="epoch"), ascii_only=True).splitlines()[-1].startswith("epoch---0")
+
+
+def overlaid(others: Sequence[Sequence[float]], width: int, height: int, frame: Frame, glyphs: Glyphs) -> list[Line]:
+    columns = pixel_columns(width, glyphs)
+    drawn = [Overlay(sampled(values, columns, 23), ink) for values, ink in zip(others, TRACES, strict=False)]
+    return draw(sampled(range(24), columns), width, height, frame, glyphs, drawn)
+
+
+def test_further_lines_have_a_letter_at_their_end_and_share_the_axis() -> None:
+    lines = overlaid([[23.0] * 24, [40.0 - i for i in range(20)]], 24, 8, Frame(), BRAILLE)
+    assert (
+        "\n" + "\n".join(line.text.rstrip() for line in lines)
+        == """
+     40┤⠑⠢⢄⡀
+       │   ⠈⠑⠒⢄⣀
+       │⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀a
+     20┤            ⢀b⠒⠁
+       │        ⡠⠤⠊⠉⠁
+       │    ⡠⠤⠊⠉
+      0┤⡠⠤⠊⠉
+────────0─────────────23"""
+    )
+
+
+def test_further_lines_are_told_apart_in_ascii_and_by_ink() -> None:
+    lines = overlaid([[23.0] * 24, [40.0] * 24], 24, 8, Frame(), ASCII)
+    assert lines[0].text.startswith("     40+bbbbbbbb")
+    assert "1" in "".join(line.inks for line in lines)
+    assert {line.inks[9] for line in lines if line.text[9] == "b"} == {"2"}
+
+
+def test_nan_of_a_further_line_is_marked_in_its_ink() -> None:
+    marks = overlaid([[NAN if i == 12 else 9.0 for i in range(24)]], 24, 8, Frame(), BRAILLE)[-2]
+    assert [(text, ink) for text, ink in zip(marks.text, marks.inks, strict=True) if text == "✕"] == [("✕", TRACES[0])]
+
+
+def test_a_cursor_and_letters_that_meet_hide_no_line() -> None:
+    lines = overlaid([[5.0] * 24, [5.0] * 24, [5.0] * 24], 24, 8, Frame(cursor=23), BRAILLE)
+    assert {letter for line in lines for letter in line.text if letter in "abc"} == {"a", "b", "c"}

@@ -1,13 +1,9 @@
 """Where it is kept what the user said of findings: one small file per log directory, in the user's state directory."""
 
-import fcntl
-import hashlib
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -28,19 +24,12 @@ from gradtop.attention import (
 )
 from gradtop.errors import SourceError
 from gradtop.finding import Severity
+from gradtop.shelf import absolute, alone, file_for, make, prune, replace
 from gradtop.sources.follow.lane import STALLED_S, Lane, Threads
 
+SUFFIX = ".json"
 MAX_PAGES = 1000
 """Files kept: of more, those that were not changed for the longest time are removed."""
-
-
-def state_folder(environ: Mapping[str, str]) -> Path | None:
-    """gradtop's part of the user's state directory (XDG base directories); None where nothing says where that is."""
-    base, home = environ.get("XDG_STATE_HOME", ""), environ.get("HOME", "")
-    # A relative path is to be ignored, by that specification.
-    if not os.path.isabs(base):
-        base = f"{home}/.local/state" if os.path.isabs(home) else ""
-    return Path(base) / "gradtop" if base else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +123,9 @@ class Ledger:
         return page
 
     def _new_page(self, directory: Path | None) -> _Page:
-        name = _absolute(directory) if directory is not None else ""
+        name = absolute(directory) if directory is not None else ""
         kept = self._folder is not None and directory is not None
-        return _Page(name, _file_of(self._folder, name) if kept and self._folder is not None else None)
+        return _Page(name, file_for(self._folder, name, SUFFIX) if kept and self._folder is not None else None)
 
     def _say(self, directory: Path | None, changes: Changes) -> None:
         with self._lock:
@@ -196,20 +185,6 @@ def _names(directory: Path | None, paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(plain(str(name(path))) for path in paths)
 
 
-def _absolute(directory: Path) -> str:
-    """The directory as a path from the root on; not resolved, as that would ask the disk of the logs."""
-    try:
-        return os.path.abspath(directory)
-    except OSError:
-        # The working directory was removed.
-        return str(directory)
-
-
-def _file_of(folder: Path, directory: str) -> Path:
-    """The file for a directory: any path makes a name of one length."""
-    return folder / f"{hashlib.sha256(os.fsencode(directory)).hexdigest()[:16]}.json"
-
-
 def _read(path: Path) -> _Answer:
     try:
         return _Answer(_entries(path))
@@ -230,27 +205,16 @@ def _entries(path: Path) -> tuple[Entry, ...]:
 def _write(path: Path, directory: str, changes: Changes) -> _Answer:
     """Make the changes in what is in the file by now: another gradtop may have written it since it was read."""
     try:
-        # The base directories may have to be made; a home that is not there is not.
-        for folder in (*reversed(path.parent.parents[:2]), path.parent):
-            folder.mkdir(mode=0o700, exist_ok=True)
-        with _alone(path.parent):
+        make(path.parent)
+        with alone(path.parent):
             entries = changed(_kept_aside(path), changes)
-            _replace(path, encoded(directory, entries))
-            _prune(path.parent)
+            replace(path, encoded(directory, entries))
+            prune(path.parent, SUFFIX, MAX_PAGES)
     except OSError as error:
         return _Answer(None, f"{path}: {error.strerror}")
     except NewerFile as error:
         return _Answer(None, f"{path}: {error}")
     return _Answer(entries)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """While no other gradtop writes, where its file system knows locks."""
-    with (folder / ".lock").open("w") as lock:
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _kept_aside(path: Path) -> tuple[Entry, ...]:
@@ -262,23 +226,3 @@ def _kept_aside(path: Path) -> tuple[Entry, ...]:
     except SourceError:
         path.replace(path.with_suffix(".bad"))
         return ()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put the whole file in place, or leave the old one."""
-    fresh = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        fresh.write_bytes(data)
-        fresh.replace(path)
-    except OSError:
-        with suppress(OSError):
-            fresh.unlink()
-        raise
-
-
-def _prune(folder: Path) -> None:
-    """Remove the pages that were not changed for the longest time, where there are too many."""
-    pages = [entry for entry in os.scandir(folder) if entry.name.endswith(".json")]
-    if len(pages) > MAX_PAGES:
-        for entry in sorted(pages, key=lambda entry: entry.stat().st_mtime)[:-MAX_PAGES]:
-            Path(entry.path).unlink()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from gradtop.config import Settings
 from gradtop.errors import SourceError
-from gradtop.ledger import state_folder
 from gradtop.monitor import OPEN_RUNS, Monitor
+from gradtop.shelf import state_folder
 from gradtop.snapshot import Snapshot
 from gradtop.sources.follow.stream import StreamSource
 from gradtop.sources.follow.watch import Watch

@@ -11,8 +11,8 @@ from staging import EVIL, SIZES, finding, lines, post, run, snapshot, staged, te
 from gradtop.attention import Attention
 from gradtop.config import Settings
 from gradtop.finding import Coverage, Finding, FindingState, Severity, Standing
-from gradtop.ledger import state_folder
 from gradtop.monitor import Monitor
+from gradtop.shelf import state_folder
 from gradtop.snapshot import RunSnapshot, Snapshot
 
 Said = list[tuple[object, ...]]

@@ -8,10 +8,12 @@ from staging import NOW, SIZES, finding, lines, post, rows, run, snapshot, stage
 from gradtop import plot
 from gradtop.finding import Severity
 from gradtop.record import Restart, Rows
+from gradtop.series import Series
 from gradtop.snapshot import RunState, Snapshot
 from gradtop.ui.screens.overview import Overview, arrangement
-from gradtop.ui.widgets.chart import Chart
+from gradtop.ui.widgets.chart import Chart, legend
 from gradtop.verdict import Judgement, Verdict
+from gradtop.view import Trace
 
 
 def title(app_lines: list[str], name: str) -> str:
@@ -274,3 +276,16 @@ async def test_rows_inside_the_newest_pixel_column_change_the_title_only() -> No
             assert re.search(r"\b[89]┤|10┤", text(app))
             await post(app, pilot, at(13_000, 2.0))
             assert drawn == [1, 1]
+
+
+def test_a_legend_names_each_further_line_in_the_room_there_is() -> None:
+    traces = [Trace(f"run-{n}-with-a-long-name", f"trace {n}", Series("loss").view(), 0) for n in (1, 2)]
+    assert legend(traces, 60) == (
+        (" ─ ", "border"),
+        ("a run-1-with-a-long-name", "trace 1"),
+        (" ─ ", "border"),
+        ("b run-2-with-a-long-name", "trace 2"),
+    )
+    assert "".join(text for text, _ in legend(traces, 30)) == " ─ a run-…-name ─ b run-…-name"
+    assert "".join(text for text, _ in legend(traces, 12)) == " ─ a ─ b"
+    assert legend(traces, 3) == legend((), 60) == ()

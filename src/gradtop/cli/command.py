@@ -86,7 +86,7 @@ def watch(paths: tuple[Path, ...], ascii_only: bool, **typed: Any) -> None:
 
         return watch_paths(paths or HERE, settings, piped)
 
-    open_app(make, ascii_only)
+    open_app(make, ascii_only, paths or HERE)
 
 
 @cli.command()

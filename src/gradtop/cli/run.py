@@ -120,7 +120,8 @@ def _screen(directory: Path, tell: Callable[[str], None]) -> "Screen":
         return watch_paths((directory,), settings)
 
     return Screen(
-        lambda: show_app(make, prefers_ascii(os.environ)), lambda: tell("the command's output is shown from here on")
+        lambda: show_app(make, prefers_ascii(os.environ), (directory,)),
+        lambda: tell("the command's output is shown from here on"),
     )
 
 

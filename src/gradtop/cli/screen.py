@@ -2,9 +2,13 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gradtop.recollection import Recollection, keep, recalled
+from gradtop.shelf import absolute, state_folder
 
 if TYPE_CHECKING:
     from gradtop.finding import Severity
@@ -49,13 +53,55 @@ class Deferred:
             self._made.wake()
 
 
-def open_app(make: Callable[[], "Watching"], ascii_only: bool) -> None:
+class Kept:
+    """How the screen on some paths was left. Read and written in threads: a dead disk holds up neither end."""
+
+    LOOK_S = 0.3
+    """Seconds for which its disk is waited for, at the start and at the end."""
+
+    def __init__(self, paths: Sequence[Path], environ: Mapping[str, str]) -> None:
+        """Begin to read; of no path, and of standard input, nothing is kept."""
+        lasting = bool(paths) and Path("-") not in paths
+        self._folder = state_folder(environ) if lasting else None
+        self._place = "\n".join(map(absolute, paths)) if lasting else ""
+        self._found: list[Recollection] = []
+        self._under_way = [self._begin(self._read)] if self._folder is not None else []
+
+    def recalled(self) -> Recollection:
+        """What was kept; nothing where the disk does not answer."""
+        self.close()
+        return self._found[0] if self._found else Recollection()
+
+    def keep(self, recollection: Recollection) -> None:
+        """Keep this; what could not be read is left as it is."""
+        if self._folder is not None and self._found:
+            folder = self._folder
+            self._under_way.append(self._begin(lambda: keep(folder, self._place, recollection)))
+
+    def close(self) -> None:
+        """Wait for what is under way, for a moment."""
+        for thread in self._under_way:
+            thread.join(self.LOOK_S)
+        self._under_way.clear()
+
+    def _read(self) -> None:
+        if self._folder is not None:
+            self._found.append(recalled(self._folder, self._place))
+
+    def _begin(self, work: Callable[[], object]) -> threading.Thread:
+        thread = threading.Thread(target=work, name="gradtop-view", daemon=True)
+        thread.start()
+        return thread
+
+
+def open_app(make: Callable[[], "Watching"], ascii_only: bool, paths: Sequence[Path] = ()) -> None:
     """Show the screen until the user leaves, then end with its exit code."""
-    sys.exit(show_app(make, ascii_only))
+    sys.exit(show_app(make, ascii_only, paths))
 
 
-def show_app(make: Callable[[], "Watching"], ascii_only: bool) -> int | None:
-    """Show the screen until the user leaves; its exit code."""
+def show_app(make: Callable[[], "Watching"], ascii_only: bool, paths: Sequence[Path] = ()) -> int | None:
+    """Show the screen until the user leaves; its exit code. It looks as it was left for the same `paths`."""
+    kept = Kept(paths, os.environ)
     # A monitor does no linear algebra: without this, numpy starts a thread for every core when it is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from gradtop.ui.app import GradtopApp
@@ -67,9 +113,12 @@ def show_app(make: Callable[[], "Watching"], ascii_only: bool) -> int | None:
         select=watching.select,
         acknowledge=watching.acknowledge,
         mute=watching.mute,
+        recollection=kept.recalled(),
+        keep=kept.keep,
         ascii=ascii_only or prefers_ascii(os.environ),
     )
     app.run()
+    kept.close()
     return app.return_code
 
 

@@ -1,32 +1,38 @@
 """Columns to pictures in text. Pure: no toolkit, no I/O, no clock."""
 
 from gradtop.plot.axis import Scale, grown_end
+from gradtop.plot.bar import smoothed
+from gradtop.plot.drawing import draw
 from gradtop.plot.picture import (
     ASCII,
     AXIS,
     BRAILLE,
     GUTTER,
+    LETTERS,
+    TRACES,
     Columns,
     Frame,
     Glyphs,
     Line,
     Mark,
-    draw,
+    Overlay,
     pixel_columns,
-    smoothed,
-    sparkline,
 )
+from gradtop.plot.spark import sparkline
 
 __all__ = [
     "ASCII",
     "AXIS",
     "BRAILLE",
     "GUTTER",
+    "LETTERS",
+    "TRACES",
     "Columns",
     "Frame",
     "Glyphs",
     "Line",
     "Mark",
+    "Overlay",
     "Scale",
     "draw",
     "grown_end",

@@ -15,6 +15,7 @@ from textual.screen import Screen
 
 from gradtop import plot
 from gradtop.config import Settings
+from gradtop.recollection import Memory, Recollection
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources.peek import Peek
 from gradtop.ui import keys
@@ -54,6 +55,8 @@ class GradtopApp(App[None]):
         mute: Mute = lambda *_: None,
         pages: Callable[[Path, int | None], Pages] = Peek,
         background: Callable[[Callable[[], object]], object] | None = None,
+        recollection: Recollection = Recollection(),  # noqa: B008  # frozen
+        keep: Callable[[Recollection], object] = lambda _: None,
         ascii: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -68,6 +71,8 @@ class GradtopApp(App[None]):
             mute: told what the user says of a kind of findings.
             pages: opens a file for the Log, up to a byte.
             background: runs a read of the Log off the event loop.
+            recollection: how the screen was left.
+            keep: told how the screen is left, when it is.
             ascii: draw with ASCII characters only.
             clock: counts seconds.
         """
@@ -84,6 +89,8 @@ class GradtopApp(App[None]):
         self._taken = clock()
         self._run_id: str | None = None
         self._paused = False
+        self._keep = keep
+        self._left = recollection.app
         glyphs = plot.ASCII if ascii else plot.BRAILLE
         self._overview = Overview(glyphs)
         self._rooms: dict[str, Room] = {
@@ -94,6 +101,8 @@ class GradtopApp(App[None]):
             "checklist": ChecklistRoom(),
             "help": HelpRoom(glyphs),
         }
+        for name, room in self._rooms.items():
+            room.recalled = recollection.rooms.get(name, {})
 
     def run(self, **options: Any) -> None:
         """Run until the user or a signal ends it; the terminal is as it was afterwards."""
@@ -103,6 +112,8 @@ class GradtopApp(App[None]):
             finally:
                 self._feed.stop()
         if self._exception is not None:
+            # It may be what was recalled that led there: the next start is a fresh one.
+            self._keep(Recollection())
             report_crash(self._exception)
 
     def leave(self, code: int) -> None:
@@ -128,6 +139,8 @@ class GradtopApp(App[None]):
                 self.install_screen(room, name)
         if self._leave_code is not None:
             self.exit(return_code=self._leave_code)
+        elif (left := str(self._left.get("room"))) in self._rooms and left != "help":
+            self.action_room(left)
         self.set_interval(TICK_S, self._tick)
         # Textual leaves the screen blank after `fg`.
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh(layout=True))
@@ -138,6 +151,22 @@ class GradtopApp(App[None]):
     def on_unmount(self) -> None:
         """Poll no more."""
         self._feed.stop()
+
+    def exit(self, result: None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        """End in order; the rooms are asked what they want to be told again while they are still there."""
+        self._keep(self.recollection)
+        super().exit(result, return_code, message)
+
+    @property
+    def recollection(self) -> Recollection:
+        """How the screen is left. A room that was not shown wants to be told what it was not told this time."""
+        name = next((name for name, room in self._rooms.items() if room in self.screen_stack[-1:]), "overview")
+        runs = self._snapshot.runs
+        app: Memory = dict(self._left)
+        if runs and not self._snapshot.searching:
+            app = {"run": self._run_id, "newest": runs[0].id}
+        rooms = {n: room.memory() if room.is_mounted else room.recalled for n, room in self._rooms.items()}
+        return Recollection({**app, "room": name}, rooms)
 
     @property
     def scene(self) -> Scene:
@@ -154,8 +183,22 @@ class GradtopApp(App[None]):
         if self._paused:
             return
         before, self._snapshot, self._taken = self._snapshot, message.snapshot, self._clock()
+        if self._left and not message.snapshot.searching:
+            self._reopen()
         if not _same(before, message.snapshot):
             self._show()
+
+    def _reopen(self) -> None:
+        """Open the run that was open when the screen was left, unless a newer one came since: that one is news."""
+        left, self._left = self._left, {}
+        runs, opened = self._snapshot.runs, left.get("run")
+        if runs and self._run_id is None and left.get("newest") == runs[0].id and isinstance(opened, str):
+            self._open(opened)
+
+    def _open(self, run_id: str) -> None:
+        self._run_id = run_id
+        if self._select is not None:
+            self._select(run_id)
 
     def on_feed_failed(self, message: FeedFailed) -> None:
         """What polling raised is this app's fault: end with it."""
@@ -167,9 +210,7 @@ class GradtopApp(App[None]):
 
     def on_runs_opened(self, message: Runs.Opened) -> None:
         """Open a run on the Overview."""
-        self._run_id = message.run_id
-        if self._select is not None:
-            self._select(message.run_id)
+        self._open(message.run_id)
         self.action_room("overview")
         self._show()
 

@@ -34,6 +34,11 @@ def _style(color: str, *, bold: bool = False, on: str = GROUND) -> Style:
     return Style(color=color, bgcolor=on, bold=bold or None)
 
 
+_TRACES = ("#e69f00", "#56c2a6", "#cc79a7", "#8fd3f4", "#e0d86a", "#c77b4a")
+"""Further lines of a chart: hues that stay apart for colour-blind eyes, and from the line on top of them."""
+TRACE_INKS = tuple(f"trace {n}" for n in picture.TRACES)
+"""What view models call them; a picture has the number alone."""
+
 STYLES: dict[str, Style] = {
     "plain": _style("#c9d1d9"),
     "quiet": _style("#7d8896"),
@@ -67,6 +72,7 @@ STYLES: dict[str, Style] = {
     picture.WATCH: _style("#e6b450"),
     picture.NOTICE: _style("#8b98a9"),
     picture.RESUME: _style("#a99bd6"),
+    **{ink: _style(color) for color, *inks in zip(_TRACES, picture.TRACES, TRACE_INKS, strict=True) for ink in inks},
 }
 """Ink to style. An ink that is not here is a mistake."""
 

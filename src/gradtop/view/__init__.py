@@ -4,7 +4,7 @@ Foreign text is cleaned here, so that a view model holds nothing that a terminal
 """
 
 from gradtop.view.banner import Banner, Tone, banner
-from gradtop.view.charts import Chart, Reading, charts, reading
+from gradtop.view.charts import Chart, Reading, Trace, charts, reading
 from gradtop.view.checklist import Entry, checklist, waiting_for
 from gradtop.view.checklist import title as finding_title
 from gradtop.view.findings import FindingRow, FindingsView
@@ -23,6 +23,7 @@ __all__ = [
     "RunRow",
     "RunsView",
     "Tone",
+    "Trace",
     "banner",
     "charts",
     "checklist",

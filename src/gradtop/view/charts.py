@@ -55,6 +55,19 @@ class Sampled(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """A further line of a chart: another run, or the validation of what is drawn."""
+
+    label: str
+    """Cleaned."""
+    ink: str
+    """`trace 1` to `trace 6`; each once in a chart."""
+    data: Sampled = field(compare=False)
+    rows: int
+    """Values in it, which stand for `data` in comparisons."""
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """One chart. Two charts that are equal draw the same picture."""
 
@@ -81,6 +94,8 @@ class Chart:
     """Values below zero stand for none: `-1` before the first is known."""
     counts: str = ""
     """What the x axis counts; empty where all charts count steps."""
+    others: tuple[Trace, ...] = ()
+    """Further lines under the series itself, which count by the same steps; at most six are drawn."""
 
 
 @dataclass(frozen=True, slots=True)

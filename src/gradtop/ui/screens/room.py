@@ -7,6 +7,7 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widget import Widget
 
+from gradtop.recollection import Memory
 from gradtop.ui.compositor import CellScreen
 from gradtop.ui.scene import Scene
 from gradtop.ui.widgets.footer import Footer
@@ -25,6 +26,8 @@ class Room(CellScreen):
         """The room is on the screen and wants to be told what to show."""
 
     scene: Scene | None = None
+    recalled: Memory = {}  # noqa: RUF012  # read only
+    """What the room remembered when gradtop was left; the app says so before the room is first shown."""
 
     def compose(self) -> ComposeResult:
         """Header, the room's own widgets, footer."""
@@ -35,6 +38,10 @@ class Room(CellScreen):
     def furniture(self) -> list[Widget]:
         """The room's own widgets, from top to bottom."""
         return []
+
+    def on_mount(self) -> None:
+        """Look as it was left. The widgets are there, and no scene was shown."""
+        self.recall(self.recalled)
 
     def on_screen_resume(self) -> None:
         """Ask for the scene."""
@@ -62,3 +69,10 @@ class Room(CellScreen):
     def leave(self) -> bool:
         """Step back inside the room; False where there is nowhere to step back to."""
         return False
+
+    def memory(self) -> dict[str, str | float | bool | None]:
+        """What to look like the next time: asked for when gradtop is left, of rooms that were shown."""
+        return {}
+
+    def recall(self, memory: Memory) -> None:
+        """Look as `memory` says: called once, before the first scene. Entries that make no sense are passed over."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
@@ -13,10 +14,12 @@ from gradtop.ui.cells import shorten
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
 from gradtop.view import Chart as ChartView
-from gradtop.view import Reading
+from gradtop.view import Reading, Trace
 
 MOST_COVERED = 64
 """New values looked at one by one before the chart is drawn anew."""
+_LEAST_NAME = 4
+"""Cells below which the name of a further line says nothing."""
 _RUN = re.compile(r"(.)\1*", re.DOTALL)
 
 
@@ -101,7 +104,7 @@ class Chart(Canvas, can_focus=True):
 
     def _covered(self, before: ChartView, view: ChartView, look: Look) -> bool:
         """Only the title changes: what came since does not leave the pixel column that is drawn last."""
-        same = (before.name, before.log, before.smooth, before.marks) == (view.name, view.log, view.smooth, view.marks)
+        same = _drawn_alike(before) == _drawn_alike(view)
         added = view.rows - before.rows
         if self._newest is None or not same or look.cursor is not None or not 0 < added <= MOST_COVERED:
             return False
@@ -142,7 +145,11 @@ class Chart(Canvas, can_focus=True):
         data = view.data.envelope(columns, look.first_step, look.last_step)
         self._newest = _Newest.of(data)
         frame = plot.Frame(log, smooth, view.marks, look.cursor, view.ratio, view.counts)
-        *lines, axis = plot.draw(data, inner, height - 1, frame, self._glyphs)
+        others = [
+            plot.Overlay(trace.data.envelope(columns, look.first_step, look.last_step), trace.ink[-1])
+            for trace in view.others[: len(plot.TRACES)]
+        ]
+        *lines, axis = plot.draw(data, inner, height - 1, frame, self._glyphs, others)
         trend = self._trend(data, look, log) if smooth else math.nan
         # Most lines of a live picture are those of the picture before.
         self._pieces = {line: self._pieces.get(line) or runs(line) for line in lines}
@@ -178,11 +185,31 @@ class Chart(Canvas, can_focus=True):
         for text in tail:
             if box.width_of(line) + len(text) + 3 <= room:
                 line += [(" ─ ", "border"), (text, "quiet")]
-        return tuple(line)
+        return (*line, *legend(view.others, room - box.width_of(line)))
+
+
+def _drawn_alike(view: ChartView) -> tuple[object, ...]:
+    """What two pictures have in common where only values of the series itself were added."""
+    return view.name, view.log, view.smooth, view.marks, view.others
 
 
 def _log(view: ChartView, look: Look) -> bool:
     return view.log if look.log is None else look.log
+
+
+def legend(traces: Sequence[Trace], room: int) -> Row:
+    """Letter and name of each further line, names shortened to share `room` cells; letters alone where it is short."""
+    shown = traces[: len(plot.TRACES)]
+    if not shown:
+        return ()
+    each = room // len(shown) - len(" ─ a ")
+    names = [shorten(trace.label, each) if each >= _LEAST_NAME else "" for trace in shown]
+    row: list[tuple[str, str]] = []
+    for letter, trace, name in zip(plot.LETTERS, shown, names, strict=False):
+        piece = f"{letter} {name}".rstrip()
+        if box.width_of(row) + cell_len(piece) + 3 <= room:
+            row += [(" ─ ", "border"), (piece, trace.ink)]
+    return tuple(row)
 
 
 def runs(line: plot.Line, inks: dict[str, str] | None = None) -> Row:

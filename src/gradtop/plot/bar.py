@@ -1,0 +1,87 @@
+"""Pixel columns to dots: every column from its least to its greatest value, joined, and the smoothed line."""
+
+import math
+from collections.abc import Sequence
+
+from gradtop.plot.axis import Scale
+from gradtop.plot.picture import Columns
+
+LEAST_SMOOTHED = 40
+"""Columns with values below which a smoothed line would be drawn from too little."""
+
+
+class Known:
+    """Pixel columns without the values below zero of some of them."""
+
+    def __init__(self, data: Columns, below: Sequence[int]) -> None:
+        self.first_step, self.last_step = data.first_step, data.last_step
+        self.nan, self.inf, self.high = data.nan, data.inf, list(data.high)
+        self.low, self.mean, self.last = list(data.low), list(data.mean), list(data.last)
+        for x in below:
+            # Of a column with both, the highest value is the one that is known to be left.
+            left = self.high[x] if self.high[x] >= 0 else math.nan
+            self.low[x] = self.high[x] = self.mean[x] = self.last[x] = left
+
+
+def bars(data: Columns, scale: Scale, height: int, lost: Sequence[int]) -> list[int]:
+    """Each pixel column from its minimum to its maximum as bits (pixel 0 is the top), joined to the column before it.
+
+    Where a value was lost to NaN or infinity nothing is joined, before or after.
+    """
+    found = [0] * len(data.low)
+    row, broken = scale.pixels(height), any(lost)
+    x0, y0 = -1, 0
+    for x, (low, high) in enumerate(zip(data.low, data.high, strict=True)):
+        if low != low:
+            continue
+        top, bottom = row[high], row[low]
+        found[x] |= (1 << bottom + 1) - (1 << top)
+        if x0 >= 0 and not (broken and any(lost[x0 : x + 1])) and not (x == x0 + 1 and top - 1 <= y0 <= bottom + 1):
+            _join(found, x0, y0, x, min(max(y0, top), bottom))
+        x0, y0 = x, row[data.last[x]]
+    return found
+
+
+def _join(bars: list[int], x0: int, y0: int, x1: int, y1: int) -> None:
+    """Set a line between two pixels, without gaps; its first pixel is there already."""
+    y = y0
+    for x in range(x0 + 1, x1 + 1):
+        goal = round(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
+        low, high = (y + 1, goal) if goal > y else (goal, y - 1) if goal < y else (y, y)
+        bars[x] |= (1 << high + 1) - (1 << low)
+        y = goal
+
+
+def smoothed(means: Sequence[float], scale: Scale) -> list[float]:
+    """Exponential moving average over the column means, NaN where a column is empty.
+
+    With fewer rows than columns a mean is the row itself, so this is then an average over rows. The average is taken
+    on the axis: on a log axis of logarithms, so that a spike of decades does not lift the line for long. Its span is a
+    fortieth of the columns, at least 5; a start is weighted as if nothing came before it.
+    """
+    keep = 1 - 2 / (max(5, len(means) // 40) + 1)
+    total = weight = 0.0
+    levels: list[float] = []
+    for level in (math.log10(mean) if mean > 0 else math.nan for mean in means) if scale.log else means:
+        if level == level:
+            total, weight = total * keep + level * (1 - keep), weight * keep + 1 - keep
+            levels.append(total / weight)
+        else:
+            levels.append(math.nan)
+    return [10.0**level for level in levels] if scale.log else levels
+
+
+def smooth_bars(data: Columns, scale: Scale, height: int, lost: Sequence[int]) -> list[int]:
+    """The smoothed line as bits per pixel column, with the same gaps."""
+    found = [0] * len(data.mean)
+    row, broken = scale.pixels(height), any(lost)
+    x0, y0 = -1, 0
+    for x, value in enumerate(smoothed(data.mean, scale)):
+        if value != value:
+            continue
+        y = row[value]
+        found[x] |= 1 << y
+        if x0 >= 0 and not (broken and any(lost[x0 : x + 1])) and (x > x0 + 1 or y != y0):
+            _join(found, x0, y0, x, y)
+        x0, y0 = x, y
+    return found

@@ -1,0 +1,164 @@
+"""Pixel columns to rows of braille (or ASCII) characters, with axes and marks."""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import chain
+from operator import add
+
+from gradtop.plot.axis import Scale
+from gradtop.plot.bar import LEAST_SMOOTHED, Known, bars, smooth_bars
+from gradtop.plot.margin import cell_of, marks_row, with_gutter, x_axis
+from gradtop.plot.picture import (
+    BLANK,
+    BRAILLE,
+    CURSOR,
+    GUTTER,
+    LETTERS,
+    RAW,
+    SMOOTH,
+    TRACES,
+    Columns,
+    Frame,
+    Glyphs,
+    Line,
+    Overlay,
+)
+
+_Bars = tuple[list[int], str]
+"""A line as bits per pixel column, and its ink."""
+_Column = tuple[str, str]
+"""The cells of one column, top first, and their inks."""
+
+
+def draw(
+    data: Columns,
+    width: int,
+    height: int,
+    frame: Frame,
+    glyphs: Glyphs = BRAILLE,
+    others: Sequence[Overlay] = (),
+) -> list[Line]:
+    """`height` rows of `width` cells: the plot, a row of marks where there are any, and the x axis.
+
+    Args:
+        data: as many columns as `pixel_columns(width, glyphs)` says.
+        width: at least GUTTER + 2.
+        height: at least 2.
+        frame: axis, smoothing, marks and cursor.
+        glyphs: BRAILLE or ASCII.
+        others: further lines, under that of `data`; one axis holds all of them. Where smoothing is on, they are smooth.
+    """
+    below = [x for x, low in enumerate(data.low) if low < 0] if frame.ratio else []
+    data = Known(data, below) if below else data
+    lows, highs = _extremes(data, others)
+    scale = Scale.around(lows, highs, frame.log)
+    marks = marks_row(data, width - GUTTER, frame, scale, below, glyphs, others)
+    rows = max(1, height - (2 if marks else 1))
+    cells = _cells(data, scale, rows, width - GUTTER, frame, glyphs, others)
+    known = not all(map(math.isnan, lows))
+    ticks = dict(scale.ticks(rows, GUTTER - 1, glyphs.dots_y)) if known else {}
+    squeezed = frozenset(scale.squeezed(rows, glyphs.dots_y))
+    lines = [
+        with_gutter(
+            line, ticks.get(y, ""), glyphs.squeezed if y in squeezed else glyphs.tick if y in ticks else glyphs.axis
+        )
+        for y, line in enumerate(cells)
+    ]
+    if marks:
+        lines.append(with_gutter(marks, "", glyphs.axis))
+    return [*lines[: height - 1], x_axis(data.first_step, data.last_step, width, glyphs, frame.counts)]
+
+
+def _extremes(data: Columns, others: Sequence[Overlay]) -> tuple[Sequence[float], Sequence[float]]:
+    """The least and the greatest values of all lines, column by column."""
+    if not others:
+        return data.low, data.high
+    drawn = [data, *(other.data for other in others)]
+    return list(chain.from_iterable(d.low for d in drawn)), list(chain.from_iterable(d.high for d in drawn))
+
+
+def _cells(
+    data: Columns, scale: Scale, rows: int, width: int, frame: Frame, glyphs: Glyphs, others: Sequence[Overlay]
+) -> list[Line]:
+    height, step = rows * glyphs.dots_y, glyphs.dots_x
+    layers = [*_own_bars(data, scale, height, frame), *(_other_bars(o, scale, height, frame) for o in others)]
+    inks = "".join(ink for _, ink in layers)
+    pairs = (pair for found, _ in layers for pair in (found[::step], found[step - 1 :: step]))
+    columns = [_column(bits, inks, rows, glyphs) for bits in zip(*pairs, strict=True)]
+    for letter, (found, ink) in reversed([*zip(LETTERS, layers[len(layers) - len(others) :], strict=False)]):
+        _name(columns, letter, ink, found, glyphs)
+    if (cursor := cell_of(frame.cursor, data, width)) is not None:
+        columns[cursor] = _lit(columns[cursor], glyphs)
+    texts, drawn = (map("".join, zip(*part, strict=True)) for part in zip(*columns, strict=True))
+    return [Line(text, ink) for text, ink in zip(texts, drawn, strict=True)]
+
+
+def _own_bars(data: Columns, scale: Scale, height: int, frame: Frame) -> list[_Bars]:
+    """The line that the picture is of, the smoothed one first, as it hides what is under it."""
+    lost = list(map(add, data.nan, data.inf))
+    raw = bars(data, scale, height, lost)
+    if not (frame.smooth and _many(data)):
+        return [(raw, SMOOTH)]
+    return [(smooth_bars(data, scale, height, lost), SMOOTH), (raw, RAW)]
+
+
+def _other_bars(other: Overlay, scale: Scale, height: int, frame: Frame) -> _Bars:
+    lost = list(map(add, other.data.nan, other.data.inf))
+    drawn = smooth_bars if frame.smooth and _many(other.data) else bars
+    return drawn(other.data, scale, height, lost), other.ink
+
+
+def _many(data: Columns) -> bool:
+    """There are enough columns with values to smooth them."""
+    return len(data.mean) - sum(map(math.isnan, data.mean)) >= LEAST_SMOOTHED
+
+
+@lru_cache(maxsize=8192)
+def _column(bits: tuple[int, ...], inks: str, rows: int, glyphs: Glyphs) -> _Column:
+    """One column of cells: `bits` are the left and the right bar of each ink, and a line hides those after it.
+
+    Remembered, as most of a live picture stays as it was.
+    """
+    text, drawn = "", ""
+    for y in range(rows):
+        for i, ink in enumerate(inks):
+            dots = _dots(bits[2 * i], bits[2 * i + 1], y, glyphs)
+            if dots:
+                text, drawn = text + _characters(ink, inks, glyphs)[dots], drawn + ink
+                break
+        else:
+            text, drawn = text + " ", drawn + BLANK
+    return text, drawn
+
+
+def _characters(ink: str, inks: str, glyphs: Glyphs) -> Sequence[str]:
+    if ink in TRACES:
+        return glyphs.raw if glyphs.dots_x == 2 else LETTERS[TRACES.index(ink)] * len(glyphs.raw)
+    return glyphs.smooth if ink == SMOOTH and RAW in inks else glyphs.raw
+
+
+def _dots(left: int, right: int, y: int, glyphs: Glyphs) -> int:
+    """The dots of the cell at row `y` as an index of `Glyphs.raw`."""
+    mask, shift = (1 << glyphs.dots_y) - 1, y * glyphs.dots_y
+    both = left >> shift & mask
+    return both | (right >> shift & mask) << glyphs.dots_y if glyphs.dots_x == 2 else both
+
+
+def _name(columns: list[_Column], letter: str, ink: str, found: Sequence[int], glyphs: Glyphs) -> None:
+    """Write the letter of a line behind its end, or on it where something else is there."""
+    end = next((x for x in reversed(range(len(found))) if found[x]), None)
+    if end is None:
+        return
+    y = ((found[end] & -found[end]).bit_length() - 1) // glyphs.dots_y
+    at = end // glyphs.dots_x
+    behind = [at + 1] if at + 1 < len(columns) and columns[at + 1][0][y] == " " else []
+    x = next((x for x in (*behind, *range(at, -1, -1)) if columns[x][0][y] not in LETTERS), at)
+    text, inks = columns[x]
+    columns[x] = text[:y] + letter + text[y + 1 :], inks[:y] + ink + inks[y + 1 :]
+
+
+def _lit(column: _Column, glyphs: Glyphs) -> _Column:
+    """The cursor on a column; it hides nothing."""
+    text = "".join(glyphs.cursor if ink == BLANK else char for char, ink in zip(*column, strict=True))
+    return text, CURSOR * len(text)
