@@ -3,12 +3,14 @@
 from gradtop.plot.axis import Scale, grown_end
 from gradtop.plot.bar import smoothed
 from gradtop.plot.drawing import draw
+from gradtop.plot.history import history
 from gradtop.plot.picture import (
     ASCII,
     AXIS,
     BRAILLE,
     GUTTER,
     LETTERS,
+    RAW,
     TRACES,
     Columns,
     Frame,
@@ -26,6 +28,7 @@ __all__ = [
     "BRAILLE",
     "GUTTER",
     "LETTERS",
+    "RAW",
     "TRACES",
     "Columns",
     "Frame",
@@ -36,6 +39,7 @@ __all__ = [
     "Scale",
     "draw",
     "grown_end",
+    "history",
     "pixel_columns",
     "smoothed",
     "sparkline",

@@ -29,6 +29,7 @@ from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.room import Room
 from gradtop.ui.screens.runs import RunsRoom
 from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom
+from gradtop.ui.screens.system import SystemRoom
 from gradtop.ui.terminal import guarded, report_crash
 from gradtop.ui.widgets.prompt import Prompt
 from gradtop.ui.widgets.runs import Runs
@@ -96,6 +97,7 @@ class GradtopApp(App[None]):
         self._rooms: dict[str, Room] = {
             "overview": self._overview,
             "findings": FindingsRoom(acknowledge, mute),
+            "system": SystemRoom(ascii),
             "log": LogRoom(pages, background or Background()),
             "runs": RunsRoom(ascii),
             "checklist": ChecklistRoom(),

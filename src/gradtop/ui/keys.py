@@ -9,6 +9,7 @@ ROOMS = {
     "everywhere": "Everywhere",
     "overview": "Overview",
     "findings": "Findings",
+    "system": "System",
     "log": "Log",
     "runs": "Runs",
     "sheet": "Help and checklist",
@@ -41,6 +42,7 @@ class Key:
 TABLE = (
     Key("everywhere", "1", "1", "app.room('overview')", "Overview", "the verdict and the curves"),
     Key("everywhere", "4", "4", "app.room('findings')", "Findings", "all findings; acknowledge them, mute kinds"),
+    Key("everywhere", "5", "5", "app.room('system')", "System", "GPUs, the training process and the host"),
     Key("everywhere", "6", "6", "app.room('log')", "Log", "the text of the run's files"),
     Key("everywhere", "r", "r", "app.room('runs')", "runs", "all runs that were found"),
     Key("everywhere", "c", "c", "app.room('checklist')", "checklist", "the reasons to act, causes and next checks"),
@@ -82,6 +84,23 @@ TABLE = (
     Key(
         "findings", "m", "m", "screen.mute", "mute", "findings of this kind do not count in this directory, or do again"
     ),
+    Key("system", "tab", "tab", "screen.next_panel(1)", "panel", "next panel: GPU, process, host"),
+    Key("system", "shift+tab", "shift+tab", "screen.next_panel(-1)", "", "previous panel"),
+    Key(
+        "system",
+        "enter",
+        "enter",
+        "screen.full",
+        "full",
+        "this panel, or the selected GPU, on the whole screen; and back",
+    ),
+    Key("system", "down,j", "↓", "screen.move(1)", "", "next GPU; in the other panels one line down"),
+    Key("system", "up,k", "↑", "screen.move(-1)", "", "previous GPU; in the other panels one line up"),
+    Key("system", "g,home", "g", "screen.first", "", "the first GPU, or the top of the panel"),
+    Key("system", "G,end", "G", "screen.last", "", "the last GPU, or the end of the panel"),
+    Key("system", "pagedown", "pgdn", "screen.page(1)", "", "the rest of the panel, or of the list"),
+    Key("system", "pageup", "pgup", "screen.page(-1)", "", "back to the start of the panel, or of the list"),
+    Key("system", "v", "v", "screen.whose", "", "what was recorded beside the run, or this machine now"),
     Key("log", "down,j", "↓", "screen.scroll_lines(1)", "", "one line down"),
     Key("log", "up,k", "↑", "screen.scroll_lines(-1)", "", "one line up"),
     Key("log", "pagedown", "pgdn", "screen.scroll_pages(1)", "", "one page down"),
@@ -123,7 +142,7 @@ def footer(room: str) -> list[tuple[str, str]]:
     """(key, label) of the footer of a room: its own keys between the rooms and the way out."""
     general = [(k.shown, k.label) for k in TABLE if k.room == "everywhere" and k.label]
     own = [(k.shown, k.label) for k in TABLE if k.room == room and room != "everywhere" and k.label]
-    return [*general[:4], *own, *general[4:]]
+    return [*general[:5], *own, *general[5:]]
 
 
 def rooms() -> Iterable[tuple[str, list[Key]]]:

@@ -11,17 +11,23 @@ from gradtop.view.findings import FindingRow, FindingsView
 from gradtop.view.header import Part, header
 from gradtop.view.log import first_source, marked_values, standing
 from gradtop.view.runs import RunRow, RunsView
+from gradtop.view.system import DeviceRow, Fact, History, Panel, SystemView, machine_line, system
 
 __all__ = [
     "Banner",
     "Chart",
+    "DeviceRow",
     "Entry",
+    "Fact",
     "FindingRow",
     "FindingsView",
+    "History",
+    "Panel",
     "Part",
     "Reading",
     "RunRow",
     "RunsView",
+    "SystemView",
     "Tone",
     "Trace",
     "banner",
@@ -30,8 +36,10 @@ __all__ = [
     "finding_title",
     "first_source",
     "header",
+    "machine_line",
     "marked_values",
     "reading",
     "standing",
+    "system",
     "waiting_for",
 ]

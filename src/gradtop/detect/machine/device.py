@@ -1,4 +1,4 @@
-"""What the driver says of the devices of a run: the names of its metrics, and what its throttle reasons mean."""
+"""What the driver says of the devices of a run: the names of its metrics."""
 
 from gradtop.detect.signals import Signals
 
@@ -18,20 +18,6 @@ POWER_LIMIT = "power_limit_w"
 """The most that the driver allows, in watts."""
 THROTTLE_REASONS = "throttle_reasons"
 """NVML's clocks event reasons: a bit mask as a number."""
-
-REASONS = {
-    0x4: "the power limit",
-    0x8: "a hardware slowdown",
-    0x10: "clocks bound to another GPU",
-    0x20: "heat (software limit)",
-    0x40: "heat (hardware limit)",
-    0x80: "the power brake of the machine",
-}
-"""Bits of NVML that slow a busy device down; idle (1), set clocks (2) and display clocks (0x100) are none."""
-THROTTLED = sum(REASONS)
-"""All of these bits."""
-FORCED = 0x8 | 0x20 | 0x40 | 0x80
-"""Those that a sound machine does not have; a power limit and bound clocks may be meant."""
 
 
 def metric(device: int, name: str) -> str:
@@ -57,8 +43,3 @@ class Devices:
             self._known = len(s.names)
             self.names = tuple(name for name in self._all if name in s.names)
         return self.names
-
-
-def said(reasons: int) -> str:
-    """`the power limit and heat (hardware limit)`; empty where nothing slows the device down."""
-    return " and ".join(text for bit, text in REASONS.items() if reasons & bit)

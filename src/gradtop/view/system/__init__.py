@@ -1,0 +1,8 @@
+"""What the System room and the Overview say of the machine: its GPUs, the training process, the host."""
+
+from gradtop.view.system.device import DeviceRow
+from gradtop.view.system.fact import Fact, History, Panel
+from gradtop.view.system.line import machine_line
+from gradtop.view.system.room import SystemView, system
+
+__all__ = ["DeviceRow", "Fact", "History", "Panel", "SystemView", "machine_line", "system"]
