@@ -63,7 +63,7 @@ def process(**changes: Any) -> Process:
         read_bytes_per_s=1.2e8,
         write_bytes_per_s=4e5,
         workers=tuple(
-            Worker(pid=4250 + i, name="pt_data_worker", state="running", cpu=0.9 - 0.1 * i, rss_bytes=GIB)
+            Worker(pid=4301 + i, name="pt_data_worker", state="running", cpu=0.9 - 0.1 * i, rss_bytes=GIB)
             for i in range(4)
         ),
         worker_count=4,

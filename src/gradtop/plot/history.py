@@ -43,5 +43,5 @@ def cell_span_s(seconds: float, cells: int) -> float:
 
 
 def _bar(value: float, low: float, high: float, bars: str) -> str:
-    part = (value - low) / (high - low) if high > low else 0.0
-    return bars[max(0, min(len(bars) - 1, int(part * len(bars))))]
+    part = max(0.0, min(1.0, (value - low) / (high - low))) if high > low else 0.0
+    return bars[min(len(bars) - 1, int(part * len(bars)))]

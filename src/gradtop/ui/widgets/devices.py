@@ -17,6 +17,8 @@ _LEAD_CELLS = 2
 """The mark of the selection and that of the run."""
 _NAME_CELLS = 14
 """Cells of a name for which other columns are dropped."""
+_RIGHT = ("util", "recent", "temp")
+"""Columns that stand at their right edge."""
 _DRAWN = ("key", "border", plot.RAW)
 """Inks of bars and histories: a selected row keeps them."""
 _MORE_SPARK, _MORE_BAR = 18, 10
@@ -122,7 +124,9 @@ class Devices(Canvas, can_focus=True):
         rows = [self._cells(row, name, columns, gap) for row, name in zip(shown, names, strict=True)]
         rows += [()] * (self.page_rows - len(rows))
         ink = "focus" if self.has_focus else "border"
-        head: Row = ((" " * _LEAD_CELLS + gap.join(fit(t, w) for t, w in columns), "quiet"),)
+        head: Row = (
+            (" " * _LEAD_CELLS + gap.join(t.rjust(w) if t in _RIGHT else fit(t, w) for t, w in columns), "quiet"),
+        )
         below = count - self._top - self.page_rows
         more: Row = ((f"{self._top + 1}–{self._top + len(shown)} of {count}", "quiet"),) if below or self._top else ()
         self.paint(

@@ -105,7 +105,8 @@ def _busy(used: Sequence[Device], shown: Seen, ascii_only: bool) -> Iterator[Par
 def _values(gpus: Sequence[Gpu]) -> Iterator[Part]:
     fullest = max(gpus, key=lambda gpu: (gpu.memory_used_bytes or 0) / (gpu.memory_total_bytes or 1), default=None)
     if fullest is not None:
-        yield Part(_most(gpus, memory(fullest)), 1, "plain" if fullest.memory_used_bytes is not None else "quiet")
+        known = fullest.memory_used_bytes is not None
+        yield Part(_most(gpus, memory(fullest)) if known else f"memory {ABSENT}", 1, "plain" if known else "quiet")
     warm = [gpu.temperature_c for gpu in gpus if gpu.temperature_c is not None]
     yield Part(_most(gpus, f"{max(warm):.0f} °C") if warm else f"temperature {ABSENT}", 2, "plain" if warm else "quiet")
     hungry = max(gpus, key=lambda gpu: gpu.power_w or 0.0, default=None)
