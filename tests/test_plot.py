@@ -20,8 +20,9 @@ from gradtop.plot import (
     smoothed,
     sparkline,
 )
-from gradtop.plot.axis import step_labels, tick_label
+from gradtop.plot.axis import step_labels
 from gradtop.plot.picture import ALARM, CURSOR, NOTICE, RAW, RESUME, SMOOTH, WATCH
+from gradtop.plot.rounding import tick_label
 from gradtop.series import Envelope, Series
 
 NAN = math.nan
@@ -284,6 +285,70 @@ def test_a_rare_spike_is_squeezed_at_the_top() -> None:
     assert (scale.pixel(1e6, 100), scale.pixel(scale.low, 100)) == (0, 99)
     assert 15 < scale.pixel(2.0, 100) < 30
     assert list(scale.squeezed(10, 10)) == [0, 1]
+
+
+def near(at: int, value: float) -> list[float]:
+    """200 values around 2.8, and one far away."""
+    return [value if i == at else 2.8 + 0.05 * math.sin(i * 1.7) for i in range(200)]
+
+
+def test_one_spike_does_not_flatten_the_rest_of_a_linear_axis() -> None:
+    assert (
+        art(near(90, 1.234567e6), 28, 8)
+        == """
+ 1.23e6┊         ⡇
+       │         ⡇
+   2.84┤⣷⣷⣿⣿⣼⣶⣷⣿⣿⣿⣾⣿⣧⣷⣾⣾⣿⣷⣷⣿
+       │⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿
+   2.80┤⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿
+       │⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⡿⣿⣿
+   2.74┤⠃⠋⠙⠙⠙⠛⠋⠋⠛⠘⠉⠋⠋⠛⠛⠙⠙⠃⠋⠙
+────────0────────────────199"""
+    )
+
+
+def test_what_lies_far_above_and_below_keeps_its_order_and_its_value() -> None:
+    values = near(90, 1e6)
+    values[30] = -500.0
+    scale = Scale.around(values, values)
+    assert scale.usual is not None
+    assert [scale.pixel(v, 100) for v in (1e6, -500.0)] == [0, 99]
+    order = sorted((1e6, 1e3, 2.9, 2.8, 2.7, -1.0, -500.0), key=lambda v: scale.pixel(v, 100))
+    assert order == [1e6, 1e3, 2.9, 2.8, 2.7, -1.0, -500.0]
+    assert {label for _, label in scale.ticks(12, 7, 4)} >= {"1e6", "-500"}
+
+
+@pytest.mark.parametrize("values", [near(90, 3.0), [float(i) for i in range(200)], [1.0] * 199 + [9.0], [1.0, 1e9]])
+def test_a_linear_axis_is_squeezed_for_rare_values_far_away_only(values: list[float]) -> None:
+    assert Scale.around(values, values).usual is None
+
+
+def test_a_symlog_axis_shows_zero_and_both_sides_of_it() -> None:
+    values = [math.sin(i / 4) * 10 ** (i / 20) for i in range(100)]
+    assert (
+        art(values, 28, 9, Frame(symlog=True))
+        == """
+  15000┤               ⢰⠋⢳
+       │          ⢰⠋⢣  ⡇ ⢸
+       │     ⡴⠋⢆  ⡇ ⢸  ⡇ ⢸
+      0┤⡖⠉⢣  ⡇ ⢸  ⡇ ⢸  ⡇ ⢸
+       │  ⠘⢦⡠⠃ ⢸  ⡇ ⢸  ⡇ ⢸
+       │       ⠈⢦⡠⠃ ⢸  ⡇ ⢸
+       │            ⠈⢦⣠⠃ ⢸
+ -60000┤                 ⠈⢦⣠
+────────0─────────────────99"""
+    )
+
+
+@pytest.mark.parametrize(
+    "values", [[-5.0, -1.0], [5.0, 6.0], [0.0, 0.0], [-3e300, 5e-324], [1e-320, 1e308], [-1e308, 1e308], [0.0, 7.0]]
+)
+def test_a_symlog_axis_holds_its_values_in_their_order(values: list[float]) -> None:
+    scale = Scale.around(values, values, symlog=True)
+    assert scale.low <= min(values) <= max(values) <= scale.high
+    assert scale.pixel(scale.high, 40) == 0
+    assert scale.pixel(scale.low, 40) == 39
+    assert [label for _, label in scale.ticks(8, 7, 4)]
 
 
 def test_without_a_finite_value_the_axis_names_none() -> None:

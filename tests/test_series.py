@@ -1,11 +1,14 @@
 """A series keeps every value, and no spike is lost on the way to a pixel column."""
 
+import itertools
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import gradtop.series
+import gradtop.series.pyramid
 from gradtop.series import Series, SeriesView
 
 
@@ -124,3 +127,99 @@ def test_how_values_arrive_makes_no_difference(values: list[float], columns: int
     whole, parts = view(steps, values), view(steps, values, cut=min(cut, len(values) - 1))
     assert repr(whole.stats) == repr(parts.stats)
     assert repr(whole.envelope(columns)) == repr(parts.envelope(columns))
+
+
+def plain(seen: SeriesView, edges: list[float], first: float, last: float) -> dict[str, list[float]]:
+    """What an envelope should hold, value by value."""
+    columns: list[list[float]] = [[] for _ in edges]
+    for segment in seen.segments:
+        for i in range(segment.start, segment.stop):
+            step = float(seen.steps[i])
+            if first <= step <= last and step < segment.ghost_from:
+                columns[max(k for k, edge in enumerate(edges) if edge <= step)].append(float(seen.values[i]))
+    finite = [[v for v in column if math.isfinite(v)] for column in columns]
+    return {
+        "low": [min(column, default=math.nan) for column in finite],
+        "high": [max(column, default=math.nan) for column in finite],
+        "last": [column[-1] if column else math.nan for column in finite],
+        "mean": [math.fsum(column) / len(column) if column else math.nan for column in finite],
+        "nan": [sum(map(math.isnan, column)) for column in columns],
+        "inf": [sum(map(math.isinf, column)) for column in columns],
+    }
+
+
+@st.composite
+def sessions(draw: st.DrawFn) -> Series:
+    """A series of some sessions, in blocks, where later sessions may repeat steps of earlier ones."""
+    series, step, session = Series("x"), 0, 0
+    odd = st.sampled_from([math.nan, math.inf, -math.inf, 0.0, 5e-324, 1e30])
+    value = st.integers(-99, 99).map(float) | odd if draw(st.booleans()) else st.integers(-99, 99).map(float)
+    whole = draw(st.booleans())
+    for _ in range(draw(st.integers(1, 6))):
+        if draw(st.booleans()):
+            session, step = session + 1, max(0, step - draw(st.integers(0, 300)))
+        values = draw(st.lists(value, min_size=1, max_size=40)) * draw(st.integers(1, 9))
+        every = draw(st.integers(1, 4))
+        steps = [step + every * i for i in range(1, len(values) + 1)]
+        series.extend(steps if whole else [s + 0.25 for s in steps], values, session)
+        step = steps[-1]
+        if draw(st.booleans()):
+            series.view()
+    return series
+
+
+@given(sessions(), st.integers(1, 30), st.data())
+def test_columns_from_the_pyramid_are_those_of_the_values(series: Series, columns: int, data: st.DataObject) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gradtop.series, "_TALL", 20)
+        patch.setattr(gradtop.series.pyramid, "_MANY", 2)
+        seen = grown_with_a_pyramid(series.view())
+        first = float(data.draw(st.integers(-20, 400)))
+        last = first + data.draw(st.integers(0, 900))
+        edges = [first + (last - first) * k / columns for k in range(columns)]
+        given_edges = data.draw(st.booleans())
+        if given_edges:
+            edges = sorted([first, *(first + data.draw(st.floats(0, last - first)) for _ in range(columns - 1))])
+        found = seen.envelope(columns, first, last, edges if given_edges else None)
+    expected = plain(seen, edges, first, last)
+    for name in ("low", "high", "last", "nan", "inf"):
+        assert repr(getattr(found, name)) == repr(expected[name]), name
+    for mean, exact, low, high in zip(found.mean, expected["mean"], found.low, found.high, strict=True):
+        # Sums in another order round in another way.
+        assert mean == pytest.approx(exact, rel=0, abs=1e-9 * max(-low, high, 1e-300), nan_ok=True)
+
+
+def grown_with_a_pyramid(seen: SeriesView) -> SeriesView:
+    """The same values, appended in blocks of several sizes."""
+    series = Series("x")
+    for segment in seen.segments:
+        at = segment.start
+        for size in itertools.cycle((1, 7, 300, 64)):
+            stop = min(segment.stop, at + size)
+            series.extend(seen.steps[at:stop].tolist(), seen.values[at:stop].tolist(), segment.session)
+            series.view()
+            at = stop
+            if at == segment.stop:
+                break
+    return series.view()
+
+
+def test_a_long_series_has_a_pyramid_that_takes_an_eighth_more_memory() -> None:
+    series = Series("x")
+    series.extend(range(200_000), [1.0] * 200_000)
+    levels = series.view().levels
+    assert [len(level) for level in levels] == [12500, 781, 48, 3]
+    held = sum(array.nbytes for level in levels for array in (level.low, level.high, level.total))
+    assert held < 0.134 * (200_000 * 12)
+
+
+def test_a_view_keeps_its_pyramid_when_nan_comes_later() -> None:
+    series = Series("x")
+    series.extend(range(20_000), [1.0] * 20_000)
+    early = series.view()
+    series.extend(range(20_000, 60_000), [math.nan] * 40_000)
+    assert early.envelope(5).nan == [0] * 5
+    assert sum(early.envelope(5).mean) == 5.0
+    late = series.view().envelope(6)
+    assert late.nan == [0, 0, 10_000, 10_000, 10_000, 10_000]
+    assert late.last[:2] == [1.0, 1.0]

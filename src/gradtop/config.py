@@ -7,6 +7,10 @@ AUTO, SUPERVISED = "auto", "supervised"
 PROFILES = (AUTO, SUPERVISED, "rl", "gan", "vae")
 """Kinds of training: where it is not `supervised`, the loss need not fall; `auto` goes by the names of the metrics."""
 
+DARK, LIGHT, COLOUR_BLIND, HIGH_CONTRAST = "dark", "light", "colour-blind", "high-contrast"
+THEMES = (DARK, LIGHT, COLOUR_BLIND, HIGH_CONTRAST)
+"""Colours to choose from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -255,5 +259,9 @@ class Settings:
     """How the user's own log lines are read, before any other rule."""
     muted: frozenset[str] = frozenset()
     """Kinds of findings that are listed and never count for a verdict."""
+    theme: str = DARK
+    """One of `THEMES`, until the user presses `t`."""
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Keys by the names of what they do, for those that the user binds anew; several keys are separated by commas."""
     origins: Mapping[str, str] = field(default_factory=dict)
     """Where a limit, `profile` or the muted kinds (`mute`) were set, by name: `gradtop.toml, line 3`, `--mute`."""

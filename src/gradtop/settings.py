@@ -1,4 +1,4 @@
-"""`gradtop.toml`: limits and choice of the rules, and profiles for home-made log lines, for a log directory or a user.
+"""`gradtop.toml`, for a log directory or a user: limits and choice of rules, home-made log lines, the app's looks.
 
 [limits]
 vanish_rows = 100
@@ -11,6 +11,12 @@ profile = "rl"
 name = "my loop"
 regex = '^it (?P<step>\\d+) L=(?P<loss>\\S+)'
 sample = "it 12 L=2.5"
+
+[app]
+theme = "light"
+
+[keys]
+"overview.zoom" = "f"
 """
 
 import dataclasses
@@ -22,14 +28,14 @@ from pathlib import Path
 from typing import Any
 
 from gradtop.catalogue import KINDS, PRECEDENCE
-from gradtop.config import PROFILES, Limits, Profile, Settings
+from gradtop.config import DARK, PROFILES, THEMES, Limits, Profile, Settings
 from gradtop.errors import ConfigError
 
 NAME = "gradtop.toml"
 """The name of a settings file."""
 MAX_BYTES = 256 * 1024
 """A larger file is no settings file."""
-_TABLES = ("limits", "rules", "profile")
+_TABLES = ("limits", "rules", "profile", "app", "keys")
 _RULES = ("mute", "profile")
 _PROFILE = ("name", "regex", "sample", "names")
 _LIMITS = {one.name: one for one in dataclasses.fields(Limits) if one.name != "profile"}
@@ -70,6 +76,8 @@ class _Gathered:
     limits: dict[str, Any] = field(default_factory=dict)
     muted: frozenset[str] = frozenset()
     profiles: tuple[Profile, ...] = ()
+    app: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
 
 
@@ -125,6 +133,8 @@ def _settings(files: Iterable[Path], typed: Typed) -> Settings:
         limits=Limits(**gathered.limits),
         profiles=gathered.profiles,
         muted=gathered.muted,
+        theme=gathered.app.get("theme", DARK),
+        keys=gathered.keys,
         origins=gathered.origins,
     )
 
@@ -141,6 +151,10 @@ def _gather(gathered: _Gathered, path: Path) -> None:
     if "mute" in rules:
         gathered.muted = frozenset(_muted(rules["mute"], path, text))
         gathered.origins["mute"] = _place(path, text, "mute")
+    gathered.app |= _app(_table(document, "app", path), path, text)
+    keys = dict(_keys(_table(document, "keys", path), path, text))
+    gathered.keys |= keys
+    gathered.origins |= {f"keys.{name}": _place(path, text, name) for name in keys}
     # Those of the stronger file are tried first.
     gathered.profiles = (*_profiles(document.get("profile", []), path, text), *gathered.profiles)
 
@@ -241,6 +255,29 @@ def _muted(kinds: object, path: Path, text: str) -> Iterator[str]:
             yield known_kind(kind)
         except ConfigError as error:
             raise ConfigError(f"{_place(path, text, 'mute')}: {error}") from None
+
+
+def _app(table: Mapping[str, Any], path: Path, text: str) -> dict[str, str]:
+    """What [app] says of the looks of the app."""
+    for key, value in table.items():
+        if key != "theme":
+            raise _unknown(path, text, key, ("theme",), "key of [app]")
+        if value not in THEMES:
+            hint = nearest(value, THEMES) if isinstance(value, str) else f"known are {', '.join(THEMES)}"
+            raise ConfigError(f"{_place(path, text, key, '=')}: {value!r:.40} is not a known theme; {hint}")
+    return dict(table)
+
+
+def _keys(table: Mapping[str, Any], path: Path, text: str, above: str = "") -> Iterator[tuple[str, str]]:
+    """Names and keys, written with dots or as tables in tables; whether there are such names is for the app to say."""
+    for part, value in table.items():
+        name = f"{above}{part}"
+        if isinstance(value, dict) and not above:
+            yield from _keys(value, path, text, f"{name}.")
+        elif isinstance(value, str) and value.strip():
+            yield name, value
+        else:
+            raise ConfigError(f'{_place(path, text, name)}: {name} is bound to {value!r:.40}; write "{name}" = "f"')
 
 
 def _profiles(found: object, path: Path, text: str) -> Iterator[Profile]:

@@ -12,6 +12,7 @@ from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement
 
 if TYPE_CHECKING:  # a screen is painted before numpy is there
+    from gradtop.detect.course import Course
     from gradtop.merge import Joined
     from gradtop.run import RunView
 
@@ -64,6 +65,9 @@ class RunSnapshot:
     """What the user said of its findings, and where that is kept."""
     machine: MachineView | None = None
     """Samples of its process and of the GPUs that it uses: taken here, or read from its files (`recorded`)."""
+
+    course: "Course | None" = None
+    """Its own usual range over the steps and its warm-up, as the rules see them."""
 
     @property
     def muted(self) -> frozenset[str]:

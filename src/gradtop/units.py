@@ -22,6 +22,13 @@ def number(value: float, digits: int = 4) -> str:
     return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{power}"
 
 
+def exact(value: float) -> str:
+    """A value with all its digits: `3.2139998`, `2e-07`, `12`, `NaN`."""
+    if not math.isfinite(value):
+        return number(value)
+    return repr(value).removesuffix(".0")
+
+
 def setting(value: float) -> str:
     """A value that somebody chose (a learning rate, a loss scale), without zeros at its end: `0.004`, `3e-4`."""
     text = number(value)

@@ -284,6 +284,7 @@ class Watched:
             rate_seen=told is None and rate is not None,
             coverage=self._history.detector.coverage(),
             goal=self._history.detector.goal,
+            course=self._history.detector.course,
             eta_s=_eta_s(view, rate) if state is RunState.LIVE and not past else None,
             attention=attention,
             machine=self._history.machine(),

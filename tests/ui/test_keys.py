@@ -78,7 +78,7 @@ async def test_a_sheet_scrolls_to_its_end_and_back() -> None:
 
 @pytest.mark.parametrize("room", ["overview", "findings", "log", "runs", "sheet"])
 def test_a_footer_ends_with_help_and_quit(room: str) -> None:
-    assert keys.footer(room)[-2:] == [("?", "help"), ("q", "quit")]
+    assert keys.hints(room).ways_out == (("?", "help"), ("q", "quit"))
 
 
 def test_the_readme_table_has_every_key() -> None:

@@ -10,7 +10,8 @@ from gradtop.finding import Severity
 from gradtop.record import Restart, Rows
 from gradtop.series import Series
 from gradtop.snapshot import RunState, Snapshot
-from gradtop.ui.screens.overview import Overview, arrangement
+from gradtop.ui.arrangement import arrangement
+from gradtop.ui.screens.overview import Overview
 from gradtop.ui.widgets.chart import Chart, legend
 from gradtop.verdict import Judgement, Verdict
 from gradtop.view import Trace
@@ -289,3 +290,5 @@ def test_a_legend_names_each_further_line_in_the_room_there_is() -> None:
     assert "".join(text for text, _ in legend(traces, 30)) == " ─ a run-…-name ─ b run-…-name"
     assert "".join(text for text, _ in legend(traces, 12)) == " ─ a ─ b"
     assert legend(traces, 3) == legend((), 60) == ()
+    # A line keeps its letter where another one is missing.
+    assert [text for text, _ in legend(traces[1:], 30)] == [" ─ ", "b run-2-with-a-long-name"]

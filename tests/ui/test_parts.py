@@ -9,7 +9,7 @@ from gradtop.snapshot import Snapshot
 from gradtop.ui.app import GradtopApp
 from gradtop.ui.cells import apart, fit, shorten, wrap
 from gradtop.ui.feed import UPDATE_S, Feed, FeedFailed, SnapshotReady
-from gradtop.ui.palette import STYLES, ascii_text
+from gradtop.ui.palette import ascii_text
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.banner import composed
 from gradtop.ui.widgets.canvas import Canvas
@@ -82,15 +82,6 @@ async def test_with_ascii_nothing_else_reaches_the_terminal(keys: tuple[str, ...
         assert "KEEP TRAINING" in text(app) or keys not in ((), ("left",))
 
 
-async def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    async with staged(snapshot(run())) as (app, _):
-        for strip in app.screen._compositor.render_strips():
-            for segment in strip:
-                for color in (segment.style.color, segment.style.bgcolor) if segment.style else ():
-                    assert color is None or color.triplet is None or len(set(color.triplet)) == 1
-
-
 async def test_only_changed_cells_are_repainted() -> None:
     async with staged(snapshot(run())) as (app, pilot):
         canvas = app.screen.query_one("#header", Canvas)
@@ -113,10 +104,6 @@ async def test_an_equal_snapshot_repaints_nothing() -> None:
         await pilot.pause()
         assert not app.screen._dirty_widgets
         assert not app.screen._compositor._dirty_regions
-
-
-def test_every_ink_has_a_style_with_a_ground() -> None:
-    assert all(style.bgcolor is not None for style in STYLES.values())
 
 
 class Clock:

@@ -51,7 +51,8 @@ class PathsOrCommand(click.Group):
 @click.group(
     cls=PathsOrCommand,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: gradtop logs/      Piped: python train.py 2>&1 | gradtop -",
+    epilog="Example: gradtop logs/      Piped: python train.py 2>&1 | gradtop -      In the app: ? lists all keys, and "
+    "where to bind them anew.",
 )
 @click.version_option(__version__, prog_name="gradtop")
 def cli() -> None:
@@ -86,7 +87,7 @@ def watch(paths: tuple[Path, ...], ascii_only: bool, **typed: Any) -> None:
 
         return watch_paths(paths or HERE, settings, piped)
 
-    open_app(make, ascii_only, paths or HERE)
+    open_app(make, settings, ascii_only, paths or HERE)
 
 
 @cli.command()
@@ -181,7 +182,7 @@ def demo(speed: float, ascii_only: bool) -> None:
 
         return watch_demo(speed)
 
-    open_app(make, ascii_only)
+    open_app(make, _settings((), {}), ascii_only)
 
 
 def _settings(paths: tuple[Path, ...], typed: dict[str, Any]) -> Settings:

@@ -113,6 +113,11 @@ def _screen(directory: Path, tell: Callable[[str], None]) -> "Screen":
     from gradtop.settings import Typed
 
     settings = settings_of((directory,), Typed())
+    if settings.keys:
+        # What is wrong with them is to be known before the command is started.
+        from gradtop.ui.binding import rebound
+
+        rebound(settings)
 
     def make() -> "Watching":
         from gradtop.wiring import watch_paths
@@ -120,7 +125,7 @@ def _screen(directory: Path, tell: Callable[[str], None]) -> "Screen":
         return watch_paths((directory,), settings)
 
     return Screen(
-        lambda: show_app(make, prefers_ascii(os.environ), (directory,)),
+        lambda: show_app(make, settings, prefers_ascii(os.environ), (directory,)),
         lambda: tell("the command's output is shown from here on"),
     )
 

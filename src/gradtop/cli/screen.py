@@ -11,6 +11,7 @@ from gradtop.recollection import Recollection, keep, recalled
 from gradtop.shelf import absolute, state_folder
 
 if TYPE_CHECKING:
+    from gradtop.config import Settings
     from gradtop.finding import Severity
     from gradtop.snapshot import Snapshot
     from gradtop.wiring import Watching
@@ -94,13 +95,21 @@ class Kept:
         return thread
 
 
-def open_app(make: Callable[[], "Watching"], ascii_only: bool, paths: Sequence[Path] = ()) -> None:
+def open_app(
+    make: Callable[[], "Watching"], settings: "Settings", ascii_only: bool, paths: Sequence[Path] = ()
+) -> None:
     """Show the screen until the user leaves, then end with its exit code."""
-    sys.exit(show_app(make, ascii_only, paths))
+    sys.exit(show_app(make, settings, ascii_only, paths))
 
 
-def show_app(make: Callable[[], "Watching"], ascii_only: bool, paths: Sequence[Path] = ()) -> int | None:
-    """Show the screen until the user leaves; its exit code. It looks as it was left for the same `paths`."""
+def show_app(
+    make: Callable[[], "Watching"], settings: "Settings", ascii_only: bool, paths: Sequence[Path] = ()
+) -> int | None:
+    """Show the screen until the user leaves; its exit code. It looks as it was left for the same `paths`.
+
+    Raises:
+        ConfigError: the settings bind keys that there are not, or the same one twice.
+    """
     kept = Kept(paths, os.environ)
     # A monitor does no linear algebra: without this, numpy starts a thread for every core when it is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -110,6 +119,7 @@ def show_app(make: Callable[[], "Watching"], ascii_only: bool, paths: Sequence[P
     app = GradtopApp(
         watching.poll,
         watching.wait,
+        settings=settings,
         select=watching.select,
         acknowledge=watching.acknowledge,
         mute=watching.mute,

@@ -14,6 +14,7 @@ from gradtop.coverage import REMEDY
 from gradtop.detect import gradient, layers, loss, machine, rate
 from gradtop.detect.alarm import Alarms
 from gradtop.detect.case import EVERY, Rule, off
+from gradtop.detect.course import Course
 from gradtop.detect.gradient.empty import EmptyBatch
 from gradtop.detect.gradient.measurement import MeasurementSuspect
 from gradtop.detect.gradient.unread import Unread
@@ -87,6 +88,11 @@ class Detector:
     def goal(self) -> str:
         """What the training is after where its loss need not fall, and how that is known; empty elsewhere."""
         return self._signals.goal.text if self._signals.goal is not None else ""
+
+    @property
+    def course(self) -> Course:
+        """The run's own usual range so far, and where its warm-up ends."""
+        return self._signals.course
 
     def feed(self, observation: Observation | Uncounted | Event | End | RunFacts) -> None:
         """Take in what the store yields, in the order of the stream."""

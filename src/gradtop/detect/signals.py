@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from gradtop.config import Limits
+from gradtop.detect.course import Course, Trail
 from gradtop.detect.goal import goal
 from gradtop.detect.perlayer import FAMILIES, Layers, is_layered
 from gradtop.detect.robust import Level, median
@@ -28,7 +29,7 @@ class Signals:
         "facts", "first_losses", "first_step", "fresh_grad", "fresh_loss", "goal", "grad", "grad_bound", "grad_level",
         "interval", "judged", "layers", "limits", "line", "loss", "loss_level", "loss_tail", "losses", "lr_bound",
         "names", "other_goals", "param_norm", "readings", "rows", "scale", "scale_dropped", "schedule",
-        "session", "skips", "step", "suspect", "unit_steps", "update_ratio", "values",
+        "session", "skips", "step", "suspect", "trails", "unit_steps", "update_ratio", "values",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -91,6 +92,7 @@ class Signals:
         self.schedule.declare(self.facts, self.unit_steps)
         self.loss_level = Level(self.limits.burn_in_rows)
         self.grad_level = Level(self.limits.burn_in_rows)
+        self.trails = {"loss": Trail(), "grad_norm": Trail()}
         self.losses = 0
         """Finite losses so far, zeros left out."""
         self.first_losses: list[float] = []
@@ -135,6 +137,8 @@ class Signals:
         if first:
             return False
         anew = step <= self.first_step
+        for trail in self.trails.values():
+            trail.rewind(step)
         if anew:
             self._forget()
             self._max_step = -math.inf
@@ -203,6 +207,7 @@ class Signals:
             return
         level = self.loss_level
         level.see(loss)
+        self.trails["loss"].see(self.step, level)
         self.losses += 1
         self.loss_tail.append(loss)
         if self.losses <= 3:
@@ -225,8 +230,15 @@ class Signals:
         self.grad, self.fresh_grad, self.grad_bound = grad, True, bound
         if grad > 0.0 and grad - grad == 0.0:
             self.grad_level.see(grad)
+            self.trails["grad_norm"].see(self.step, self.grad_level)
         else:
             self.grad_level.z = None
+
+    @property
+    def course(self) -> Course:
+        """What is usual, and the phase."""
+        usual = {name: trail.band for name, trail in self.trails.items() if trail.band}
+        return Course(usual, self.schedule.warmup_end, self.in_warmup)
 
     def see_layers(self) -> None:
         """The per-layer values of this step are in `layers`: their median update ratio stands for the run's."""

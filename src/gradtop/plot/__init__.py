@@ -1,9 +1,10 @@
 """Columns to pictures in text. Pure: no toolkit, no I/O, no clock."""
 
-from gradtop.plot.axis import Scale, grown_end
+from gradtop.plot.axis import grown_end
 from gradtop.plot.bar import smoothed
 from gradtop.plot.drawing import draw
 from gradtop.plot.history import history
+from gradtop.plot.margin import column_of
 from gradtop.plot.picture import (
     ASCII,
     AXIS,
@@ -20,6 +21,7 @@ from gradtop.plot.picture import (
     Overlay,
     pixel_columns,
 )
+from gradtop.plot.scale import Scale
 from gradtop.plot.spark import sparkline
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Mark",
     "Overlay",
     "Scale",
+    "column_of",
     "draw",
     "grown_end",
     "history",

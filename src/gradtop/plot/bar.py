@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from gradtop.plot.axis import Scale
 from gradtop.plot.picture import Columns
+from gradtop.plot.scale import Scale
 
 LEAST_SMOOTHED = 40
 """Columns with values below which a smoothed line would be drawn from too little."""
@@ -14,7 +14,7 @@ class Known:
     """Pixel columns without the values below zero of some of them."""
 
     def __init__(self, data: Columns, below: Sequence[int]) -> None:
-        self.first_step, self.last_step = data.first_step, data.last_step
+        self.first_step, self.last_step, self.edges = data.first_step, data.last_step, data.edges
         self.nan, self.inf, self.high = data.nan, data.inf, list(data.high)
         self.low, self.mean, self.last = list(data.low), list(data.mean), list(data.last)
         for x in below:

@@ -6,10 +6,12 @@ from functools import lru_cache
 from itertools import chain
 from operator import add
 
-from gradtop.plot.axis import Scale
+from gradtop.plot.axis import step_labels
+from gradtop.plot.band import Cells, shaded
 from gradtop.plot.bar import LEAST_SMOOTHED, Known, bars, smooth_bars
 from gradtop.plot.margin import cell_of, marks_row, with_gutter, x_axis
 from gradtop.plot.picture import (
+    BAND,
     BLANK,
     BRAILLE,
     CURSOR,
@@ -24,11 +26,10 @@ from gradtop.plot.picture import (
     Line,
     Overlay,
 )
+from gradtop.plot.scale import Scale
 
 _Bars = tuple[list[int], str]
 """A line as bits per pixel column, and its ink."""
-_Column = tuple[str, str]
-"""The cells of one column, top first, and their inks."""
 
 
 def draw(
@@ -52,7 +53,7 @@ def draw(
     below = [x for x, low in enumerate(data.low) if low < 0] if frame.ratio else []
     data = Known(data, below) if below else data
     lows, highs = _extremes(data, others)
-    scale = Scale.around(lows, highs, frame.log)
+    scale = Scale.around(lows, highs, frame.log, frame.symlog)
     marks = marks_row(data, width - GUTTER, frame, scale, below, glyphs, others)
     rows = max(1, height - (2 if marks else 1))
     cells = _cells(data, scale, rows, width - GUTTER, frame, glyphs, others)
@@ -67,7 +68,10 @@ def draw(
     ]
     if marks:
         lines.append(with_gutter(marks, "", glyphs.axis))
-    return [*lines[: height - 1], x_axis(data.first_step, data.last_step, width, glyphs, frame.counts)]
+    labels = frame.labels
+    if labels is None:
+        labels = step_labels(data.first_step, data.last_step, width - GUTTER)
+    return [*lines[: height - 1], x_axis(labels, width, glyphs, frame.counts)]
 
 
 def _extremes(data: Columns, others: Sequence[Overlay]) -> tuple[Sequence[float], Sequence[float]]:
@@ -86,10 +90,14 @@ def _cells(
     inks = "".join(ink for _, ink in layers)
     pairs = (pair for found, _ in layers for pair in (found[::step], found[step - 1 :: step]))
     columns = [_column(bits, inks, rows, glyphs) for bits in zip(*pairs, strict=True)]
-    for letter, (found, ink) in reversed([*zip(LETTERS, layers[len(layers) - len(others) :], strict=False)]):
-        _name(columns, letter, ink, found, glyphs)
+    if frame.band:
+        columns = shaded(columns, data, scale, frame, rows, glyphs)
+    for found, ink in reversed(layers[len(layers) - len(others) :]):
+        _name(columns, LETTERS[TRACES.index(ink)], ink, found, glyphs)
+    for x in _selected(frame, data, width):
+        columns[x] = _lit(columns[x], " ")
     if (cursor := cell_of(frame.cursor, data, width)) is not None:
-        columns[cursor] = _lit(columns[cursor], glyphs)
+        columns[cursor] = _lit(columns[cursor], glyphs.cursor)
     texts, drawn = (map("".join, zip(*part, strict=True)) for part in zip(*columns, strict=True))
     return [Line(text, ink) for text, ink in zip(texts, drawn, strict=True)]
 
@@ -115,7 +123,7 @@ def _many(data: Columns) -> bool:
 
 
 @lru_cache(maxsize=8192)
-def _column(bits: tuple[int, ...], inks: str, rows: int, glyphs: Glyphs) -> _Column:
+def _column(bits: tuple[int, ...], inks: str, rows: int, glyphs: Glyphs) -> Cells:
     """One column of cells: `bits` are the left and the right bar of each ink, and a line hides those after it.
 
     Remembered, as most of a live picture stays as it was.
@@ -145,20 +153,29 @@ def _dots(left: int, right: int, y: int, glyphs: Glyphs) -> int:
     return both | (right >> shift & mask) << glyphs.dots_y if glyphs.dots_x == 2 else both
 
 
-def _name(columns: list[_Column], letter: str, ink: str, found: Sequence[int], glyphs: Glyphs) -> None:
+def _name(columns: list[Cells], letter: str, ink: str, found: Sequence[int], glyphs: Glyphs) -> None:
     """Write the letter of a line behind its end, or on it where something else is there."""
     end = next((x for x in reversed(range(len(found))) if found[x]), None)
     if end is None:
         return
     y = ((found[end] & -found[end]).bit_length() - 1) // glyphs.dots_y
     at = end // glyphs.dots_x
-    behind = [at + 1] if at + 1 < len(columns) and columns[at + 1][0][y] == " " else []
+    behind = [at + 1] if at + 1 < len(columns) and columns[at + 1][1][y] in BLANK + BAND else []
     x = next((x for x in (*behind, *range(at, -1, -1)) if columns[x][0][y] not in LETTERS), at)
     text, inks = columns[x]
     columns[x] = text[:y] + letter + text[y + 1 :], inks[:y] + ink + inks[y + 1 :]
 
 
-def _lit(column: _Column, glyphs: Glyphs) -> _Column:
-    """The cursor on a column; it hides nothing."""
-    text = "".join(glyphs.cursor if ink == BLANK else char for char, ink in zip(*column, strict=True))
+def _selected(frame: Frame, data: Columns, width: int) -> range:
+    """The cells of the steps that are being selected."""
+    if frame.selected is None:
+        return range(0)
+    ends = (max(data.first_step, min(step, data.last_step)) for step in frame.selected)
+    first, last = sorted(cell_of(step, data, width) or 0 for step in ends)
+    return range(first, last + 1)
+
+
+def _lit(column: Cells, blank: str) -> Cells:
+    """A column that stands out, `blank` where nothing is drawn; nothing is hidden."""
+    text = "".join(blank if ink in (BLANK, BAND) else char for char, ink in zip(*column, strict=True))
     return text, CURSOR * len(text)

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gradtop.plot.axis import Labels
+
 BLANK, RAW, SMOOTH, AXIS, LABEL, CURSOR = " ", "r", "s", "a", "l", "c"
 """Inks of the plot area. Where nothing is smoothed, the raw line is the one to read and takes the smooth one's ink."""
-ALARM, ACT, WATCH, NOTICE, RESUME = "x", "i", "w", "n", "u"
-"""Inks of the marks: non-finite values, findings by severity, the start of a session."""
+ALARM, ACT, WATCH, NOTICE, RESUME, PLAN = "x", "i", "w", "n", "u", "p"
+"""Inks of the marks: non-finite values, findings by severity, the start of a session, what was planned."""
+BAND = "b"
+"""Ink of the usual range, where nothing else is drawn."""
 TRACES = "123456"
 """Inks of further lines in one picture."""
 LETTERS = "abcdef"
@@ -30,6 +34,11 @@ class Columns(Protocol):
     @property
     def last_step(self) -> float:
         """The step at the right edge."""
+        ...
+
+    @property
+    def edges(self) -> Sequence[float]:
+        """The step at the left edge of each column; empty where all are equally wide."""
         ...
 
     @property
@@ -77,7 +86,7 @@ class Glyphs:
     tick: str
     axis: str
     squeezed: str
-    """The axis where decades with rare values only are squeezed together."""
+    """The axis where parts with rare values only are squeezed together."""
     line: str
     """The horizontal axis."""
     cursor: str
@@ -86,6 +95,9 @@ class Glyphs:
     below: str
     """A value that a log axis cannot show: zero or negative."""
     resume: str
+    plan: str
+    """The planned end of the warm-up or of the run."""
+    band: str
 
 
 def _braille(bits: int) -> str:
@@ -95,9 +107,9 @@ def _braille(bits: int) -> str:
 
 
 _DOTS = tuple(_braille(bits) for bits in range(256))
-BRAILLE = Glyphs(2, 4, _DOTS, _DOTS, "┤", "│", "┊", "─", "│", "✕", "▲", "▾", "↻")
+BRAILLE = Glyphs(2, 4, _DOTS, _DOTS, "┤", "│", "┊", "─", "│", "✕", "▲", "▾", "↻", "◆", "░")
 """Two by four dots a cell."""
-ASCII = Glyphs(1, 2, (" ", "'", ".", ":"), (" ", '"', "_", "="), "+", "|", ":", "-", "|", "X", "^", "v", "@")
+ASCII = Glyphs(1, 2, (" ", "'", ".", ":"), (" ", '"', "_", "="), "+", "|", ":", "-", "|", "X", "^", "v", "@", "*", ",")
 """One by two dots a cell, for terminals without UTF-8."""
 
 
@@ -107,7 +119,7 @@ class Mark:
 
     step: float
     ink: str
-    """`ACT`, `WATCH`, `NOTICE` or `RESUME`."""
+    """`ACT`, `WATCH`, `NOTICE`, `RESUME` or `PLAN`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +143,14 @@ class Frame:
     """Values below zero are none: they are marked, and take no part in the scale."""
     counts: str = ""
     """What the x axis counts, written before it; empty: not said."""
+    band: Sequence[tuple[float, float, float]] = ()
+    """The usual range as (step, low, high), NaN where it is not known from there on; the scale is not made for it."""
+    selected: tuple[float, float] | None = None
+    """Steps that are being selected."""
+    labels: Labels | None = None
+    """(cell, text) along the x axis; None: the steps."""
+    symlog: bool = False
+    """The y axis is logarithmic above and below zero, and shows zero."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources.peek import Peek
 from gradtop.ui import keys
 from gradtop.ui.background import Background
+from gradtop.ui.binding import keymap, rebound
 from gradtop.ui.feed import Feed, FeedFailed, SnapshotReady
-from gradtop.ui.palette import THEME, AsciiOnly
+from gradtop.ui.palette import AsciiOnly, Colourless, toolkit_theme
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.findings import Acknowledge, FindingsRoom, Mute
 from gradtop.ui.screens.log import LogRoom, Pages
@@ -31,6 +32,8 @@ from gradtop.ui.screens.runs import RunsRoom
 from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom
 from gradtop.ui.screens.system import SystemRoom
 from gradtop.ui.terminal import guarded, report_crash
+from gradtop.ui.theme import BARE, BY_NAME, SIXTEEN, THEMES
+from gradtop.ui.widgets.machine import MachineTile
 from gradtop.ui.widgets.prompt import Prompt
 from gradtop.ui.widgets.runs import Runs
 
@@ -78,9 +81,15 @@ class GradtopApp(App[None]):
             clock: counts seconds.
         """
         super().__init__()
-        self.register_theme(THEME)
-        self.theme = THEME.name
-        self._feed = Feed(poll, wait, self.post_message, (settings or Settings()).interval_s)
+        settings = settings or Settings()
+        table = rebound(settings)
+        self.set_keymap(keymap(table))
+        for theme in BY_NAME.values():
+            self.register_theme(toolkit_theme(theme))
+        self._themes = [BARE.name] if self.no_color else [theme.name for theme in THEMES]
+        self._usual_theme = settings.theme
+        self.theme = BARE.name if self.no_color else _theme(recollection.app, settings.theme)
+        self._feed = Feed(poll, wait, self.post_message, settings.interval_s)
         self._select = select
         self._clock = clock
         self._ascii = [AsciiOnly()] if ascii else []
@@ -93,7 +102,7 @@ class GradtopApp(App[None]):
         self._keep = keep
         self._left = recollection.app
         glyphs = plot.ASCII if ascii else plot.BRAILLE
-        self._overview = Overview(glyphs)
+        self._overview = Overview(glyphs, [MachineTile(ascii)])
         self._rooms: dict[str, Room] = {
             "overview": self._overview,
             "findings": FindingsRoom(acknowledge, mute),
@@ -104,10 +113,12 @@ class GradtopApp(App[None]):
             "help": HelpRoom(glyphs),
         }
         for name, room in self._rooms.items():
-            room.recalled = recollection.rooms.get(name, {})
+            room.table, room.recalled = table, recollection.rooms.get(name, {})
 
     def run(self, **options: Any) -> None:
         """Run until the user or a signal ends it; the terminal is as it was afterwards."""
+        if self.console.color_system == "standard" and not self.no_color:
+            self.theme, self._themes = SIXTEEN.name, [SIXTEEN.name]
         with guarded(self.leave):
             try:
                 super().run(**options)
@@ -129,7 +140,10 @@ class GradtopApp(App[None]):
         return self._overview
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's filters, and with `--ascii` the one that lets nothing else through."""
+        """Textual's filters, and those that let no colour and, with `--ascii`, no other character through."""
+        if self.no_color:
+            # Textual's own answer to NO_COLOR is shades of grey.
+            return [Colourless(), *self._ascii]
         return [*super().get_line_filters(), *self._ascii]
 
     def on_mount(self) -> None:
@@ -168,6 +182,8 @@ class GradtopApp(App[None]):
         if runs and not self._snapshot.searching:
             app = {"run": self._run_id, "newest": runs[0].id}
         rooms = {n: room.memory() if room.is_mounted else room.recalled for n, room in self._rooms.items()}
+        if self.theme in (theme.name for theme in THEMES):
+            app = {**app, "theme": self.theme, "instead_of": self._usual_theme}
         return Recollection({**app, "room": name}, rooms)
 
     @property
@@ -222,13 +238,19 @@ class GradtopApp(App[None]):
             self.focused.insert_text_at_cursor(event.character)
             event.prevent_default()
 
+    @property
+    def _room(self) -> Room | None:
+        """The room on the screen; None while the app starts and ends."""
+        top = self.screen_stack[-1] if self.screen_stack else None
+        return top if isinstance(top, Room) and top.standing else None
+
     def _show(self) -> None:
-        if isinstance(self.screen, Room) and self.screen.standing:
-            self.screen.show(self.scene)
+        if (room := self._room) is not None:
+            room.show(self.scene)
 
     def _tick(self) -> None:
-        if isinstance(self.screen, Room) and self.screen.standing:
-            self.screen.show_header(self.scene)
+        if (room := self._room) is not None:
+            room.show_header(self.scene)
 
     def action_room(self, name: str) -> None:
         """Go to a room."""
@@ -250,6 +272,22 @@ class GradtopApp(App[None]):
         self._paused = not self._paused
         self._show()
 
+    def action_next_theme(self) -> None:
+        """The next colours."""
+        self.set_theme(self._themes[(self._themes.index(self.theme) + 1) % len(self._themes)])
+
+    def set_theme(self, name: str) -> None:
+        """These colours, as far as the terminal has them."""
+        if name in self._themes:
+            self.theme = name
+        why = {BARE.name: "NO_COLOR is set", SIXTEEN.name: "this terminal has 16 colours"}.get(self.theme)
+        self.tell(f"theme: {self.theme}" + (f" ({why})" if why else ""))
+
+    def tell(self, done: str) -> None:
+        """Say for a moment what was done; clean."""
+        if (room := self._room) is not None:
+            room.tell(done)
+
     def panic(self, *renderables: RenderableType) -> None:
         """End with exit code 1; what went wrong is said after the terminal is restored."""
         self._return_code = 1
@@ -263,6 +301,13 @@ class GradtopApp(App[None]):
 
     def _print_error_renderables(self) -> None:
         self._exit_renderables.clear()
+
+
+def _theme(left: Memory, usual: str) -> str:
+    """The colours that were chosen last, unless the settings say something new since."""
+    chosen = left.get("theme")
+    known = any(chosen == theme.name for theme in THEMES)
+    return str(chosen) if known and left.get("instead_of") == usual else usual
 
 
 def _same(a: Snapshot, b: Snapshot) -> bool:

@@ -1,6 +1,6 @@
 """Every key, once: the bindings, the footer, the help screen and the README are made from this table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from textual.binding import Binding
@@ -35,8 +35,20 @@ class Key:
 
     @property
     def id(self) -> str:
-        """Stable name for rebinding."""
-        return f"{self.room}.{self.action.partition('(')[0].rpartition('.')[2]}.{self.keys.partition(',')[0]}"
+        """The name by which `[keys]` in gradtop.toml binds it anew: `overview.zoom`, and `overview.zoom_back`."""
+        return f"{self.room}.{_name(self.action)}"
+
+
+def _name(action: str) -> str:
+    """What an action does, as one word."""
+    verb, _, rest = action.partition("(")
+    verb, argument = verb.rpartition(".")[2], rest.removesuffix(")")
+    if not argument:
+        return verb
+    if argument.startswith("'"):
+        word = argument.strip("'")
+        return word if verb == "room" else f"{verb}_{word}"
+    return verb if float(argument) >= 1 else f"{verb}_back"
 
 
 TABLE = (
@@ -47,6 +59,7 @@ TABLE = (
     Key("everywhere", "r", "r", "app.room('runs')", "runs", "all runs that were found"),
     Key("everywhere", "c", "c", "app.room('checklist')", "checklist", "the reasons to act, causes and next checks"),
     Key("everywhere", "space", "space", "app.pause", "pause", "stop adopting new data; collecting goes on"),
+    Key("everywhere", "t", "t", "app.next_theme", "", "other colours: dark, light, colour-blind safe, high contrast"),
     Key("everywhere", "escape", "esc", "app.back", "", "back: leave the full screen, the cursor, the room"),
     Key("everywhere", "question_mark", "?", "app.room('help')", "help", "all keys"),
     Key("everywhere", "q,ctrl+c", "q", "app.quit", "quit", "leave gradtop"),
@@ -54,19 +67,23 @@ TABLE = (
     Key("overview", "tab", "tab", "screen.next_panel(1)", "panel", "next panel"),
     Key("overview", "shift+tab", "shift+tab", "screen.next_panel(-1)", "", "previous panel"),
     Key("overview", "enter", "enter", "screen.full", "full", "this panel on the whole screen, and back"),
-    Key("overview", "y", "y", "screen.axis", "log/lin", "logarithmic or linear y axis of this panel"),
+    Key("overview", "y", "y", "screen.axis", "log/lin", "y axis: log, linear, symlog where values are 0 or less"),
+    Key("overview", "x", "x", "screen.across", "x axis", "x axis of all charts: steps, time, epochs"),
     Key("overview", "s", "s", "screen.smooth", "smooth", "smoothed line over this panel's raw data, on or off"),
     Key("overview", "plus,equals_sign", "+", "screen.zoom(2)", "zoom", "zoom in on the cursor, or on the newest steps"),
     Key("overview", "minus", "-", "screen.zoom(0.5)", "", "zoom out"),
     Key("overview", "0", "0", "screen.reset", "", "the whole run again"),
     Key("overview", "left", "←", "screen.cursor(-1)", "", "cursor one column back"),
     Key("overview", "right", "→", "screen.cursor(1)", "", "cursor one column on"),
+    Key("overview", "shift+left", "shift+←", "screen.cursor(-10)", "", "cursor ten columns back"),
+    Key("overview", "shift+right", "shift+→", "screen.cursor(10)", "", "cursor ten columns on"),
     Key("overview", "h", "h", "screen.pan(-1)", "", "a quarter of the window back"),
     Key("overview", "l", "l", "screen.pan(1)", "", "a quarter of the window on"),
     Key("overview", "g", "g", "screen.cursor_to('first')", "", "cursor to the first step"),
     Key("overview", "G", "G", "screen.cursor_to('last')", "", "cursor to the newest step"),
     Key("overview", "n", "n", "screen.mark(1)", "", "cursor to the next mark: finding or resume"),
     Key("overview", "N", "N", "screen.mark(-1)", "", "cursor to the previous mark"),
+    Key("overview", "Y", "Y", "screen.copy", "", "copy the value under the cursor, or the newest one"),
     Key("findings", "down,j", "↓", "screen.move(1)", "", "next finding"),
     Key("findings", "up,k", "↑", "screen.move(-1)", "", "previous finding"),
     Key("findings", "g,home", "g", "screen.first", "", "the first finding"),
@@ -133,26 +150,51 @@ TABLE = (
 """All keys. Nothing is bound that does not work."""
 
 
+Table = Sequence[Key]
+"""All keys as they are bound: `TABLE`, or what the user made of it."""
+_NUMBERED = frozenset(key.id for key in TABLE if key.room == "everywhere" and key.keys.isdigit())
+
+
 def bindings(room: str) -> list[Binding]:
     """What Textual binds in a room."""
     return [Binding(k.keys, k.action, k.label, show=False, id=k.id, tooltip=k.help) for k in TABLE if k.room == room]
 
 
-def footer(room: str) -> list[tuple[str, str]]:
-    """(key, label) of the footer of a room: its own keys between the rooms and the way out."""
-    general = [(k.shown, k.label) for k in TABLE if k.room == "everywhere" and k.label]
-    own = [(k.shown, k.label) for k in TABLE if k.room == room and room != "everywhere" and k.label]
-    return [*general[:5], *own, *general[5:]]
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a footer says, as (key, label), the most needed first."""
+
+    rooms: tuple[tuple[str, str], ...]
+    """The numbered rooms."""
+    here: str
+    """The label of the one on the screen; empty in the others."""
+    others: tuple[tuple[str, str], ...]
+    ways_out: tuple[tuple[str, str], ...]
+    """Help and quit, which stay at any width."""
 
 
-def rooms() -> Iterable[tuple[str, list[Key]]]:
+def hints(room: str, table: Table = TABLE) -> Hints:
+    """The footer of a room: the rooms, its own keys, then those that hold everywhere."""
+    numbered = [key for key in table if key.id in _NUMBERED]
+    own = [key for key in table if key.room == room != "everywhere"]
+    *general, help_key, quit_key = (k for k in table if k.room == "everywhere" and k.label and k not in numbered)
+    here = next((key.label for key in numbered if key.id == f"everywhere.{room}"), "")
+    ordered = (*general[:1], *own, *general[1:])
+    return Hints(_pairs(numbered), here, _pairs(ordered), _pairs((help_key, quit_key)))
+
+
+def _pairs(table: Iterable[Key]) -> tuple[tuple[str, str], ...]:
+    return tuple((key.shown, key.label) for key in table if key.label)
+
+
+def rooms(table: Table = TABLE) -> Iterable[tuple[str, list[Key]]]:
     """(title, keys) of every place."""
-    return ((title, [k for k in TABLE if k.room == room]) for room, title in ROOMS.items())
+    return ((title, [k for k in table if k.room == room]) for room, title in ROOMS.items())
 
 
 def markdown() -> str:
     """The table for the README."""
     lines: list[str] = []
     for title, keys in rooms():
-        lines += [f"| {title} | |", "|---|---|", *(f"| `{k.shown}` | {k.help} |" for k in keys), ""]
+        lines += [f"| {title} | | |", "|---|---|---|", *(f"| `{k.shown}` | {k.help} | `{k.id}` |" for k in keys), ""]
     return "\n".join(lines)

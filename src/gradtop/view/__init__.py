@@ -3,17 +3,25 @@
 Foreign text is cleaned here, so that a view model holds nothing that a terminal could act on.
 """
 
+from gradtop.view.across import EPOCH, STEP, TIME, Across, across, offered
 from gradtop.view.banner import Banner, Tone, banner
-from gradtop.view.charts import Chart, Reading, Trace, charts, reading
+from gradtop.view.charts import Chart, Reading, Trace, charts, copied, reading
 from gradtop.view.checklist import Entry, checklist, waiting_for
 from gradtop.view.checklist import title as finding_title
 from gradtop.view.findings import FindingRow, FindingsView
 from gradtop.view.header import Part, header
 from gradtop.view.log import first_source, marked_values, standing
+from gradtop.view.metrics import MetricsView
+from gradtop.view.overlay import MOST_MARKED, Marks, Other, others_of, overlaid
 from gradtop.view.runs import RunRow, RunsView
 from gradtop.view.system import DeviceRow, Fact, History, Panel, SystemView, machine_line, system
 
 __all__ = [
+    "EPOCH",
+    "MOST_MARKED",
+    "STEP",
+    "TIME",
+    "Across",
     "Banner",
     "Chart",
     "DeviceRow",
@@ -22,6 +30,9 @@ __all__ = [
     "FindingRow",
     "FindingsView",
     "History",
+    "Marks",
+    "MetricsView",
+    "Other",
     "Panel",
     "Part",
     "Reading",
@@ -30,14 +41,19 @@ __all__ = [
     "SystemView",
     "Tone",
     "Trace",
+    "across",
     "banner",
     "charts",
     "checklist",
+    "copied",
     "finding_title",
     "first_source",
     "header",
     "machine_line",
     "marked_values",
+    "offered",
+    "others_of",
+    "overlaid",
     "reading",
     "standing",
     "system",

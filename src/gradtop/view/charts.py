@@ -2,39 +2,41 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from gradtop import units
 from gradtop.clean import clean
 from gradtop.finding import Finding, Severity, Standing
 from gradtop.plot import Columns, Mark, grown_end
-from gradtop.plot.picture import ACT, NOTICE, RESUME, WATCH
+from gradtop.plot.picture import ACT, NOTICE, PLAN, RESUME, WATCH
 from gradtop.snapshot import RunSnapshot, RunState
-from gradtop.view.header import warmup_of
+from gradtop.view.note import note, warmup_end
 
 if TYPE_CHECKING:
     from gradtop.run import RunView
-    from gradtop.series import SeriesView
+
+Band = tuple[tuple[float, float, float], ...]
+"""(step, low, high) in order; NaN where no range is known from that step on."""
 
 MAX_MARKS = 500
 """Findings marked on an axis; the newest ones."""
-TREND_ROWS = 100
-"""Rows that a trend compares with as many before them."""
-_LEAST_TREND_ROWS = 20
-_FLAT = 0.001
-"""A change that is less than this part of the value is none to speak of."""
-_ERRORS = 3.0
-"""Standard errors that a change must exceed to be more than noise."""
 
 
 class Sampled(Protocol):
     """A series as a chart needs it."""
 
-    def envelope(self, columns: int, first_step: float | None = None, last_step: float | None = None) -> Columns:
-        """The values between two steps as pixel columns."""
+    def envelope(
+        self,
+        columns: int,
+        first_step: float | None = None,
+        last_step: float | None = None,
+        edges: Sequence[float] | None = None,
+    ) -> Columns:
+        """The values between two steps as pixel columns, which begin at `edges` where those are given."""
         ...
 
     def at(self, step: float) -> float | None:
@@ -96,6 +98,12 @@ class Chart:
     """What the x axis counts; empty where all charts count steps."""
     others: tuple[Trace, ...] = ()
     """Further lines under the series itself, which count by the same steps; at most six are drawn."""
+    signed: bool = False
+    """Some values are zero or negative: a symlog axis shows what a log axis cannot."""
+    apart: bool = False
+    """The x axis is its own: the series counts something else than the run."""
+    band: Band = field(default=(), compare=False)
+    """The usual range behind the curve; it follows from the values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +136,15 @@ _KNOWN = (
     _Kind("param_norm", "parameter norm"),
     _Kind("mfu", "MFU"),
 )
+_KINDS = {kind.name: kind for kind in _KNOWN}
+KNOWN = tuple(_KINDS)
+"""Series that many trainings have, the most telling ones first."""
 _COUNTERS = ("epoch", "step", "tokens", "samples", "skipped", "nan_iters", "num_zeros", "total_steps", "percentage")
 _CLOCKS = (
     *("time", "time_s", "elapsed_time", "remaining_time", "eta", "bar_elapsed_s", "elapsed_s", "elapsed"),
     *("time_elapsed", "time/time_elapsed"),
 )
-_NOT_DRAWN = frozenset((*_COUNTERS, *_CLOCKS))
+NOT_DRAWN = frozenset((*_COUNTERS, *_CLOCKS))
 """They rise with the step and say nothing about the training."""
 _LAYER = re.compile(r"/.*\b[a-z]\w*[./]\d+(?:[./]|$)|/.*\b(?:weight|bias)$", re.IGNORECASE)
 """Names of single layers (`gradients/layers.0.weight`); there may be thousands."""
@@ -147,22 +158,46 @@ def charts(run: RunSnapshot | None, most: int) -> tuple[Chart, ...]:
     """At most `most` charts: grad norm, loss and learning rate first, then what else the run has."""
     if run is None or run.view.last_step is None:
         return ()
-    first, last = _range(run)
+    return charts_of(run, _names(run.view)[:most])
+
+
+def charts_of(run: RunSnapshot, names: Sequence[str]) -> tuple[Chart, ...]:
+    """The charts of these series of the run, none of them empty."""
+    first, last = reach(run)
     marks = _marks(run.findings, run.view)
-    kinds = _kinds(run.view, most)
-    drawn = tuple(_chart(kind, run.view, *_extent(kind, run.view, first, last), marks) for kind in kinds)
+    kinds = [_kind_of(name) for name in names]
+    drawn = tuple(_chart(kind, run, *_extent(kind, run.view, first, last), marks) for kind in kinds)
     return tuple(replace(chart, counts="") for chart in drawn) if {c.counts for c in drawn} == {"step"} else drawn
 
 
-def _kinds(view: "RunView", most: int) -> list[_Kind]:
-    known = [kind for kind in _KNOWN if len(view.series.get(kind.name, ()))]
-    skip = _NOT_DRAWN | {kind.name for kind in known}
-    layers = {name for name in view.series if _LAYER.search(name)}
+def label_of(name: str) -> str:
+    """What a series of this name is called, cleaned."""
+    return _kind_of(name).label
+
+
+def _kind_of(name: str) -> _Kind:
+    return _KINDS.get(name) or _Kind(name, clean(name, 200))
+
+
+def _names(view: "RunView") -> Sequence[str]:
+    """What is drawn of a run, in this order; of its layers nothing is."""
+    return _ordered(tuple(name for name, series in view.series.items() if len(series)))
+
+
+@lru_cache(maxsize=8)
+def _ordered(names: tuple[str, ...]) -> Sequence[str]:
+    """Remembered: thousands of names would be looked through for every picture, and they rarely change."""
+    skip = NOT_DRAWN | layers_of(names)
+    others = (name for name in names if name not in skip and name not in _KINDS)
+    return *(name for name in KNOWN if name in names), *sorted(others, key=_place)
+
+
+def layers_of(names: Collection[str]) -> set[str]:
+    """Those of the names that tell of a single layer; there may be thousands."""
+    layers = {name for name in names if _LAYER.search(name)}
     # `grad_norm/embed` beside `grad_norm/layers.0` is one of them.
     families = {name.partition("/")[0] for name in layers if _OF_LAYERS.search(name)}
-    layers |= {name for name in view.series if "/" in name and name.partition("/")[0] in families}
-    others = [name for name, s in view.series.items() if name not in skip | layers and len(s)]
-    return [*known, *(_Kind(name, clean(name, 200)) for name in sorted(others, key=_place))][:most]
+    return layers | {name for name in names if "/" in name and name.partition("/")[0] in families}
 
 
 def _place(name: str) -> int:
@@ -172,7 +207,8 @@ def _place(name: str) -> int:
     return 0 if _QUALITY.search(name) else 1
 
 
-def _range(run: RunSnapshot) -> tuple[float, float]:
+def reach(run: RunSnapshot) -> tuple[float, float]:
+    """The x axis of a run at rest; one that goes on has room to grow into."""
     first, last = run.view.first_step or 0.0, run.view.last_step or 0.0
     growing = run.state in (RunState.LIVE, RunState.LOADING, RunState.STALLED)
     return first, grown_end(first, last) if growing else last
@@ -186,24 +222,28 @@ def _extent(kind: _Kind, view: "RunView", first: float, last: float) -> tuple[fl
     return series.first_step or 0.0, series.last_step or 0.0
 
 
-def _chart(kind: _Kind, view: "RunView", first: float, last: float, marks: tuple[Mark, ...]) -> Chart:
-    series = view.series[kind.name]
-    newest = series.stats.last
+def _chart(kind: _Kind, run: RunSnapshot, first: float, last: float, marks: tuple[Mark, ...]) -> Chart:
+    view, series = run.view, run.view.series[kind.name]
+    newest, apart = series.stats.last, series.x_kind != run.view.x_kind
+    usual = run.course.usual if run.course is not None and not apart else {}
     return Chart(
         name=kind.name,
         label=_label(kind, series.x_kind, view.x_kind),
         value=_value(kind, newest),
-        note=_note(kind, series, view),
+        note=note(kind.name, series, run),
         rows=len(series),
         data=series,
         first_step=first,
         last_step=last,
         log=kind.log,
         smooth=kind.smooth,
-        marks=marks if series.x_kind == view.x_kind else (),
+        marks=() if apart else (*marks, *_plans(run)) if kind.name == "lr" else marks,
         ended=math.isfinite(newest),
         ratio=kind.ratio,
         counts=series.x_kind,
+        signed=series.stats.low <= 0,
+        apart=apart,
+        band=usual.get(kind.name, ()),
     )
 
 
@@ -218,49 +258,18 @@ def _value(kind: _Kind, newest: float) -> str:
     return units.number(newest) if kind.smooth else units.setting(newest)
 
 
-def _note(kind: _Kind, series: "SeriesView", view: "RunView") -> str:
-    stats = series.stats
-    lost = stats.nan + stats.inf
-    if lost:
-        return f"{lost:,} of {stats.count:,} not finite"
-    warmup = warmup_of(view)
-    if kind.name == "lr" and warmup and (view.last_step or 0) < warmup:
-        return f"warm-up to {units.count(warmup)}"
-    # The least training loss is most likely the emptiest batch; a validation loss is a mean over many.
-    if kind.name == "val_loss" and 0 < stats.low < math.inf:
-        return f"best {units.number(stats.low)}"
-    return _trend(series) if kind.name == "loss" else ""
-
-
-def _trend(series: "SeriesView") -> str:
-    """How the median of the newest rows differs from that of as many before them: `▼ 2.1 % in 100 rows`."""
-    rows = min(TREND_ROWS, len(series) // 2)
-    if rows < _LEAST_TREND_ROWS:
-        return ""
-    values = series.tail(2 * rows)
-    before, now = _median(values[:rows]), _median(values[rows:])
-    if not before > 0:
-        return ""
-    change = (now - before) / before
-    # A median of n values errs by 1.25 spreads / sqrt(n), and the spread is 1.48 median deviations.
-    noise = 1.25 * 1.48 * _median([abs(value - now) for value in values[rows:]]) * math.sqrt(2 / rows) / before
-    if abs(change) < max(_FLAT, _ERRORS * noise):
-        return f"no trend in {rows} rows"
-    return f"{'▲' if change > 0 else '▼'} {units.percent(abs(change))} in {rows} rows"
-
-
-def _median(values: Sequence[float]) -> float:
-    # Not that of `statistics`, whose import takes longer than the first picture may.
-    ordered, middle = sorted(values), len(values) // 2
-    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
-
 def _marks(findings: Sequence[Finding], view: "RunView") -> tuple[Mark, ...]:
     inks = {Severity.NOTICE: NOTICE, Severity.WATCH: WATCH, Severity.INTERVENE: ACT}
     newest = sorted(findings, key=lambda f: f.first_step)[-MAX_MARKS:]
     resumes = [Mark(session.first_step, RESUME) for session in view.sessions[1:][-MAX_MARKS:]]
     found = ((f, inks[f.severity] if f.standing is Standing.OPEN else NOTICE) for f in newest)
     return (*(Mark(f.first_step, ink) for f, ink in found), *resumes)
+
+
+def _plans(run: RunSnapshot) -> tuple[Mark, ...]:
+    """Where the warm-up ends and where the run is planned to end."""
+    ends = (warmup_end(run), run.view.total)
+    return tuple(Mark(end, PLAN) for end in ends if end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +292,15 @@ def reading(chart: Chart, step: float, times: Sampled | None) -> Reading:
         value=units.number(value) if value is not None else "",
         time=_time_of_day(when) if when is not None else "",
     )
+
+
+def copied(chart: Chart, step: float | None) -> tuple[str, str] | None:
+    """(the value at a step, or the newest, with all its digits; what it is); None where there is none."""
+    value = chart.data.at(step) if step is not None else next(iter(chart.data.tail(1)), None)
+    if value is None:
+        return None
+    where = f" at {units.count(step)}" if step is not None else ""
+    return units.exact(value), f"{chart.label} {units.exact(value)}{where}"
 
 
 def _time_of_day(unix: float) -> str:

@@ -7,7 +7,9 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.widget import Widget
 
+from gradtop.clean import clean
 from gradtop.recollection import Memory
+from gradtop.ui import keys
 from gradtop.ui.compositor import CellScreen
 from gradtop.ui.scene import Scene
 from gradtop.ui.widgets.footer import Footer
@@ -26,6 +28,8 @@ class Room(CellScreen):
         """The room is on the screen and wants to be told what to show."""
 
     scene: Scene | None = None
+    table: keys.Table = keys.TABLE
+    """All keys, as the user bound them; the app says so."""
     recalled: Memory = {}  # noqa: RUF012  # read only
     """What the room remembered when gradtop was left; the app says so before the room is first shown."""
 
@@ -33,7 +37,7 @@ class Room(CellScreen):
         """Header, the room's own widgets, footer."""
         yield Header(id="header")
         yield from self.furniture()
-        yield Footer(self.ROOM, id="footer")
+        yield Footer(keys.hints(self.ROOM, self.table), id="footer")
 
     def furniture(self) -> list[Widget]:
         """The room's own widgets, from top to bottom."""
@@ -57,6 +61,24 @@ class Room(CellScreen):
         self.scene = scene
         self.show_header(scene)
         self.show_scene(scene)
+        self.show_state()
+
+    def show_state(self) -> None:
+        """Show the settings that are not as usual; a room calls it after a key that changed one."""
+        self.query_one(Footer).show(self.state())
+
+    def state(self) -> tuple[str, ...]:
+        """Settings of the room that are not as usual, the most telling first: a word or two each, clean."""
+        return ()
+
+    def tell(self, done: str) -> None:
+        """Say for a moment what was done; clean."""
+        self.query_one(Footer).tell(done)
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy a text to the clipboard of the terminal (OSC 52), and say what; both are cleaned here."""
+        self.app.copy_to_clipboard("\n".join(clean(line) for line in text.split("\n")))
+        self.tell(f"copied: {clean(what, 200)}")
 
     def show_header(self, scene: Scene) -> None:
         """Show how the run stands; called once a second too, because ages change by themselves."""

@@ -6,6 +6,8 @@ from textual.binding import BindingType
 from textual.widget import Widget
 
 from gradtop import plot
+from gradtop.config import THEMES
+from gradtop.settings import NAME
 from gradtop.ui import keys
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.room import Room
@@ -67,18 +69,27 @@ class HelpRoom(SheetRoom):
 
     def show_scene(self, scene: Scene) -> None:
         """Show the table of keys."""
-        self._sheet.show(help_entries(self._glyphs))
+        self._sheet.show(help_entries(self._glyphs, self.table))
 
 
-def help_entries(glyphs: plot.Glyphs = plot.BRAILLE) -> list[Entry]:
+def help_entries(glyphs: plot.Glyphs = plot.BRAILLE, table: keys.Table = keys.TABLE) -> list[Entry]:
     """The table of keys, place by place, and the signs of the charts."""
     entries: list[Entry] = []
-    for title, table in keys.rooms():
+    for title, rows in keys.rooms(table):
         entries.append(Entry(title, "heading"))
-        entries += [Entry(key.help, "plain", 12, f"{key.shown:<9}") for key in table]
+        entries += [Entry(key.help, "plain", 12, f"{key.shown:<9}") for key in rows]
     entries.append(Entry("Signs in a chart", "heading"))
     entries += [Entry(meaning, "plain", 12, f"{sign:<9}") for sign, meaning in signs(glyphs)]
+    entries.append(Entry("Other keys and colours", "heading"))
+    entries += [Entry(line, "plain", 2) for line in _SETTINGS]
     return entries
+
+
+_SETTINGS = (
+    f"In {NAME}, in the log directory or above it, or in ~/.config/gradtop: [keys] binds keys anew, such as "
+    '"overview.zoom" = "f"; the README has all names. [app] theme = "light" chooses the colours.',
+    f"Themes: {', '.join(THEMES)}. With NO_COLOR set there are no colours at all.",
+)
 
 
 def signs(glyphs: plot.Glyphs) -> tuple[tuple[str, str], ...]:

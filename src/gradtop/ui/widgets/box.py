@@ -29,9 +29,9 @@ def fit_end(text: str, width: int) -> str:
     return set_cell_size(set_cell_size(text, max(0, width - 1)).rstrip() + "…", width)
 
 
-def top(title: Row, width: int, ink: str) -> Row:
-    """The upper edge with a title in it."""
-    return _edge("╭", title, "╮", width, ink)
+def top(title: Row, width: int, ink: str, end: Row = ()) -> Row:
+    """The upper edge with a title in it, and a few words at its end."""
+    return _edge("╭", title, "╮", width, ink, end)
 
 
 def bottom(width: int, ink: str, title: Row = ()) -> Row:
@@ -39,12 +39,18 @@ def bottom(width: int, ink: str, title: Row = ()) -> Row:
     return _edge("╰", title, "╯", width, ink)
 
 
-def _edge(left: str, title: Row, right: str, width: int, ink: str) -> Row:
+def _edge(left: str, title: Row, right: str, width: int, ink: str, end: Row = ()) -> Row:
     if not title or width < 8:
         return ((left + "─" * max(0, width - 2) + right, ink),)
-    if width_of(title) > width - 6:
-        title = cropped(title, width - 6)
-    return ((left + "─ ", ink), *title, (" " + "─" * (width - 5 - width_of(title)) + right, ink))
+    room = width - 6 - width_of(end)
+    if width_of(title) > room:
+        title = cropped(title, room)
+    line = "─" * (room + 1 - width_of(title))
+    return (
+        ((left + "─ ", ink), *title, (" " + line, ink), *end, (right, ink))
+        if end
+        else ((left + "─ ", ink), *title, (" " + line + right, ink))
+    )
 
 
 def side(content: Row, width: int, ink: str) -> Row:

@@ -9,7 +9,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from gradtop.ui.palette import STYLES
+from gradtop.ui.palette import styles
 
 Row = tuple[tuple[str, str], ...]
 """(text, ink) from left to right."""
@@ -24,27 +24,37 @@ class Canvas(Widget):
         self._rows: list[Row] = []
         self._strips: list[Strip] = []
 
+    def on_mount(self) -> None:
+        """Be drawn anew in another theme."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._restyle())
+
+    def _restyle(self) -> None:
+        self._strips = [self._strip(row) for row in self._rows]
+        self.refresh()
+
+    def _strip(self, row: Row) -> Strip:
+        inks = styles(self.app.theme)
+        return Strip([Segment(text, inks[ink]) for text, ink in row if text])
+
     def paint(self, rows: Sequence[Row]) -> None:
         """Show these rows; the terminal gets what differs from the ones before."""
         before = self._rows
         if len(before) != len(rows):
-            self._rows, self._strips = list(rows), [_strip(row) for row in rows]
+            self._rows, self._strips = list(rows), [self._strip(row) for row in rows]
             self.refresh()
             return
         changed = [y for y, row in enumerate(rows) if row != before[y]]
         for y in changed:
             row = rows[y]
             start, stop = _changed_span(before[y], row)
-            self._rows[y], self._strips[y] = row, _strip(row)
+            self._rows[y], self._strips[y] = row, self._strip(row)
             self.refresh(Region(start, y, stop - start, 1))
 
     def render_line(self, y: int) -> Strip:
         """The row `y`, blank where there is none."""
-        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, STYLES["plain"])
-
-
-def _strip(row: Row) -> Strip:
-    return Strip([Segment(text, STYLES[ink]) for text, ink in row if text])
+        if y < len(self._strips):
+            return self._strips[y]
+        return Strip.blank(self.size.width, styles(self.app.theme)["plain"])
 
 
 def _changed_span(old: Row, new: Row) -> tuple[int, int]:

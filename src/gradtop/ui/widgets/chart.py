@@ -13,11 +13,13 @@ from gradtop import plot, units
 from gradtop.ui.cells import shorten
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
+from gradtop.view import Across, Reading, Trace
 from gradtop.view import Chart as ChartView
-from gradtop.view import Reading, Trace
 
 MOST_COVERED = 64
 """New values looked at one by one before the chart is drawn anew."""
+_NUMBERED = 40
+"""Cells of a chart from which on its title has room for its number."""
 _LEAST_NAME = 4
 """Cells below which the name of a further line says nothing."""
 _RUN = re.compile(r"(.)\1*", re.DOTALL)
@@ -34,6 +36,14 @@ class Look:
     log: bool | None = None
     """None: as the view says."""
     smooth: bool | None = None
+    symlog: bool = False
+    """Logarithmic above and below zero; goes before `log`."""
+    across: Across | None = None
+    """What the x axis counts; None: steps."""
+    selected: tuple[float, float] | None = None
+    """Steps that are being selected."""
+    place: str = ""
+    """Which of the charts it is, for the title: `2/9`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +73,39 @@ class _Newest:
 class Chart(Canvas, can_focus=True):
     """A frame with the name and the newest value on top, the curve inside and the steps along the lower edge."""
 
-    class Clicked(Message):
-        """A place in the chart was clicked."""
+    class Pointed(Message):
+        """The mouse did something at a place in the chart."""
 
-        def __init__(self, chart: "Chart", part: float) -> None:
-            """`part` is the place across the plot, 0 to 1."""
+        def __init__(self, chart: "Chart", part: float, start: float | None = None, *, select: bool = False) -> None:
+            """`part` is the place across the plot, 0 to 1; `start` is where a drag began that goes on there."""
             super().__init__()
             self.chart = chart
             self.part = part
+            self.start = start
+            self.select = select
+
+    class Clicked(Pointed):
+        """A place was clicked."""
+
+    class DoubleClicked(Pointed):
+        """A place was clicked twice."""
+
+    class Dragged(Pointed):
+        """The mouse moves while its button is down; `select`: with a modifier key that asks for a selection."""
+
+    class Dropped(Pointed):
+        """The button of a drag was let go."""
+
+    class Scrolled(Message):
+        """The wheel was turned at a place in the chart."""
+
+        def __init__(self, chart: "Chart", part: float, up: int, across: int) -> None:
+            """`up` and `across` are notches: of zoom, and to the right."""
+            super().__init__()
+            self.chart = chart
+            self.part = part
+            self.up = up
+            self.across = across
 
     def __init__(self, glyphs: plot.Glyphs, *, id: str | None = None) -> None:
         """`glyphs` says whether to draw in braille or in ASCII."""
@@ -80,6 +115,8 @@ class Chart(Canvas, can_focus=True):
         self._place: object = None
         self._newest: _Newest | None = None
         self._pieces: dict[plot.Line, Row] = {}
+        self._down: float | None = None
+        self._moved = False
         self.view: ChartView | None = None
         self.look: Look | None = None
 
@@ -127,11 +164,61 @@ class Chart(Canvas, can_focus=True):
         """Show that the keys act elsewhere."""
         self.redraw()
 
+    def _part(self, event: events.MouseEvent) -> float:
+        """The place of the mouse across the plot, 0 to 1."""
+        return min(1.0, max(0.0, (event.x - 1 - plot.GUTTER + 0.5) / self.plot_cells))
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """A drag may begin here."""
+        if event.button == 1:
+            self._down = self._part(event)
+            self._moved = False
+            self.capture_mouse()
+
+    def hold(self, part: float) -> None:
+        """The drag goes on from this place: what was under the mouse has moved with it."""
+        self._down = part
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """A drag goes on."""
+        part = self._part(event)
+        if self._down is not None and (self._moved or part != self._down):
+            self._moved = True
+            self.post_message(self.Dragged(self, part, self._down, select=event.shift or event.ctrl))
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """A drag or a click is over."""
+        self.release_mouse()
+        down, self._down = self._down, None
+        if down is not None and self._moved:
+            self.post_message(self.Dropped(self, self._part(event), down))
+
     def on_click(self, event: events.Click) -> None:
         """Tell the room which step was meant."""
-        part = (event.x - 1 - plot.GUTTER + 0.5) / self.plot_cells
-        if 0 <= part <= 1:
-            self.post_message(self.Clicked(self, part))
+        if not self._moved:
+            said = self.DoubleClicked if event.chain == 2 else self.Clicked
+            self.post_message(said(self, self._part(event)))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """In, at the pointer."""
+        self._scrolled(event, 1, 0)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Out, at the pointer."""
+        self._scrolled(event, -1, 0)
+
+    def on_mouse_scroll_left(self, event: events.MouseScrollLeft) -> None:
+        """Back."""
+        self._scrolled(event, 0, -1)
+
+    def on_mouse_scroll_right(self, event: events.MouseScrollRight) -> None:
+        """On."""
+        self._scrolled(event, 0, 1)
+
+    def _scrolled(self, event: events.MouseEvent, up: int, across: int) -> None:
+        # It is about the chart alone: the screen does not scroll.
+        event.stop()
+        self.post_message(self.Scrolled(self, self._part(event), up, across))
 
     def _drawn(self, view: ChartView, look: Look) -> list[Row]:
         width, height = self.size.width, self.size.height
@@ -142,13 +229,9 @@ class Chart(Canvas, can_focus=True):
         if height < 4 or inner < plot.GUTTER + 4:
             return [self._top(view, look, math.nan)] if height and width > 6 else []
         columns = plot.pixel_columns(inner, self._glyphs)
-        data = view.data.envelope(columns, look.first_step, look.last_step)
+        data, others = self._sampled(view, look, columns)
         self._newest = _Newest.of(data)
-        frame = plot.Frame(log, smooth, view.marks, look.cursor, view.ratio, view.counts)
-        others = [
-            plot.Overlay(trace.data.envelope(columns, look.first_step, look.last_step), trace.ink[-1])
-            for trace in view.others[: len(plot.TRACES)]
-        ]
+        frame = self._frame(view, look, log, smooth)
         *lines, axis = plot.draw(data, inner, height - 1, frame, self._glyphs, others)
         trend = self._trend(data, look, log) if smooth else math.nan
         # Most lines of a live picture are those of the picture before.
@@ -159,20 +242,45 @@ class Chart(Canvas, can_focus=True):
             (("╰", ink), *runs(axis, {plot.AXIS: ink}), ("╯", ink)),
         ]
 
+    def _sampled(self, view: ChartView, look: Look, columns: int) -> tuple[plot.Columns, list[plot.Overlay]]:
+        """The series and the further lines as pixel columns."""
+        across, window = look.across, (look.first_step, look.last_step)
+        edges = across.edges(*window, columns) if across is not None else None
+        traces = view.others[: len(plot.TRACES)]
+        others = [plot.Overlay(trace.data.envelope(columns, *window, edges), trace.ink[-1]) for trace in traces]
+        return view.data.envelope(columns, *window, edges), others
+
+    def _frame(self, view: ChartView, look: Look, log: bool, smooth: bool) -> plot.Frame:
+        across, counts = look.across, view.counts
+        labels = across.labels(look.first_step, look.last_step, self.plot_cells) if across is not None else None
+        return plot.Frame(
+            log,
+            smooth,
+            view.marks,
+            look.cursor,
+            view.ratio,
+            across.kind if across is not None else counts,
+            band=view.band,
+            labels=labels,
+            selected=look.selected,
+            symlog=look.symlog,
+        )
+
     def _trend(self, data: plot.Columns, look: Look, log: bool) -> float:
         """The smoothed value under the cursor."""
         if look.cursor is None or look.last_step <= look.first_step:
             return math.nan
-        smooth = plot.smoothed(data.mean, plot.Scale.around(data.low, data.high, log))
-        at = int((look.cursor - look.first_step) / (look.last_step - look.first_step) * len(smooth))
-        return smooth[min(at, len(smooth) - 1)] if at >= 0 else math.nan
+        smooth = plot.smoothed(data.mean, plot.Scale.around(data.low, data.high, log, look.symlog))
+        at = plot.column_of(look.cursor, data)
+        return smooth[at] if at is not None else math.nan
 
     def _top(self, view: ChartView, look: Look, trend: float) -> Row:
         ink = "focus" if self.has_focus else "border"
-        return box.top(self._title(view, look, trend), self.size.width, ink)
+        width = self.size.width
+        place: Row = ((f" {look.place} ", "quiet"),) if look.place and width >= _NUMBERED else ()
+        return box.top(self._title(view, look, trend, width - 6 - box.width_of(place)), width, ink, place)
 
-    def _title(self, view: ChartView, look: Look, trend: float) -> Row:
-        room = self.size.width - 6
+    def _title(self, view: ChartView, look: Look, trend: float, room: int) -> Row:
         label = shorten(view.label, max(6, room - 12))
         line: list[tuple[str, str]] = [(label + " ", "plain")]
         if look.reading is not None and look.cursor is not None:
@@ -181,7 +289,8 @@ class Chart(Canvas, can_focus=True):
             tail += [look.reading.time] if look.reading.time else []
         else:
             line.append((view.value, "value" if view.ended else "act"))
-            tail = (["log"] if _log(view, look) else []) + ([view.note] if view.note else [])
+            scale = "symlog" if look.symlog else "log" if _log(view, look) else ""
+            tail = [text for text in (scale, view.note) if text]
         for text in tail:
             if box.width_of(line) + len(text) + 3 <= room:
                 line += [(" ─ ", "border"), (text, "quiet")]
@@ -194,7 +303,7 @@ def _drawn_alike(view: ChartView) -> tuple[object, ...]:
 
 
 def _log(view: ChartView, look: Look) -> bool:
-    return view.log if look.log is None else look.log
+    return not look.symlog and (view.log if look.log is None else look.log)
 
 
 def legend(traces: Sequence[Trace], room: int) -> Row:
@@ -205,8 +314,8 @@ def legend(traces: Sequence[Trace], room: int) -> Row:
     each = room // len(shown) - len(" ─ a ")
     names = [shorten(trace.label, each) if each >= _LEAST_NAME else "" for trace in shown]
     row: list[tuple[str, str]] = []
-    for letter, trace, name in zip(plot.LETTERS, shown, names, strict=False):
-        piece = f"{letter} {name}".rstrip()
+    for trace, name in zip(shown, names, strict=True):
+        piece = f"{plot.LETTERS[plot.TRACES.index(trace.ink[-1])]} {name}".rstrip()
         if box.width_of(row) + cell_len(piece) + 3 <= room:
             row += [(" ─ ", "border"), (piece, trace.ink)]
     return tuple(row)

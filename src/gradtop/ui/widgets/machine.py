@@ -2,35 +2,46 @@
 
 from collections.abc import Sequence
 
+from gradtop.ui.scene import Scene
 from gradtop.ui.widgets import box
-from gradtop.ui.widgets.canvas import Canvas, Row
+from gradtop.ui.widgets.canvas import Row
 from gradtop.ui.widgets.facts import joined
-from gradtop.view import Part
+from gradtop.ui.widgets.tile import Tile
+from gradtop.view import Part, machine_line
 
-HINT: Row = (("5", "key"), (" System", "quiet"))
+_ROWS = 2
 
 
-class MachineLine(Canvas):
-    """A frame of two rows with everything in its upper edge, or one row where there is no room for more."""
+class MachineTile(Tile):
+    """The GPUs of the run, or its process: a frame of two rows with everything in its upper edge."""
 
-    _parts: Sequence[Part] = ()
+    def __init__(self, ascii: bool, *, id: str | None = None) -> None:
+        """`ascii`: histories in ASCII."""
+        super().__init__(id=id)
+        self._ascii = ascii
+        self._scene: Scene | None = None
 
-    def show(self, parts: Sequence[Part]) -> None:
+    def rows_wanted(self, scene: Scene, width: int) -> int:
+        """Two rows where something is known that concerns the run."""
+        return _ROWS if machine_line(scene.snapshot, scene.run, 0.0) else 0
+
+    def show(self, scene: Scene) -> None:
         """Show as many parts as fit: the highest ranks are left out first."""
-        self._parts = parts
-        width = self.size.width
+        self._scene, width = scene, self.size.width
+        parts = machine_line(scene.snapshot, scene.run, 0.0 if scene.paused else scene.stale_s, self._ascii)
         if width >= 8 and parts:
-            edge = box.top(fitted(parts, width - 6), width, "border")
-            self.paint([edge, box.bottom(width, "border", HINT)] if self.size.height > 1 else [edge])
+            self.paint([box.top(fitted(parts, width - 6), width, "border"), box.bottom(width, "border")])
 
     def on_resize(self) -> None:
         """Fit the parts again."""
-        self.show(self._parts)
+        if self._scene is not None:
+            self.show(self._scene)
 
 
 def fitted(parts: Sequence[Part], width: int) -> Row:
     """The parts in at most `width` cells with lines between them."""
-    lead, kept = ((parts[0].text, parts[0].ink),), list(parts[1:])
+    lead: Row = ((parts[0].text, parts[0].ink),)
+    kept = list(parts[1:])
     while box.width_of(joined(lead, kept)) > width and (worst := max((p.rank for p in kept), default=0)) > 0:
         kept = [part for part in kept if part.rank != worst]
     return joined(lead, kept)

@@ -1,0 +1,84 @@
+"""A growing array, and places in a sorted one."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.generic]
+Floats = npt.NDArray[np.float64]
+
+_START_CAPACITY = 256
+
+
+class Column:
+    """A growing one-dimensional array; views of earlier lengths stay valid.
+
+    Integers start as int32 and widen to int64, or to float64 where a fraction arrives.
+    """
+
+    __slots__ = ("_buffer", "n")
+
+    def __init__(self, dtype: npt.DTypeLike = np.float64) -> None:
+        self._buffer: Array = np.empty(_START_CAPACITY, dtype=dtype)
+        self.n = 0
+
+    def extend(self, values: Sequence[float]) -> None:
+        """Append values, widening the type where they need it."""
+        added = np.asarray(values)
+        dtype = _wide_enough(self._buffer.dtype, added)
+        needed = self.n + len(added)
+        if needed > len(self._buffer) or dtype != self._buffer.dtype:
+            # A new buffer, never a resize: views of the old one stay what they were.
+            capacity = max(needed, len(self._buffer) * 2 if needed > len(self._buffer) else len(self._buffer))
+            grown = np.empty(capacity, dtype=dtype)
+            grown[: self.n] = self._buffer[: self.n]
+            self._buffer = grown
+        self._buffer[self.n : needed] = added
+        self.n = needed
+
+    def view(self) -> Array:
+        """The values so far, shape (n,), read-only."""
+        seen = self._buffer[: self.n]
+        seen.flags.writeable = False
+        return seen
+
+
+def _wide_enough(held: np.dtype[np.generic], added: Array) -> np.dtype[np.generic]:
+    if held.kind == "f":
+        return held
+    if added.dtype.kind == "f":
+        whole = bool(np.all(np.isfinite(added))) and bool(np.all(added == np.floor(added)))
+        if not whole or (len(added) and float(np.max(np.abs(added))) > 2**53):
+            return np.dtype(np.float64)
+    elif added.dtype.kind not in "iu":
+        return np.dtype(np.float64)
+    if len(added) and held.itemsize < 8 and float(np.max(np.abs(added))) > 2**31 - 1:
+        return np.dtype(np.int64)
+    return held
+
+
+_WHOLE = 2.0**53
+"""Floats up to this tell whole numbers apart."""
+
+
+def before(steps: Array, edges: Sequence[float] | Floats) -> npt.NDArray[np.intp]:
+    """How many of some rising steps are below each edge."""
+    return np.searchsorted(steps, _in_kind_of(steps, np.ceil(edges), edges))
+
+
+def upto(steps: Array, edges: Sequence[float] | Floats) -> npt.NDArray[np.intp]:
+    """How many of some rising steps are not above each edge."""
+    if steps.dtype.kind != "i":
+        return np.searchsorted(steps, edges, side="right")
+    return np.searchsorted(steps, _in_kind_of(steps, np.floor(edges), edges), side="right")
+
+
+def _in_kind_of(steps: Array, rounded: Floats, edges: Sequence[float] | Floats) -> Array:
+    """Rounded edges for a search among whole steps: in their own kind, all of them would be copied to floats."""
+    if steps.dtype.kind == "i":
+        most = min(_WHOLE, 2.0 ** (8 * steps.dtype.itemsize - 1) - 1)
+        # Edges that the kind cannot hold are compared as floats.
+        if bool((np.abs(rounded) <= most).all()):
+            return rounded.astype(steps.dtype)
+    return np.asarray(edges, dtype=np.float64)

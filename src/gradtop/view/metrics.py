@@ -1,0 +1,115 @@
+"""Every series of a run as charts, each made when it is looked at."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from gradtop import units
+from gradtop.filter import Filter
+from gradtop.plot import TRACES
+from gradtop.snapshot import RunSnapshot
+from gradtop.view.charts import KNOWN, NOT_DRAWN, Chart, Trace, charts_of, label_of, layers_of
+from gradtop.view.overlay import Other, overlaid
+from gradtop.view.pairs import Group, grouped
+
+if TYPE_CHECKING:
+    from gradtop.series import SeriesView
+
+_NUMBER = re.compile(r"(\d{1,15})")
+_Names = tuple[tuple[str, str], ...]
+"""(name, what its steps count) of series."""
+
+
+class MetricsView:
+    """The charts of a run in their order: known metrics, those without a folder, folder by folder, then those at rest.
+
+    Layers have a room of their own. A chart costs nothing until it is asked for.
+    """
+
+    def __init__(self, run: RunSnapshot | None, found: Filter = Filter(), others: Sequence[Other] = ()) -> None:  # noqa: B008  # frozen
+        """Those charts of a run that have a series which the filter admits, the `others` drawn over it."""
+        self._run, self._others = run, others
+        series = run.view.series if run is not None else {}
+        names = tuple((name, held.x_kind) for name, held in series.items() if len(held))
+        # Colours say one thing at a time: with other runs in the charts, validation has charts of its own.
+        apart = any(other.run is not None for other in others)
+        self._groups = _at_rest_last(_arranged(names, found, apart), series)
+        self.of = len(_arranged(names, Filter(), apart))
+        """How many charts there are without the filter."""
+
+    def __len__(self) -> int:
+        """Number of charts."""
+        return len(self._groups)
+
+    def name(self, i: int) -> str:
+        """The series that a chart is of."""
+        return self._groups[i].name
+
+    def index(self, name: str | None) -> int | None:
+        """Where the chart of a series is; None where there is none."""
+        return next((i for i, group in enumerate(self._groups) if group.name == name), None)
+
+    def charts(self, first: int, n: int) -> tuple[Chart, ...]:
+        """Up to `n` charts from place `first` on."""
+        if self._run is None:
+            return ()
+        groups = self._groups[first : first + n]
+        drawn = charts_of(self._run, [group.name for group in groups])
+        paired = [_paired(chart, group, self._run) for chart, group in zip(drawn, groups, strict=True)]
+        return overlaid(paired, self._run, self._others)
+
+
+def _paired(chart: Chart, group: Group, run: RunSnapshot) -> Chart:
+    """The chart with the same quantity of other data as further lines."""
+    if not group.others:
+        return chart
+    words = [word for word, _ in group.others]
+    held = [(word if words.count(word) == 1 else label_of(name), run.view.series[name]) for word, name in group.others]
+    traces = (
+        Trace(f"{label} {units.number(series.stats.last)}", f"trace {n}", series, len(series))
+        for n, (label, series) in zip(TRACES, held, strict=False)
+    )
+    return replace(chart, others=tuple(traces))
+
+
+@lru_cache(maxsize=8)
+def _arranged(names: _Names, found: Filter, apart: bool) -> tuple[Group, ...]:
+    """The series that a filter admits, in groups and in order. Remembered: names rarely change."""
+    layers = layers_of([name for name, _ in names])
+    kept = [held for held in names if held[0] not in layers and found.admits(held[0], *_also(held[0]))]
+    groups = (Group(name) for name, _ in kept) if apart else grouped(kept)
+    return tuple(sorted(groups, key=lambda group: _place(group.name)))
+
+
+def _also(name: str) -> tuple[str, ...]:
+    """What else a series is called on the screen."""
+    label = label_of(name)
+    return (label,) if label != name else ()
+
+
+@lru_cache(maxsize=8192)
+def _place(name: str) -> tuple[int, int, tuple[str, ...], tuple[tuple[int, int | str], ...]]:
+    """What series are sorted by: counters and clocks last, known ones first, the others folder by folder."""
+    if name in KNOWN:
+        return 0, KNOWN.index(name), (), ()
+    folders = tuple(name.lower().split("/")[:-1])
+    parts = ((0, int(part)) if part.isdecimal() else (1, part) for part in _NUMBER.split(name.lower()) if part)
+    return 2 if name in NOT_DRAWN else 1, 0, folders, tuple(parts)
+
+
+def _at_rest_last(groups: Sequence[Group], series: "Mapping[str, SeriesView]") -> tuple[Group, ...]:
+    """The groups in their order, those last that say nothing of the training: counters, constants, single values."""
+    resting = [_rests(group, series) for group in groups]
+    moving = (group for group, rests in zip(groups, resting, strict=True) if not rests)
+    return *moving, *(group for group, rests in zip(groups, resting, strict=True) if rests)
+
+
+def _rests(group: Group, series: "Mapping[str, SeriesView]") -> bool:
+    if group.name in NOT_DRAWN:
+        return True
+    if group.name in KNOWN or group.others:
+        return False
+    stats = series[group.name].stats
+    return not stats.nan + stats.inf and (stats.count == 1 or stats.low == stats.high)
