@@ -2,7 +2,6 @@
 
 import math
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -14,7 +13,7 @@ from gradtop.record import Rows
 from gradtop.run import Run
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.verdict import Judgement, Verdict
-from gradtop.view import Panel, Part, SystemView, machine_line, system
+from gradtop.view import Panel, Part, SystemView, machine_lines, system
 from gradtop.view.system.device import devices, program
 from machines import GIB, NAME, NOW, bare, gpu, host, past, process, sample, seen
 
@@ -142,7 +141,7 @@ def test_uncorrected_errors_are_loud() -> None:
         in (said(view.gpu))
     )
     assert inks(view.gpu)["ECC errors"] == "act"
-    assert "uncorrected memory errors" in line(machine_line(*shown(seen(sample((gpu(ecc_uncorrected=2),)))), 0.0))
+    assert "uncorrected memory errors" in overview(sample((gpu(ecc_uncorrected=2),)))[0]
 
 
 @pytest.mark.parametrize(
@@ -449,60 +448,72 @@ def test_foreign_text_is_clean_everywhere() -> None:
     )  # fmt: skip
     for machine in (evil, msgspec.structs.replace(evil, process=None, process_problem=EVIL)):
         for selected in ("0", "0.0", "1"):
-            text = repr(room(machine, selected)) + repr(machine_line(*shown(seen(machine)), 0.0))
+            text = repr(room(machine, selected)) + repr(machine_lines(*shown(seen(machine)), 0.0))
             assert not any(bad in text for bad in ("\\x1b", "\\x07", "\\u202e"))
 
 
-# The line of the Overview.
+# The lines of the Overview.
 
 
-def overview(machine: Machine, state: RunState = RunState.LIVE, stale_s: float = 0.0) -> str:
-    return line(machine_line(*shown(seen(machine), seen(machine), state), stale_s))
+def overview(machine: Machine, state: RunState = RunState.LIVE, stale_s: float = 0.0) -> list[str]:
+    return [line(parts) for parts in machine_lines(*shown(seen(machine), seen(machine), state), stale_s)]
 
 
-def test_one_device_in_a_line() -> None:
-    assert overview(sample(1)) == (
-        f"GPU 0 ─ {NAME} ─ 97 % ─          ▇ ─ 62.1/80 GiB ─ 64 °C ─ 645/700 W ─ power cap ─ pid 4242 train.py"
-    )
+PROCESS = "pid 4242 train.py ─ running ─ 1.0 cores ─ 12.3 GiB"
+HOST = "host ─ CPU 25 % ─ memory 31/256 GiB"
+
+
+def test_one_device_in_a_line_and_what_goes_with_it_in_another() -> None:
+    assert overview(sample(1)) == [
+        f"GPU 0 ─ {NAME} ─ 97 % ─          ▇ ─ 62.1/80 GiB ─ 64 °C ─ 645/700 W ─ power cap",
+        f"{PROCESS} ─ {HOST}",
+    ]
 
 
 def test_several_devices_together_show_the_worst_of_them() -> None:
     gpus = (gpu(0, utilization=0.4, temperature_c=91.0, throttle_reasons=0x40), gpu(1), gpu(2), gpu(3, power_w=700.0))
-    text = overview(sample(gpus, process=process(gpus=(0, 1, 2, 3))))
-    assert text == (
-        f"GPUs 0–3 ─ {NAME} ─ 40–97 % ─          ▃ ─ max 62.1/80 GiB ─ max 91 °C ─ max 700/700 W"
-        " ─ heat, power cap on 4 ─ pid 4242 train.py"
+    first, beside = overview(sample(gpus, process=process(gpus=(0, 1, 2, 3))))
+    assert first == (
+        f"GPUs 0–3 ─ {NAME} ─ 40–97 % ─          ▃ ─ max 62.1/80 GiB ─ max 91 °C ─ max 700/700 W ─ heat, power cap on 4"
     )
-    apart = overview(sample(8, process=process(gpus=(1, 3), ranks=())))
-    assert apart.startswith("GPUs 0,1,3 ─")
+    assert beside == f"{PROCESS} ─ {HOST}"
+    assert overview(sample(8, process=process(gpus=(1, 3))))[0].startswith("GPUs 0,1,3 ─")
 
 
 def test_lost_devices_are_named_and_not_averaged_away() -> None:
-    gpus = (gpu(0), Gpu(index=1, problem="lost"), gpu(2))
-    text = overview(sample(gpus, process=process(gpus=(0, 1, 2))))
-    assert text.startswith("GPUs 0–2 ─ 1 lost: 1 ─ 97 %")
-    assert overview(sample((Gpu(index=0, name=NAME, problem="lost"),))) == f"GPU 0 ─ {NAME} ─ lost ─ pid 4242 train.py"
+    gpus = (gpu(0), Gpu(index=1, name=NAME, problem="lost"), gpu(2))
+    first, _ = overview(sample(gpus, process=process(gpus=(0, 1, 2))))
+    assert first.startswith(f"GPUs 0–2 ─ {NAME} ─ 1 lost: 1 ─ 97 %")
+    assert overview(sample((Gpu(index=0, name=NAME, problem="lost"),)))[0] == f"GPU 0 ─ {NAME} ─ lost"
 
 
 def test_a_run_without_a_device_shows_its_process() -> None:
     own = sample(2, process=process(pid=99, gpus=(), gpus_why=""))
-    assert overview(own) == "process 99 ─ running ─ 1.0 cores ─ 12.3 GiB ─ train.py"
-    assert overview(sample(0)) == "process 4242 ─ running ─ 1.0 cores ─ 12.3 GiB ─ train.py"
+    assert overview(own) == ["pid 99 train.py ─ running ─ 1.0 cores ─ 12.3 GiB", HOST]
+    assert overview(sample(0)) == [PROCESS, HOST]
+    assert overview(sample(0, host=None)) == [PROCESS, ""]
 
 
 def test_devices_of_which_it_is_not_known_whose_they_are_belong_to_no_run_in_particular() -> None:
     unknown = sample(4, process=None)
-    assert overview(unknown).startswith("all 4 GPUs ─")
-    assert "pid" not in overview(unknown)
-    assert overview(unknown, RunState.FINISHED) == ""
+    first, beside = overview(unknown)
+    assert first.startswith("all 4 GPUs ─")
+    assert beside == HOST
+    assert overview(unknown, RunState.FINISHED) == []
 
 
-def test_the_line_says_what_is_old_recorded_or_silent() -> None:
-    assert overview(sample(1), stale_s=60.0).endswith("sampled 1m ago")
-    recorded = machine_line(*shown(seen(sample(1, line=3))), 0.0)
-    assert recorded[-1].text.startswith("recorded ")
-    hung = machine_line(*shown(seen(sample(1, gpu_problem="GPU driver not answering 12 s"))), 0.0)
-    assert (hung[-1].text, hung[-1].rank, {p.ink for p in hung[1:-2]}) == (
+def test_a_disk_that_is_nearly_full_is_said_first() -> None:
+    assert overview(sample(1, host=host(disk_free_bytes=GIB)))[1] == (
+        f"{PROCESS} ─ host ─ 1 GiB of disk left ─ CPU 25 % ─ memory 31/256 GiB"
+    )
+
+
+def test_the_lines_say_what_is_old_recorded_or_silent() -> None:
+    assert overview(sample(1), stale_s=60.0)[0].endswith("sampled 1m ago")
+    recorded = machine_lines(*shown(seen(sample(1, line=3))), 0.0)
+    assert recorded[0][-1].text.startswith("recorded ")
+    hung = machine_lines(*shown(seen(sample(1, gpu_problem="GPU driver not answering 12 s"))), 0.0)[0]
+    assert (hung[-1].text, hung[-1].rank, {p.ink for p in hung[1:-1]}) == (
         "GPU driver not answering 12 s",
         0,
         {"quiet"},
@@ -510,18 +521,12 @@ def test_the_line_says_what_is_old_recorded_or_silent() -> None:
 
 
 def test_nothing_known_is_no_line() -> None:
-    assert machine_line(*shown(None), 0.0) == ()
-    assert machine_line(Snapshot(NOW, machine=seen(sample(1))), None, 0.0) == ()
-    assert machine_line(*shown(None, seen(sample(0, process=None))), 0.0) == ()
+    assert machine_lines(*shown(None), 0.0) == ()
+    assert machine_lines(Snapshot(NOW, machine=seen(sample(1))), None, 0.0) == ()
+    assert machine_lines(*shown(None, seen(sample(0, process=None))), 0.0) == ()
 
 
 def test_what_the_devices_do_not_tell_is_absent_in_the_line() -> None:
-    assert overview(sample((bare(),))) == (
-        "GPU 0 ─ n/a: not supported ─ utilisation n/a ─ memory n/a ─ temperature n/a ─ power n/a ─ pid 4242 train.py"
+    assert overview(sample((bare(),)))[0] == (
+        "GPU 0 ─ n/a: not supported ─ utilisation n/a ─ memory n/a ─ temperature n/a ─ power n/a"
     )
-
-
-def test_changes_of_nothing_change_nothing() -> None:
-    first, second = room(sample(8)), room(sample(8))
-    assert first == second
-    assert replace(first, note="x") != second

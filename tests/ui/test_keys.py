@@ -10,11 +10,13 @@ from gradtop.ui.screens.log import LogRoom
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.runs import RunsRoom
 from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom, SheetRoom
+from gradtop.ui.screens.system import SystemRoom
 
 OWNERS = {
     "everywhere": GradtopApp,
     "overview": Overview,
     "findings": FindingsRoom,
+    "system": SystemRoom,
     "log": LogRoom,
     "runs": RunsRoom,
     "sheet": SheetRoom,
@@ -36,7 +38,7 @@ def test_ids_are_unique_and_no_key_is_bound_twice_in_a_room() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("room", ["1", "4", "6", "r", "c", "question_mark"])
+@pytest.mark.parametrize("room", ["1", "4", "5", "6", "r", "c", "question_mark"])
 async def test_no_key_breaks_any_room(size: tuple[int, int], room: str) -> None:
     async with staged(snapshot(run()), size) as (app, pilot):
         await pilot.press(room)
@@ -76,7 +78,7 @@ async def test_a_sheet_scrolls_to_its_end_and_back() -> None:
         assert "Vanishing gradient" in text(app)
 
 
-@pytest.mark.parametrize("room", ["overview", "findings", "log", "runs", "sheet"])
+@pytest.mark.parametrize("room", ["overview", "findings", "system", "log", "runs", "sheet"])
 def test_a_footer_ends_with_help_and_quit(room: str) -> None:
     assert keys.hints(room).ways_out == (("?", "help"), ("q", "quit"))
 

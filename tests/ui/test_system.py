@@ -408,3 +408,28 @@ def test_the_list_drops_what_matters_least_and_keeps_the_load() -> None:
 )
 def test_panels_share_the_rows(wanted: list[int], first: int, height: int, rows: list[int]) -> None:
     assert shares(wanted, first, height) == rows
+
+
+# The tile of the Overview.
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [((120, 36), "─ power cap ─"), ((80, 24), "─ power cap ─"), ((60, 24), "─ 97 % ─")]
+)
+async def test_the_overview_has_the_device_and_the_process_below_its_charts(size: tuple[int, int], told: str) -> None:
+    async with staged(scene(past(sample(1), 60)), size) as (app, pilot):
+        await pilot.pause()
+        *_, first, beside, _footer = lines(app)
+        assert first.startswith("╭─ GPU 0 ─")
+        assert told in first
+        assert beside.startswith("╰─ pid 4242 train.py ─ running ─ 1.0 cores ─ 12.3 GiB ─")
+        changed = sample((gpu(utilization=0.12),), time=NOW + 1)
+        await post(app, pilot, scene(changed))
+        assert "─ 12 % ─" in lines(app)[-3]
+
+
+async def test_a_run_of_which_nothing_is_known_leaves_the_rows_to_the_charts() -> None:
+    async with staged(snapshot(run()), (120, 36)) as (app, pilot):
+        await pilot.pause()
+        assert "pid" not in text(app)
+        assert lines(app)[-2].startswith("╰────────1")

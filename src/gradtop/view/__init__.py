@@ -14,7 +14,7 @@ from gradtop.view.log import first_source, marked_values, standing
 from gradtop.view.metrics import MetricsView
 from gradtop.view.overlay import MOST_MARKED, Marks, Other, others_of, overlaid
 from gradtop.view.runs import RunRow, RunsView
-from gradtop.view.system import DeviceRow, Fact, History, Panel, SystemView, machine_line, system
+from gradtop.view.system import DeviceRow, Fact, History, Panel, SystemView, machine_lines, system
 
 __all__ = [
     "EPOCH",
@@ -49,7 +49,7 @@ __all__ = [
     "finding_title",
     "first_source",
     "header",
-    "machine_line",
+    "machine_lines",
     "marked_values",
     "offered",
     "others_of",

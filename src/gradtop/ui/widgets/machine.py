@@ -1,4 +1,4 @@
-"""The machine in one line of the Overview."""
+"""The machine in two lines of the Overview."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,13 @@ from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Row
 from gradtop.ui.widgets.facts import joined
 from gradtop.ui.widgets.tile import Tile
-from gradtop.view import Part, machine_line
+from gradtop.view import Part, machine_lines
 
 _ROWS = 2
 
 
 class MachineTile(Tile):
-    """The GPUs of the run, or its process: a frame of two rows with everything in its upper edge."""
+    """The GPUs of the run, its process and the host: a frame of two rows with everything in its edges."""
 
     def __init__(self, ascii: bool, *, id: str | None = None) -> None:
         """`ascii`: histories in ASCII."""
@@ -23,14 +23,15 @@ class MachineTile(Tile):
 
     def rows_wanted(self, scene: Scene, width: int) -> int:
         """Two rows where something is known that concerns the run."""
-        return _ROWS if machine_line(scene.snapshot, scene.run, 0.0) else 0
+        return _ROWS if machine_lines(scene.snapshot, scene.run, 0.0) else 0
 
     def show(self, scene: Scene) -> None:
         """Show as many parts as fit: the highest ranks are left out first."""
         self._scene, width = scene, self.size.width
-        parts = machine_line(scene.snapshot, scene.run, 0.0 if scene.paused else scene.stale_s, self._ascii)
-        if width >= 8 and parts:
-            self.paint([box.top(fitted(parts, width - 6), width, "border"), box.bottom(width, "border")])
+        lines = machine_lines(scene.snapshot, scene.run, 0.0 if scene.paused else scene.stale_s, self._ascii)
+        if width >= 8 and lines:
+            first, beside = (fitted(parts, width - 6) for parts in lines)
+            self.paint([box.top(first, width, "border"), box.bottom(width, "border", beside)])
 
     def on_resize(self) -> None:
         """Fit the parts again."""
@@ -40,7 +41,7 @@ class MachineTile(Tile):
 
 def fitted(parts: Sequence[Part], width: int) -> Row:
     """The parts in at most `width` cells with lines between them."""
-    lead: Row = ((parts[0].text, parts[0].ink),)
+    lead: Row = tuple((part.text, part.ink) for part in parts[:1])
     kept = list(parts[1:])
     while box.width_of(joined(lead, kept)) > width and (worst := max((p.rank for p in kept), default=0)) > 0:
         kept = [part for part in kept if part.rank != worst]

@@ -2,7 +2,7 @@
 
 from gradtop.view.system.device import DeviceRow
 from gradtop.view.system.fact import Fact, History, Panel
-from gradtop.view.system.line import machine_line
+from gradtop.view.system.line import machine_lines
 from gradtop.view.system.room import SystemView, system
 
-__all__ = ["DeviceRow", "Fact", "History", "Panel", "SystemView", "machine_line", "system"]
+__all__ = ["DeviceRow", "Fact", "History", "Panel", "SystemView", "machine_lines", "system"]

@@ -18,13 +18,18 @@ def host_panel(samples: Sequence[Machine], old: bool) -> Panel:
     if host is None:
         return Panel("host", summary=(Part("not sampled", 0, "quiet"),), facts=(Fact("", "Not sampled.", "quiet"),))
     facts = tuple(_facts(host, samples))
+    return Panel("host", clean(host.name, 60), host_summary(samples), dimmed(facts) if old else facts)
+
+
+def host_summary(samples: Sequence[Machine]) -> tuple[Part, ...]:
+    """Its CPUs and its memory; nothing where the host was not sampled."""
+    host = samples[-1].host if samples else None
+    if host is None:
+        return ()
     cpu = f"CPU {units.whole_percent(host.cpu)}" if host.cpu is not None else f"CPU {ABSENT}"
-    return Panel(
-        "host",
-        clean(host.name, 60),
-        (Part(cpu, 0), Part(f"memory {_used(host.memory_used_bytes, host.memory_total_bytes)}", 1)),
-        dimmed(facts) if old else facts,
-    )
+    memory = f"memory {_used(host.memory_used_bytes, host.memory_total_bytes)}"
+    disk = (Part(f"{units.memory(host.disk_free_bytes or 0)} of disk left", 0, "watch"),) if _full(host) else ()
+    return (*disk, Part(cpu, 1, "quiet"), Part(memory, 1, "quiet"))
 
 
 def _facts(host: Host, samples: Sequence[Machine]) -> Iterator[Fact]:
@@ -77,9 +82,13 @@ def _disk(host: Host) -> Fact:
     if free is None:
         return absent("disk of log", why(host, "disk_free_bytes"))
     share = max(0.0, 1 - free / total) if total else None
-    full = total is not None and total > 0 and free < FULL_DISK * total
     of = f"of {units.memory(total)}" if total else f"of how much is {ABSENT}: {why(host, 'disk_total_bytes')}"
-    return Fact("disk of log", f"{units.memory(free)} free", "watch" if full else "plain", share, note=of)
+    return Fact("disk of log", f"{units.memory(free)} free", "watch" if _full(host) else "plain", share, note=of)
+
+
+def _full(host: Host) -> bool:
+    free, total = host.disk_free_bytes, host.disk_total_bytes
+    return free is not None and total is not None and total > 0 and free < FULL_DISK * total
 
 
 def _used(used: int | None, total: int | None) -> str:

@@ -1,9 +1,10 @@
-"""The machine in one line of the Overview: the GPUs of the run together, or its process where it uses none."""
+"""The machine in two lines of the Overview: the GPUs of the run together, its process, the host."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from gradtop import plot, throttle, units
-from gradtop.machine import Gpu
+from gradtop.machine import Gpu, Process
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.view.header import Part
 from gradtop.view.system.device import (
@@ -18,28 +19,56 @@ from gradtop.view.system.device import (
     used_by,
 )
 from gradtop.view.system.fact import ABSENT
-from gradtop.view.system.process import process_panel
+from gradtop.view.system.host import host_summary
+from gradtop.view.system.process import process_summary
 from gradtop.view.system.seen import Seen, seen
 
 _SPARK_CELLS = 10
 _OVER = (RunState.FINISHED, RunState.CRASHED, RunState.QUIET)
 
 
-def machine_line(
+def machine_lines(
     snapshot: Snapshot, run: RunSnapshot | None, stale_s: float, ascii_only: bool = False
-) -> tuple[Part, ...]:
-    """Parts from left to right, the title first; empty where nothing is known that concerns the run."""
+) -> tuple[tuple[Part, ...], ...]:
+    """Two lines, their parts from left to right: what the run uses, what goes with it; none where it uses nothing."""
     shown = seen(snapshot, run, stale_s)
     if run is None or shown.newest is None:
         return ()
     used, own = _of_run(shown, run)
-    lead = (Part(shown.when, 0, "quiet"),) if shown.when else ()
-    trouble = (Part(shown.problem, 0, "watch"),) if shown.problem and used else ()
-    if not used:
-        return (*_process(shown, run, snapshot), *lead) if shown.process is not None else ()
+    process = _process(shown.process, run, shown.stale) if shown.process is not None and (own or not used) else ()
+    first = _gpus(used, own, shown, ascii_only) if used else process
+    beside = (*(process if used else ()), *_host(shown))
+    return ((*first, *_when(shown)), beside) if first else ()
+
+
+def _gpus(used: tuple[Device, ...], own: bool, shown: Seen, ascii_only: bool) -> tuple[Part, ...]:
     parts = _one(used[0], shown, ascii_only) if len(used) == 1 else _several(used, shown, ascii_only)
+    trouble = (Part(shown.problem, 0, "watch"),) if shown.problem else ()
     title = Part(_title(used, own), 0, "title")
-    return (title, *(_dimmed(parts) if shown.stale or trouble else parts), *_pid(shown, own), *trouble, *lead)
+    return (title, *(_dimmed(parts) if shown.stale or trouble else parts), *trouble)
+
+
+def _when(shown: Seen) -> tuple[Part, ...]:
+    return (Part(shown.when, 0, "quiet"),) if shown.when else ()
+
+
+def _process(process: Process, run: RunSnapshot, old: bool) -> tuple[Part, ...]:
+    """The process of the run in short."""
+    title = Part(f"pid {process.pid} {program(process.name)}".rstrip(), 0, "title")
+    return (title, *process_summary(process, run.state, old))
+
+
+def _host(shown: Seen) -> tuple[Part, ...]:
+    """What the machine as a whole does, where that was sampled."""
+    parts = host_summary(shown.samples)
+    return (
+        (
+            Part("host", 4, "title" if not shown.stale else "quiet"),
+            *(replace(part, rank=4) if part.rank else part for part in parts),
+        )
+        if parts
+        else ()
+    )
 
 
 def _dimmed(parts: Sequence[Part]) -> tuple[Part, ...]:
@@ -63,13 +92,6 @@ def _title(used: Sequence[Device], own: bool) -> str:
     together = indices == list(range(indices[0], indices[-1] + 1))
     listed = f"{indices[0]}–{indices[-1]}" if together else ",".join(map(str, indices[:8])) + "…" * (len(indices) > 8)
     return f"GPUs {listed}" if own else f"all {len(used)} GPUs"
-
-
-def _pid(shown: Seen, own: bool) -> tuple[Part, ...]:
-    if shown.process is None or not own:
-        return ()
-    name = program(shown.process.name)
-    return (Part(f"pid {shown.process.pid} {name}".rstrip(), 7, "quiet"),)
 
 
 def _one(device: Device, shown: Seen, ascii_only: bool) -> tuple[Part, ...]:
@@ -137,9 +159,3 @@ def _slowed(gpus: Sequence[Gpu]) -> Iterator[Part]:
     damaged = sum(1 for gpu in gpus if gpu.ecc_uncorrected)
     if damaged:
         yield Part("uncorrected memory errors" + (f" on {damaged}" if len(gpus) > 1 else ""), 0, "act")
-
-
-def _process(shown: Seen, run: RunSnapshot, snapshot: Snapshot) -> tuple[Part, ...]:
-    """The process of a run that uses no GPU."""
-    panel = process_panel(run, shown.own, snapshot.now, shown.stale)
-    return (Part(panel.title, 0, "title"), *panel.summary, Part(panel.name, 5, "quiet"))

@@ -41,17 +41,22 @@ def process_panel(run: RunSnapshot | None, samples: Sequence[Machine], now: floa
         return Panel(
             "process", summary=(Part("not known", 0, "quiet"),), facts=(Fact("", told or _unknown(run), "quiet"),)
         )
-    word = _word(process, run.state)
     facts = tuple(_facts(process, run.state, samples, now))
     return Panel(
         f"process {process.pid}",
         program(process.name),
-        (
-            Part(word.text, 0, "quiet" if old else word.ink),
-            *((Part(f"{units.number(process.cpu, 2)} cores", 1),) if process.cpu is not None else ()),
-            *((Part(units.memory(process.rss_bytes), 1),) if process.rss_bytes is not None else ()),
-        ),
+        process_summary(process, run.state, old),
         dimmed(facts) if old else facts,
+    )
+
+
+def process_summary(process: Process, state: RunState, old: bool) -> tuple[Part, ...]:
+    """How it stands, its cores and its memory; `old`: this is not of now."""
+    word = _word(process, state)
+    return (
+        Part(word.text, 0, "quiet" if old else word.ink),
+        *((Part(f"{units.number(process.cpu, 2)} cores", 1),) if process.cpu is not None else ()),
+        *((Part(units.memory(process.rss_bytes), 1),) if process.rss_bytes is not None else ()),
     )
 
 
