@@ -6,9 +6,8 @@ import math
 import pytest
 
 from gradtop.errors import RecordError
-from gradtop.machine import SAMPLES_KEPT, Gpu, GpuProcess, Host, Machine, MachineView, Process, Worker
+from gradtop.machine import Gpu, GpuProcess, Host, Machine, MachineView, Process, Worker
 from gradtop.record import Rows, decode_object, encode, typed
-from gradtop.run import Run
 from gradtop.sources.reader import Line
 from gradtop.sources.rows.jsonl import RowReader
 
@@ -84,18 +83,6 @@ def test_samples_are_read_back_from_a_stream_with_their_lines() -> None:
     assert isinstance(sample, Machine)
     assert (sample.line, sample.gpus, reader.format) == (2, FULL.gpus, "gradtop")
     assert sum(tally.count for tally in reader.account.rejected.values()) == 1
-
-
-def test_a_run_keeps_the_newest_samples_and_the_last_one_exactly() -> None:
-    run = Run()
-    assert run.machine() is None
-    for i in range(SAMPLES_KEPT + 50):
-        list(run.apply(Machine(time=float(i), gpus=(Gpu(index=0, utilization=0.5),))))
-    list(run.apply(FULL))
-    seen = run.machine()
-    assert seen is not None
-    assert seen is run.machine()
-    assert (len(seen.samples), seen.newest, seen.recorded, seen.times[0]) == (SAMPLES_KEPT, FULL, False, 51.0)
 
 
 def test_a_trace_has_a_hole_where_a_value_is_absent() -> None:

@@ -110,6 +110,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`running`, `sleeping`, `disk` (waits for one), `stopped`, `zombie`, `gone`, or the system's own word."""
     found_by: Said = ""
     """How it is known to be the one: `its pid is in the log`, `it has the log open for writing`, ..."""
+    sure: bool = False
+    """It is the one beyond doubt: its pid is in the log, or it has the log open. Else it is a guess."""
     started: Seconds | None = None
     cpu: Amount | None = None
     """Cores in use, its children left out."""

@@ -12,6 +12,7 @@ from gradtop.attention import Attention
 from gradtop.config import Settings
 from gradtop.errors import SourceError
 from gradtop.finding import Severity
+from gradtop.hardware.sampler import Sampler
 from gradtop.ledger import Ledger
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources import Source
@@ -27,6 +28,8 @@ POLL_S = 0.05
 """Seconds of reading in one poll while a front end waits for it."""
 AWAITED_S = 0.02
 """Seconds for which a poll waits for a disk that has not answered yet, so that polling again costs little."""
+MOST_SAMPLED = 8
+"""Runs at most whose processes are looked at: the selected one, and the newest of those that are written."""
 OPEN_RUNS = 64
 """Runs kept open at the same time; older ones are listed, and opened when they are selected."""
 
@@ -43,17 +46,20 @@ class Monitor:
         profiles: Sequence[Rule] = (),
         open_runs: int = OPEN_RUNS,
         state: Path | None = None,
+        sampler: Sampler | None = None,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Watch `paths`, and `sources` that are open already (standard input, a replay); keep `open_runs` open.
 
         Text is read by the user's own `profiles` first. What the user says of findings is kept in the folder `state`.
+        A `sampler` tells of the machine and of the runs' processes; without one nothing is said of them.
         """
         self._threads = Threads()
         self._lookout = Lookout(paths, self._threads, monotonic, settings.discover_s, profiles) if paths else None
         self._settings, self._profiles = settings, tuple(profiles)
         self._open_runs = open_runs
+        self._sampler = sampler
         self._now, self._monotonic = now, monotonic
         self._found: Found | None = None
         self._runs: dict[str, Watched] = {}
@@ -117,7 +123,19 @@ class Monitor:
             wait(awaited, AWAITED_S, FIRST_COMPLETED)
             self._backlog = True
         self._forget(order)
+        self._sample(order)
         return self._snapshot(order)
+
+    def _sample(self, order: Sequence[Watched]) -> None:
+        """Take in what there is to know of the machine, and ask for more when it is time."""
+        if self._sampler is None:
+            return
+        at = self._monotonic()
+        opened = [run for run in self._reading_order(order) if run.opened and run.caught_up]
+        near = [run for i, run in enumerate(opened) if i == 0 or run.active(at)]
+        for id, machine in self._sampler.look([run.wanted(at) for run in near[:MOST_SAMPLED]]).items():
+            if (run := self._runs.get(id)) is not None and run.opened:
+                run.sample(machine, at)
 
     def _look(self) -> None:
         """Take in what the search has found since."""
@@ -149,7 +167,8 @@ class Monitor:
     def due_s(self) -> float:
         """Seconds until there is something to do although nothing new came; infinite where there is not."""
         at = self._monotonic()
-        return min((run.due_s(at) for run in self._runs.values() if run.opened), default=math.inf)
+        joined = min((run.due_s(at) for run in self._runs.values() if run.opened), default=math.inf)
+        return min(joined, self._sampler.due_s(at)) if self._sampler is not None else joined
 
     def _open(self, path: Path) -> Source:
         # Where logs of several runs lie in one directory, a side file cannot be told to be of one of them.
@@ -202,6 +221,7 @@ class Monitor:
             notes=self._notes(),
             searching=not self._found.complete if self._found is not None else self._searching,
             following=self.following,
+            machine=self._sampler.view if self._sampler is not None else None,
         )
 
     def _shown(self, run: Watched, now: float, monotonic: float) -> RunSnapshot:
@@ -221,7 +241,9 @@ class Monitor:
         found = self._found.notes if self._found is not None else ()
         # What is not there yet is waited for, unless this was the last look.
         waiting = ("waiting for a run to appear",) if found and not self._runs and not self._over else ()
-        return (*stalled, *self._parted, *found, *waiting)
+        recording = self._sampler.recording if self._sampler is not None else None
+        ended = (recording.problem,) if recording is not None and recording.problem else ()
+        return (*ended, *stalled, *self._parted, *found, *waiting)
 
     @property
     def _searching(self) -> bool:
@@ -247,6 +269,8 @@ class Monitor:
 
     def close(self) -> None:
         """Let go of every file."""
+        if self._sampler is not None and self._sampler.recording is not None:
+            self._sampler.recording.close()
         for run in self._runs.values():
             run.close()
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from gradtop.machine import SAMPLES_KEPT, Machine, MachineView
 from gradtop.record import End, Event, Record, Restart, Rows, RunFacts, merged
 from gradtop.series import Series, SeriesView, falls
 
@@ -141,7 +140,10 @@ class _Wide:
 
 
 class Run:
-    """The store of one run: records in, a frozen view out. One thread writes; views go anywhere."""
+    """The store of one run: records in, a frozen view out. One thread writes; views go anywhere.
+
+    Samples of the machine have no steps and are kept apart (`gradtop.beside`).
+    """
 
     def __init__(self) -> None:
         self._series: dict[str, Series] = {}
@@ -155,10 +157,8 @@ class Run:
         self._restart: str | None = None
         self._dropped: set[str] = set()
         self._wide: _Wide | None = None
-        self._samples: deque[Machine] = deque(maxlen=SAMPLES_KEPT)
-        self._machine: MachineView | None = None
 
-    def apply(self, record: Record) -> Iterator[Observation | Uncounted | RunFacts | Event | End | Machine]:
+    def apply(self, record: Record) -> Iterator[Observation | Uncounted | RunFacts | Event | End]:
         """Take one record in; yield what the rules should see of it, in order. Facts come with all that is known."""
         match record:
             case Rows():
@@ -175,16 +175,6 @@ class Run:
             case End():
                 self._end = record
                 yield record
-            case Machine():
-                self._samples.append(record)
-                self._machine = None
-                yield record
-
-    def machine(self) -> MachineView | None:
-        """The newest samples of the machine; None before the first."""
-        if self._machine is None and self._samples:
-            self._machine = MachineView(tuple(self._samples))
-        return self._machine
 
     def _apply_rows(self, rows: Rows) -> Iterator[Observation | Uncounted]:
         if self._may_be_late(rows):
@@ -316,6 +306,13 @@ class Run:
             self._events.append((self._event_count, event))
         elif len(self._alarms) < MAX_ALARMS:
             self._alarms.append((self._event_count, event))
+
+    @property
+    def position(self) -> tuple[int, float]:
+        """(number of the session, its newest step) of what was read last."""
+        if not self._sessions:
+            return 0, -math.inf
+        return self._sessions[-1].number, self._sessions[-1].newest.get(self._counted(), -math.inf)
 
     def view(self) -> RunView:
         """The run as it is now."""

@@ -10,13 +10,16 @@ from gradtop.attention import Attention
 from gradtop.config import Limits
 from gradtop.detect import liveness
 from gradtop.finding import Finding, FindingState, Severity
+from gradtop.hardware.answer import Wanted
 from gradtop.history import History
+from gradtop.life import Life
+from gradtop.machine import Machine
 from gradtop.merge import Joined
 from gradtop.pace import LEAST_SEEN, Rhythm, replayed, speed
 from gradtop.run import RunView
 from gradtop.snapshot import RunSnapshot, RunState
 from gradtop.sources import Source, SourceStatus
-from gradtop.sources.search.group import STATE, Part
+from gradtop.sources.search.group import STATE, Part, of_samples
 from gradtop.verdict import judge
 
 LIVE_S = 60.0
@@ -73,6 +76,8 @@ class Named:
     modified: float = float("inf")
     parts: tuple[Part, ...] = ()
     folder: Path | None = None
+    pipe: str = ""
+    """The pipe that it is read from, as `/proc` names it."""
 
 
 class Watched:
@@ -93,6 +98,7 @@ class Watched:
         self._caught_up = False
         self._read_at: float | None = None
         self._opened_at: float | None = None
+        self._life = Life()
 
     @property
     def id(self) -> str:
@@ -203,6 +209,19 @@ class Watched:
         # What was only held back, for a line that never came, is as old as its file.
         return self._history.take(source.status, batch.records) and source.status.offset != before
 
+    def wanted(self, monotonic: float) -> Wanted:
+        """What tells which process it is of."""
+        facts = self.view().facts
+        paths = tuple(path.absolute() for path in self._sources)
+        pipe = self.candidate.pipe if isinstance(self.candidate, Named) else ""
+        written = self.active(monotonic)
+        return Wanted(self.id, paths, facts.host, facts.pid, facts.time, facts.argv, pipe, written)
+
+    def sample(self, machine: Machine, monotonic: float) -> None:
+        """A sample of the machine that it may run on, and of its process."""
+        self._history.sample(machine)
+        self._life.see(machine, monotonic)
+
     def due_s(self, monotonic: float) -> float:
         """Seconds until there is something to do although nothing new came; infinite where there is not."""
         return self._history.due_s(monotonic)
@@ -252,7 +271,7 @@ class Watched:
         read = _part_read(statuses) if self._sources else 0.0
         loading = bool(self._sources) and not self._caught_up
         findings = attention.weighed(self._findings(view, now, monotonic, statuses))
-        changed = max((s.modified for s in statuses if s.modified is not None), default=None)
+        changed = max((s.modified for s in statuses if s.modified is not None and not of_samples(s.path)), default=None)
         state = _state(view, findings, loading, now, changed, self._rhythm.last, monotonic)
         self._rhythm.reached(view.last_step)
         told = speed(view)
@@ -294,7 +313,7 @@ class Watched:
         self, view: RunView, now: float, monotonic: float, statuses: Sequence[SourceStatus]
     ) -> tuple[Finding, ...]:
         found = self._history.detector.findings()
-        if not self._caught_up or view.end is not None:
+        if not self._caught_up or view.end is not None or any(map(_died, found)):
             return found
         silent = liveness(
             view,
@@ -302,7 +321,8 @@ class Watched:
             last_arrival=self._rhythm.last,
             arrival_gaps=tuple(self._rhythm.gaps),
             watching=self._rhythm.last is not None,
-            writer_alive=None,
+            writer_alive=self._life.alive(monotonic),
+            machine=self._life.machine,
             limits=self._limits,
         )
         return (*found, silent) if silent is not None else found
@@ -341,11 +361,9 @@ def _state(
     monotonic: float,
 ) -> RunState:
     active = {f.kind for f in findings if f.state is FindingState.ACTIVE}
-    # What fails after the training has said its end, say an export, is no death of it.
-    died = any(f.kind == "crashed" and f.severity > Severity.NOTICE for f in findings if f.state is FindingState.ACTIVE)
     if loading:
         return RunState.LOADING
-    if died or (view.end is not None and view.end.status == "crashed"):
+    if any(map(_died, findings)) or (view.end is not None and view.end.status == "crashed"):
         return RunState.CRASHED
     if view.end is not None:
         return RunState.FINISHED
@@ -354,6 +372,11 @@ def _state(
     ages = [now - changed] if changed is not None else []
     ages += [monotonic - last_arrival] if last_arrival is not None else []
     return RunState.LIVE if ages and min(ages) < LIVE_S else RunState.QUIET
+
+
+def _died(finding: Finding) -> bool:
+    """It is a death; what fails after the training has said its end, say an export, is none."""
+    return finding.kind == "crashed" and finding.severity > Severity.NOTICE and finding.state is FindingState.ACTIVE
 
 
 def _eta_s(view: RunView, rate: float | None) -> float | None:

@@ -7,7 +7,6 @@ from itertools import chain
 from math import inf
 from typing import cast
 
-from gradtop.machine import Machine
 from gradtop.record import Event, Record, Restart, Rows
 from gradtop.run import cut, trains
 from gradtop.sources.fields.launched import LAUNCH, RELAUNCHED
@@ -150,8 +149,6 @@ class Track:
             return [kept for part in _rising(record) for kept in self._take_rows(part)]
         if isinstance(record, Restart):
             self._restart = record.reason
-            return []
-        if isinstance(record, Machine):
             return []
         if isinstance(record, Event) and record.event == LAUNCH:
             self.laps.append(Lap(RELAUNCHED, record.time))

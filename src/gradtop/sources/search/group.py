@@ -30,7 +30,7 @@ _SPLIT = re.compile(r"[-_. ]+")
 _PLAIN = re.compile(
     r"(?:train(?:er|ing)?|logs?|logging|metrics?|output|out|err|errors?|std|stdout|stderr|console|progress|results?"
     r"|summary|history|stats|scalars?|run|running|main|state|nohup|events?|eval|evaluation|val|valid|validation|test"
-    r"|loss|debug|info|screen|monitor|rank|jsonl?|ndjson|csv|tsv|txt|gz|xz|bz2)\Z",
+    r"|loss|debug|info|screen|monitor|machine|rank|jsonl?|ndjson|csv|tsv|txt|gz|xz|bz2)\Z",
     re.IGNORECASE,
 )
 """Words that say what a file holds and not which run it is of."""
@@ -93,6 +93,11 @@ def _root(folder: Path, top: Path, name: str) -> Path:
             break
         folder = folder.parent
     return folder
+
+
+def of_samples(path: Path) -> bool:
+    """It is called like a recording of what the machine does, `machine.jsonl`: it grows whatever the run does."""
+    return "machine" in _SPLIT.split(path.name)
 
 
 def _key(name: str) -> str:
@@ -167,6 +172,7 @@ def _in_order(found: Iterable[Filed]) -> list[Filed]:
 
     def order(file: Filed) -> tuple[bool, int, int, str]:
         part = file.place.part
-        return not file.metrics, part.launch, part.rank if part.rank is not None else -1, str(part.path)
+        late = not file.metrics or of_samples(part.path)
+        return late, part.launch, part.rank if part.rank is not None else -1, str(part.path)
 
     return sorted(found, key=order)[:MAX_PARTS]
