@@ -56,6 +56,7 @@ def process(**changes: Any) -> Process:
         name="python train.py --config gpt2.yaml",
         state="running",
         found_by="its pid is in the log",
+        sure=True,
         started=NOW - 5000,
         cpu=1.02,
         rss_bytes=int(12.3 * GIB),

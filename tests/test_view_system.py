@@ -312,7 +312,7 @@ def test_what_is_not_known_of_a_process() -> None:
     assert said(room(sample(1, process=nothing)).process) == [
         "state: sleeping | it waits: for a GPU, for data or for another process",
         "command: n/a | not sampled",
-        "found by: n/a",
+        "found by: n/a | a guess: it may be another one",
         "CPU: n/a | no permission",
         "resident: n/a | no permission",
         "threads: n/a | no permission",
@@ -488,7 +488,7 @@ def test_lost_devices_are_named_and_not_averaged_away() -> None:
 
 
 def test_a_run_without_a_device_shows_its_process() -> None:
-    own = sample(2, process=process(pid=99, gpus=(), gpus_why=""))
+    own = sample(2, process=process(pid=99, gpus=(), gpus_why="it has no memory on a GPU"))
     assert overview(own) == ["pid 99 train.py ─ running ─ 1.0 cores ─ 12.3 GiB", HOST]
     assert overview(sample(0)) == [PROCESS, HOST]
     assert overview(sample(0, host=None)) == [PROCESS, ""]
@@ -500,6 +500,18 @@ def test_devices_of_which_it_is_not_known_whose_they_are_belong_to_no_run_in_par
     assert first.startswith("all 4 GPUs ─")
     assert beside == HOST
     assert overview(unknown, RunState.FINISHED) == []
+    why = "the driver does not tell which processes use a GPU"
+    untold = sample((gpu(processes=None), gpu(1, processes=None)), process=process(gpus=(), gpus_why=why))
+    assert overview(untold)[0].startswith("all 2 GPUs ─")
+    foreign = gpu(processes=(GpuProcess(pid=7, host_pid=True),))
+    assert overview(sample((foreign,), process=process(gpus=(), gpus_why=why)))[0].startswith("GPU 0 ─")
+
+
+def test_a_driver_that_hangs_is_said_once_for_all_devices() -> None:
+    silent = tuple(Gpu(index=i, name=NAME, problem="not answering") for i in range(8))
+    problem = "NVIDIA's driver has not answered for 12 s"
+    first, _ = overview(sample(silent, process=process(gpus=tuple(range(8))), gpu_problem=problem))
+    assert first == f"GPUs 0–7 ─ {NAME} ─ 8 not answering: 0, 1, 2, 3, … ─ {problem}"
 
 
 def test_a_disk_that_is_nearly_full_is_said_first() -> None:

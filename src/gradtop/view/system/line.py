@@ -81,8 +81,16 @@ def _of_run(shown: Seen, run: RunSnapshot) -> tuple[tuple[Device, ...], bool]:
     used = tuple(d for d in whole if used_by(d, shown.process))
     if used or shown.recorded:
         return used or whole, True
-    known = shown.process is not None and not shown.process.gpus_why
-    return ((), True) if known or run.state in _OVER else (whole, False)
+    if run.state in _OVER or (shown.process is not None and _told(shown)):
+        return (), True
+    return whole, False
+
+
+def _told(shown: Seen) -> bool:
+    """The driver tells which processes seen from here use a device: one that it does not name uses none."""
+    gpus = [part for gpu in (shown.newest.gpus if shown.newest is not None else ()) for part in (gpu, *gpu.mig)]
+    known = [process for gpu in gpus for process in gpu.processes or ()]
+    return any(gpu.processes is not None for gpu in gpus) and not any(process.host_pid for process in known)
 
 
 def _title(used: Sequence[Device], own: bool) -> str:
@@ -107,8 +115,18 @@ def _several(used: Sequence[Device], shown: Seen, ascii_only: bool) -> tuple[Par
     lost = [device for device in used if device.problem]
     alive = [device for device in used if not device.problem]
     model = (Part(next(iter(names)), 6),) if len(names) == 1 else ()
-    gone = (Part(f"{len(lost)} lost: {', '.join(str(d.gpu.index) for d in lost[:4])}", 0, "act"),) if lost else ()
+    gone = tuple(_silent(lost))
+    if not alive:
+        return (*model, *gone)
     return (*model, *gone, *_busy(alive, shown, ascii_only), *_values([device.gpu for device in alive]))
+
+
+def _silent(lost: Sequence[Device]) -> Iterator[Part]:
+    """`2 lost: 3, 5`."""
+    for problem in dict.fromkeys(device.problem for device in lost):
+        which = [str(device.gpu.index) for device in lost if device.problem == problem]
+        listed = ", ".join(which[:4]) + (", …" if len(which) > 4 else "")
+        yield Part(f"{len(which)} {problem}: {listed}", 0, "act")
 
 
 def _busy(used: Sequence[Device], shown: Seen, ascii_only: bool) -> Iterator[Part]:

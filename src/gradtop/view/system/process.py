@@ -77,7 +77,8 @@ def _facts(process: Process, run: RunState, samples: Sequence[Machine], now: flo
     since = f"started {units.duration(now - process.started)} ago" if process.started is not None else ""
     yield Fact("state", word.text, word.ink, note=", ".join(filter(None, (word.note, since))))
     yield Fact("command", clean(process.name, 400)) if process.name else absent("command", why(process, "name"))
-    yield Fact("found by", clean(process.found_by, 200) or ABSENT, "quiet")
+    guess = "" if process.sure else "a guess: it may be another one"
+    yield Fact("found by", clean(process.found_by, 200) or ABSENT, "quiet", note=guess)
     if process.state != "gone":
         yield _cpu(process, samples)
         yield _resident(process, samples)
