@@ -27,7 +27,14 @@ def test_cells_stand_still_until_a_span_is_over() -> None:
 
 def test_nothing_known_is_a_hole_and_never_a_low_value() -> None:
     assert history([1.0, 2.0, 3.0, 4.0], [1.0, NAN, NAN, 0.0], 6, 0.0, 1.0) == "  ▇  ▁"
-    assert history([1.0, 9.0], [1.0, 1.0], 12, 0.0, 1.0) == "   ▇       ▇"
+    assert history([1.0, 2.0, 40.0, 41.0], [1.0] * 4, 43, 0.0, 1.0) == f"  ▇▇{' ' * 37}▇▇"
+
+
+def test_a_value_holds_until_the_next_one_where_samples_are_further_apart_than_cells() -> None:
+    assert history([1.0, 2.9, 4.0, 9.0], [1.0, 0.0, 1.0, 0.0], 12, 0.0, 1.0) == "   ▇▁▁▇▇▇▇▇▁".rjust(12)
+    assert history([1.0, 2.0, 5.0], [1.0, NAN, 1.0], 6, 0.0, 1.0) == " ▇   ▇"
+    hourly = [3600.0 * i for i in range(5)]
+    assert history(hourly, [1.0] * 5, 9, 0.0, 1.0) == "▇" * 9
 
 
 def test_a_scale_without_extent_and_values_outside_of_it() -> None:

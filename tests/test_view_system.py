@@ -132,6 +132,8 @@ def test_what_it_did_before_it_was_lost_stays_in_its_history_with_a_hole_at_the_
     values = view.rows[0].history.values
     assert values[0] == 0.97
     assert math.isnan(values[1])
+    scales = [fact.history.high for fact in view.gpu.facts if fact.history is not None]
+    assert scales == [1.0, 80.0 * GIB]
 
 
 def test_uncorrected_errors_are_loud() -> None:
@@ -235,6 +237,9 @@ def test_without_a_driver_one_line_says_so_and_the_rest_is_there() -> None:
     assert view.note == ""
     assert view.title == ("0 GPUs", "driver n/a", "CUDA n/a")
     assert said(view.process)[0].startswith("state: running")
+    lone = process(gpus=(), gpus_why="")
+    assert "GPUs: n/a | no driver tells" in said(room(msgspec.structs.replace(missing, process=lone)).process)
+    assert "GPUs: none" in said(room(sample(0, process=lone)).process)
     assert said(view.host)[0] == "CPU: 25 %"
 
 
@@ -289,7 +294,8 @@ def test_the_process_that_trains() -> None:
     view = room(sample(1))
     assert (view.process.title, view.process.name) == ("process 4242", "train.py")
     assert said(view.process) == [
-        "state: running | started 1h23m ago",
+        "state: running",
+        "started: 1h23m ago",
         "command: python train.py --config gpt2.yaml",
         "found by: its pid is in the log",
         "CPU: 1.02 cores",
@@ -303,14 +309,14 @@ def test_the_process_that_trains() -> None:
         ": 4303  running  0.70 cores  1 GiB",
         ": 4304  running  0.60 cores  1 GiB",
     ]
-    assert line(view.process.summary) == "running ─ 1.0 cores ─ 12.3 GiB"
+    assert line(view.process.summary) == "running ─ 1.02 cores ─ 12.3 GiB"
 
 
 def test_what_is_not_known_of_a_process() -> None:
     fields = ("cpu", "rss_bytes", "threads", "read_bytes_per_s", "write_bytes_per_s", "workers")
     nothing = Process(pid=1, state="sleeping", absent=dict.fromkeys(fields, "no permission"))
     assert said(room(sample(1, process=nothing)).process) == [
-        "state: sleeping | it waits: for a GPU, for data or for another process",
+        "state: sleeping | waits for a GPU, data or a process",
         "command: n/a | not sampled",
         "found by: n/a | a guess: it may be another one",
         "CPU: n/a | no permission",
@@ -374,7 +380,7 @@ def test_the_host() -> None:
         "memory: 31/256 GiB",
         "memory limit: 64 GiB | of this container or job",
         "swap: 0/8 GiB",
-        "disk of log: 812 GiB free | of 2 TiB",
+        "disk of log: 0.793/2 TiB free",
     ]
 
 
@@ -459,7 +465,7 @@ def overview(machine: Machine, state: RunState = RunState.LIVE, stale_s: float =
     return [line(parts) for parts in machine_lines(*shown(seen(machine), seen(machine), state), stale_s)]
 
 
-PROCESS = "pid 4242 train.py ─ running ─ 1.0 cores ─ 12.3 GiB"
+PROCESS = "pid 4242 train.py ─ running ─ 1.02 cores ─ 12.3 GiB"
 HOST = "host ─ CPU 25 % ─ memory 31/256 GiB"
 
 
@@ -489,7 +495,7 @@ def test_lost_devices_are_named_and_not_averaged_away() -> None:
 
 def test_a_run_without_a_device_shows_its_process() -> None:
     own = sample(2, process=process(pid=99, gpus=(), gpus_why="it has no memory on a GPU"))
-    assert overview(own) == ["pid 99 train.py ─ running ─ 1.0 cores ─ 12.3 GiB", HOST]
+    assert overview(own) == ["pid 99 train.py ─ running ─ 1.02 cores ─ 12.3 GiB", HOST]
     assert overview(sample(0)) == [PROCESS, HOST]
     assert overview(sample(0, host=None)) == [PROCESS, ""]
 

@@ -220,7 +220,7 @@ async def test_without_a_driver_the_rest_works() -> None:
         shown = await entered(app, pilot)
         assert "no NVML: the driver's library is missing" in shown
         assert "1.02 cores" in shown
-        assert "CPU          25 %" in shown
+        assert "▸ host ─ CPU 25 % ─" in shown
         await pilot.press("down", "enter", "escape", "v", "G", "g", "pagedown", "tab", "enter")
         await pilot.pause()
         assert "its pid is in the log" in text(app)
@@ -388,7 +388,7 @@ def test_columns_never_take_more_than_there_is() -> None:
 
 def test_the_list_drops_what_matters_least_and_keeps_the_load() -> None:
     view = system(scene(sample((gpu(name="A"), gpu(1, name="B")))), run(), 0.0)
-    for width, kept in ((10, ["GPU", "util"]), (42, ["GPU", "util", "memory", "temp", "slowed by"])):
+    for width, kept in ((10, ["GPU", "util"]), (44, ["GPU", "util", "memory", "temp", "slowed by"])):
         assert [title for title, _ in fitted(view.rows, width, 1)] == kept
     for width in range(36, 240):
         columns = fitted(view.rows, width, 2)
@@ -398,8 +398,8 @@ def test_the_list_drops_what_matters_least_and_keeps_the_load() -> None:
 @pytest.mark.parametrize(
     ("wanted", "first", "height", "rows"),
     [
-        ([10, 8, 5], 0, 30, [17, 8, 5]),
-        ([10, 8, 5], 0, 20, [11, 8, 1]),
+        ([10, 8, 5], 0, 30, [10, 8, 12]),
+        ([10, 8, 5], 0, 20, [10, 9, 1]),
         ([10, 8, 5], 2, 12, [6, 1, 5]),
         ([10, 8, 5], 1, 4, [1, 2, 1]),
         ([10, 8, 5], 1, 2, [1, 1, 1]),
@@ -422,7 +422,7 @@ async def test_the_overview_has_the_device_and_the_process_below_its_charts(size
         *_, first, beside, _footer = lines(app)
         assert first.startswith("╭─ GPU 0 ─")
         assert told in first
-        assert beside.startswith("╰─ pid 4242 train.py ─ running ─ 1.0 cores ─ 12.3 GiB ─")
+        assert beside.startswith("╰─ pid 4242 train.py ─ running ─ 1.02 cores ─ 12.3 GiB ─")
         changed = sample((gpu(utilization=0.12),), time=NOW + 1)
         await post(app, pilot, scene(changed))
         assert "─ 12 % ─" in lines(app)[-3]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 BARS = "▁▂▃▄▅▆▇"
 """Never a whole cell: histories stand one above the other."""
@@ -11,6 +12,10 @@ _SPANS_S = (
     *(60 * minutes for minutes in (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 45, 60, 120, 180, 360, 720, 1440)),
 )
 """Seconds that a cell may stand for."""
+HELD_S = 15.0
+"""Seconds for which a value holds while no other comes: three times the longest that samples are apart."""
+_HELD_GAPS = 3.0
+_GAPS = 15
 
 
 def history(
@@ -18,22 +23,37 @@ def history(
 ) -> str:
     """The mean per span of time between `low` and `high`, the newest at the right; a space where there is no value.
 
-    `times` are seconds and rise; `values` hold NaN where nothing is known. Always `cells` characters.
+    `times` are seconds and rise; `values` hold NaN where nothing is known. A value holds until the next one unless that
+    is `HELD_S` away, or several times the usual distance: the rhythm of samples is not that of cells. Always `cells`
+    characters.
     """
     if not times or cells < 1:
         return " " * max(0, cells)
     span = cell_span_s(times[-1] - times[0], cells)
-    newest = math.floor(times[-1] / span)
+    held = max(HELD_S, _HELD_GAPS * _usual_gap_s(times))
+    left = math.floor(times[-1] / span) - cells + 1
     sums, counts = [0.0] * cells, [0] * cells
+    until, until_at = cells, times[-1]
     for time, value in zip(reversed(times), reversed(values), strict=True):
-        place = cells - 1 - (newest - math.floor(time / span))
-        if place < 0:
+        place = math.floor(time / span) - left
+        if place < 0 and until <= 0:
             break
-        if value == value and place < cells:
+        if value == value and 0 <= place < cells:
             sums[place] += value
             counts[place] += 1
+        if value == value and until_at - time <= held:
+            for empty in range(max(0, place + 1), min(until, cells)):
+                sums[empty], counts[empty] = value, 1
+        until, until_at = place, time
     bars = ASCII_BARS if ascii_only else BARS
     return "".join(_bar(s / n, low, high, bars) if n else " " for s, n in zip(sums, counts, strict=True))
+
+
+def _usual_gap_s(times: Sequence[float]) -> float:
+    """The median of the newest distances; 0 for a single time."""
+    newest = times[-_GAPS - 1 :]
+    gaps = sorted(b - a for a, b in pairwise(newest))
+    return gaps[len(gaps) // 2] if gaps else 0.0
 
 
 def cell_span_s(seconds: float, cells: int) -> float:

@@ -14,9 +14,10 @@ from gradtop.view.log import first_source, marked_values, standing
 from gradtop.view.metrics import MetricsView
 from gradtop.view.overlay import MOST_MARKED, Marks, Other, others_of, overlaid
 from gradtop.view.runs import RunRow, RunsView
-from gradtop.view.system import DeviceRow, Fact, History, Panel, SystemView, machine_lines, system
+from gradtop.view.system import ABSENT, DeviceRow, Fact, History, Panel, SystemView, machine_lines, system
 
 __all__ = [
+    "ABSENT",
     "EPOCH",
     "MOST_MARKED",
     "STEP",

@@ -242,7 +242,10 @@ class SystemRoom(Room):
 
 
 def shares(wanted: Sequence[int], first: int, height: int) -> list[int]:
-    """Rows for panels one above the other: one each, then what the `first` wants, then the others in order."""
+    """Rows for panels one above the other: one each, what the `first` wants, then the others in order.
+
+    What nobody wants is the last one's.
+    """
     got = [1] * len(wanted)
     left = height - len(wanted)
     for i in sorted(range(len(wanted)), key=lambda i: (i != first, i)):
@@ -250,5 +253,6 @@ def shares(wanted: Sequence[int], first: int, height: int) -> list[int]:
         if more >= _OPEN_ROWS - 1 or more == wanted[i] - 1 or i == first:
             got[i] += max(0, more)
             left -= max(0, more)
-    got[first] += max(0, left)
+    open_ones = [i for i, rows in enumerate(got) if rows > 1] or [first]
+    got[open_ones[-1]] += max(0, left)
     return got

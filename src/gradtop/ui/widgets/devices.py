@@ -9,7 +9,7 @@ from gradtop.ui.cells import apart, fit
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
 from gradtop.ui.widgets.gauge import bar
-from gradtop.view import DeviceRow
+from gradtop.view import ABSENT, DeviceRow
 
 _WIDE = 96
 """Cells from which columns stand two cells apart."""
@@ -32,8 +32,8 @@ _COLUMNS: tuple[tuple[str, int, int], ...] = (
     ("memory", 12, 1),
     ("temp", 6, 2),
     ("power", 9, 4),
-    ("slowed by", 11, 3),
-    ("process", 14, 6),
+    ("slowed by", 13, 3),
+    ("process", 15, 6),
 )
 """(title, cells, rank): the highest rank is dropped first, what is left goes to the last column."""
 
@@ -120,7 +120,7 @@ class Devices(Canvas, can_focus=True):
         shown = self._rows_seen[self._top : self._top + self.page_rows]
         gap = " " * gap_of(width)
         columns = fitted(self._rows_seen, width - 2 - _LEAD_CELLS, len(gap))
-        names = apart([row.name for row in shown], dict(columns).get("name", 0))
+        names = apart([row.name or ABSENT for row in shown], dict(columns).get("name", 0))
         rows = [self._cells(row, name, columns, gap) for row, name in zip(shown, names, strict=True)]
         rows += [()] * (self.page_rows - len(rows))
         ink = "focus" if self.has_focus else "border"
@@ -174,7 +174,7 @@ def gap_of(width: int) -> int:
 
 def fitted(rows: tuple[DeviceRow, ...], width: int, gap: int) -> list[tuple[str, int]]:
     """(title, cells) of the columns that fit; a name that all share is in the title of the list instead."""
-    alike = len({row.name for row in rows}) <= 1
+    alike = len({row.name for row in rows if row.name}) <= 1
     longest = max((cell_len(row.name) for row in rows), default=0)
     name = min(longest, _NAME_CELLS)
     columns = [(t, name if t == "name" else w, rank) for t, w, rank in _COLUMNS if t != "name" or not alike]

@@ -57,6 +57,7 @@ class DeviceRow:
     id: str
     index: str
     name: str
+    """Empty where the driver does not say."""
     utilization: str
     share: float | None
     history: History
@@ -92,7 +93,7 @@ def device_row(device: Device, samples: Sequence[Machine], process: Process | No
     return DeviceRow(
         device.id,
         str(gpu.index) if device.parent is None else f"·{gpu.index}",
-        named(gpu),
+        named(gpu) if gpu.name else "",
         ABSENT if gpu.utilization is None else units.whole_percent(gpu.utilization),
         gpu.utilization,
         device.history(samples[-SHORT_HISTORY:], "utilization", 0.0, 1.0),

@@ -74,6 +74,13 @@ def highest(values: Sequence[float], least: float) -> float:
     return max((value for value in values if value == value), default=least) if values else least
 
 
+def cores(used: float) -> str:
+    """CPU time per second: `1.02 cores`, `<0.01 cores`."""
+    if 0 < used < 0.01:
+        return "<0.01 cores"
+    return f"{used:.2f} cores" if 0 < used < 9.995 else f"{used:,.0f} cores"
+
+
 def times_of(samples: Sequence[Machine]) -> tuple[float, ...]:
     """Unix seconds of samples."""
     return tuple(sample.time for sample in samples)

@@ -66,12 +66,18 @@ def _utilization(device: Device, samples: Sequence[Machine]) -> Fact:
 
 def _memory(device: Device, samples: Sequence[Machine]) -> Fact:
     gpu, used, total = device.gpu, device.gpu.memory_used_bytes, device.gpu.memory_total_bytes
-    past = device.history(samples, "memory_used_bytes", 0.0, float(total or 0))
+    past = device.history(samples, "memory_used_bytes", 0.0, float(total or _total_before(device, samples)))
     if used is None:
         return Fact("memory", memory(gpu), "quiet", history=past, note=_reason(device, "memory_used_bytes"))
     if total is None:
         return Fact("memory", memory(gpu), note=f"of how much is {ABSENT}: {why(gpu, 'memory_total_bytes')}")
     return Fact("memory", memory(gpu), "value", min(1.0, used / total) if total else None, past)
+
+
+def _total_before(device: Device, samples: Sequence[Machine]) -> int:
+    """The memory that a device told of when it last did; 0 where it never has."""
+    told = (gpu.memory_total_bytes for gpu in map(device.of, reversed(samples)) if gpu is not None)
+    return next(filter(None, told), 0)
 
 
 def _reason(device: Device, field: str) -> str:

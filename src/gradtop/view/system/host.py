@@ -82,8 +82,8 @@ def _disk(host: Host) -> Fact:
     if free is None:
         return absent("disk of log", why(host, "disk_free_bytes"))
     share = max(0.0, 1 - free / total) if total else None
-    of = f"of {units.memory(total)}" if total else f"of how much is {ABSENT}: {why(host, 'disk_total_bytes')}"
-    return Fact("disk of log", f"{units.memory(free)} free", "watch" if _full(host) else "plain", share, note=of)
+    shown = f"{units.memory_of(free, total) if total else units.memory(free)} free"
+    return Fact("disk of log", shown, "watch" if _full(host) else "plain", share)
 
 
 def _full(host: Host) -> bool:

@@ -35,7 +35,7 @@ def machine_lines(
     if run is None or shown.newest is None:
         return ()
     used, own = _of_run(shown, run)
-    process = _process(shown.process, run, shown.stale) if shown.process is not None and (own or not used) else ()
+    process = _process(shown.process, run, shown.stale) if shown.process is not None else ()
     first = _gpus(used, own, shown, ascii_only) if used else process
     beside = (*(process if used else ()), *_host(shown))
     return ((*first, *_when(shown)), beside) if first else ()
@@ -111,7 +111,7 @@ def _one(device: Device, shown: Seen, ascii_only: bool) -> tuple[Part, ...]:
 
 
 def _several(used: Sequence[Device], shown: Seen, ascii_only: bool) -> tuple[Part, ...]:
-    names = {named(device.gpu) for device in used}
+    names = {named(device.gpu) for device in used if device.gpu.name}
     lost = [device for device in used if device.problem]
     alive = [device for device in used if not device.problem]
     model = (Part(next(iter(names)), 6),) if len(names) == 1 else ()

@@ -9,7 +9,7 @@ from gradtop.machine import Machine, Process, Worker
 from gradtop.snapshot import RunSnapshot, RunState
 from gradtop.view.header import Part
 from gradtop.view.system.device import program
-from gradtop.view.system.fact import ABSENT, Fact, History, Panel, absent, dimmed, highest, times_of, why
+from gradtop.view.system.fact import ABSENT, Fact, History, Panel, absent, cores, dimmed, highest, times_of, why
 
 _OVER = (RunState.FINISHED, RunState.CRASHED)
 
@@ -22,7 +22,7 @@ class _Word(NamedTuple):
 
 _STATES = {
     "running": _Word("running", "good"),
-    "sleeping": _Word("sleeping", "plain", "it waits: for a GPU, for data or for another process"),
+    "sleeping": _Word("sleeping", "plain", "waits for a GPU, data or a process"),
     "disk": _Word("waits for a disk", "watch", "no signal reaches it while it does"),
     "stopped": _Word("stopped", "watch", "by a signal or a debugger: kill -CONT lets it go on"),
     "zombie": _Word("zombie", "act", "it has ended, and its parent has not asked how"),
@@ -41,7 +41,8 @@ def process_panel(run: RunSnapshot | None, samples: Sequence[Machine], now: floa
         return Panel(
             "process", summary=(Part("not known", 0, "quiet"),), facts=(Fact("", told or _unknown(run), "quiet"),)
         )
-    facts = tuple(_facts(process, run.state, samples, now))
+    driverless = newest is not None and bool(newest.gpu_problem)
+    facts = tuple(_facts(process, run.state, samples, now, driverless))
     return Panel(
         f"process {process.pid}",
         program(process.name),
@@ -55,7 +56,7 @@ def process_summary(process: Process, state: RunState, old: bool) -> tuple[Part,
     word = _word(process, state)
     return (
         Part(word.text, 0, "quiet" if old else word.ink),
-        *((Part(f"{units.number(process.cpu, 2)} cores", 1),) if process.cpu is not None else ()),
+        *((Part(cores(process.cpu), 1),) if process.cpu is not None else ()),
         *((Part(units.memory(process.rss_bytes), 1),) if process.rss_bytes is not None else ()),
     )
 
@@ -72,10 +73,11 @@ def _word(process: Process, state: RunState) -> _Word:
     return word._replace(ink="quiet") if word.ink == "act" and state is RunState.FINISHED else word
 
 
-def _facts(process: Process, run: RunState, samples: Sequence[Machine], now: float) -> Iterator[Fact]:
+def _facts(process: Process, run: RunState, samples: Sequence[Machine], now: float, driverless: bool) -> Iterator[Fact]:
     word = _word(process, run)
-    since = f"started {units.duration(now - process.started)} ago" if process.started is not None else ""
-    yield Fact("state", word.text, word.ink, note=", ".join(filter(None, (word.note, since))))
+    yield Fact("state", word.text, word.ink, note=word.note)
+    if process.started is not None:
+        yield Fact("started", f"{units.duration(now - process.started)} ago")
     yield Fact("command", clean(process.name, 400)) if process.name else absent("command", why(process, "name"))
     guess = "" if process.sure else "a guess: it may be another one"
     yield Fact("found by", clean(process.found_by, 200) or ABSENT, "quiet", note=guess)
@@ -84,7 +86,7 @@ def _facts(process: Process, run: RunState, samples: Sequence[Machine], now: flo
         yield _resident(process, samples)
         yield _count(process, "threads")
         yield _disk(process)
-        yield _gpus(process)
+        yield _gpus(process, driverless)
         yield from _workers(process)
         yield from _ranks(process)
 
@@ -99,8 +101,7 @@ def _cpu(process: Process, samples: Sequence[Machine]) -> Fact:
     if process.cpu is None:
         return absent("CPU", why(process, "cpu"))
     past = _trace(samples, "cpu", process.pid)
-    shown = f"{units.number(process.cpu, 3)} core{'' if process.cpu == 1 else 's'}"
-    return Fact("CPU", shown, "value", history=History(times_of(samples), past, 0.0, highest(past, 1.0)))
+    return Fact("CPU", cores(process.cpu), "value", history=History(times_of(samples), past, 0.0, highest(past, 1.0)))
 
 
 def _resident(process: Process, samples: Sequence[Machine]) -> Fact:
@@ -127,10 +128,11 @@ def _disk(process: Process) -> Fact:
     return Fact("disk", ", ".join(told))
 
 
-def _gpus(process: Process) -> Fact:
+def _gpus(process: Process, driverless: bool) -> Fact:
     how = clean(process.gpus_why, 200)
     if not process.gpus:
-        return Fact("GPUs", "none" if not how else ABSENT, "quiet", note=how)
+        unknown = ABSENT if driverless else "none"
+        return Fact("GPUs", unknown, "quiet", note=how or ("no driver tells" if driverless else ""))
     return Fact("GPUs", ", ".join(str(index) for index in process.gpus), note=how)
 
 
@@ -150,7 +152,7 @@ def _workers(process: Process) -> Iterator[Fact]:
 
 def _worker(worker: Worker, name: str) -> Fact:
     word = _STATES.get(worker.state) or _Word(clean(worker.state, 60) or ABSENT)
-    cpu = f"{units.number(worker.cpu, 2)} cores" if worker.cpu is not None else f"CPU {ABSENT}"
+    cpu = cores(worker.cpu) if worker.cpu is not None else f"CPU {ABSENT}"
     size = units.memory(worker.rss_bytes) if worker.rss_bytes is not None else f"memory {ABSENT}"
     ink = "plain" if word.ink == "good" else word.ink
     return Fact("", f"{worker.pid}  {word.text}  {cpu}  {size}", ink, note=name)
@@ -159,7 +161,7 @@ def _worker(worker: Worker, name: str) -> Fact:
 def _busy(workers: Sequence[Worker]) -> str:
     """What they take together, as far as it is known."""
     known = [worker.cpu for worker in workers if worker.cpu is not None]
-    return f"{units.number(sum(known), 3)} cores together" if known else ""
+    return f"{cores(sum(known))} together" if known else ""
 
 
 def _ranks(process: Process) -> Iterator[Fact]:

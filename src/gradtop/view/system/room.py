@@ -75,7 +75,7 @@ def _process(shown: Seen, run: RunSnapshot | None, snapshot: Snapshot) -> Panel:
 
 def _title(machine: Machine, all_devices: tuple[Device, ...]) -> tuple[str, ...]:
     whole = [device for device in all_devices if device.parent is None]
-    names = {named(device.gpu) for device in whole}
+    names = {named(device.gpu) for device in whole if device.gpu.name}
     count = f"{len(whole)} GPU{'s' if len(whole) != 1 else ''}"
     driver = f"driver {clean(machine.driver or ABSENT, 40)}"
     return (count, *(names if len(names) == 1 else ()), driver, f"CUDA {clean(machine.cuda or ABSENT, 20)}")
