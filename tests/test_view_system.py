@@ -2,19 +2,22 @@
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from gradtop import throttle
+from gradtop.finding import Finding, FindingState, Severity
 from gradtop.machine import Gpu, GpuProcess, Host, Machine, MachineView, Process, Worker
 from gradtop.record import Rows
 from gradtop.run import Run
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.verdict import Judgement, Verdict
-from gradtop.view import Panel, Part, SystemView, machine_lines, system
+from gradtop.view import Panel, Part, SystemView, checklist, machine_lines, system
 from gradtop.view.system.device import devices, program
+from gradtop.view.system.hint import machine_hints
 from machines import GIB, NAME, NOW, bare, gpu, host, past, process, sample, seen
 
 EVIL = "[/bold][@click=app.quit]x[/]\x1b]52;c;cm0gLXJm\x07\x1b[2J\u202e"
@@ -548,3 +551,57 @@ def test_what_the_devices_do_not_tell_is_absent_in_the_line() -> None:
     assert overview(sample((bare(),)))[0] == (
         "GPU 0 ─ n/a: not supported ─ utilisation n/a ─ memory n/a ─ temperature n/a ─ power n/a"
     )
+
+
+# What the newest sample says to a finding.
+
+
+def hint(kind: str, machine: Machine | None, state: RunState = RunState.LIVE) -> tuple[str, ...]:
+    found = Finding(kind, "total", Severity.WATCH, FindingState.ACTIVE, 9, 9, 9, 1, "", {}, (), (), ("look",))
+    return machine_hints(run(seen(machine) if machine is not None else None, state), found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("gpu_throttled", "GPU 0 is slowed down by the power limit, 64 °C, 645/700 W"),
+        ("gpu_starved", "GPU 0 busy 97 % of the time, its 4 children take 3.00 cores together"),
+        ("throughput_drop", "process 4242 is running and takes 1.02 cores, GPU 0 busy 97 % of the time"),
+        ("stalled", "process 4242 is running and takes 1.02 cores, GPU 0 busy 97 % of the time"),
+        ("crashed", "process 4242 is running and takes 1.02 cores"),
+        (
+            "memory_leak",
+            "process 4242 has 12.3 GiB and may have 64 GiB here, GPU 0 62.1/80 GiB, the host 31/256 GiB",
+        ),
+    ],
+)
+def test_a_finding_leads_to_the_room_with_what_is_seen_there(kind: str, text: str) -> None:
+    assert hint(kind, sample(1)) == (f"System (5) shows it: {text}.",)
+
+
+def test_hints_of_many_devices_of_none_and_of_other_findings() -> None:
+    many = tuple(gpu(i, utilization=0.3 + i / 100, throttle_reasons=0x40, power_w=None) for i in range(6))
+    (told,) = hint("gpu_throttled", sample(many))
+    assert told.startswith("System (5) shows it: GPU 0 is slowed down by heat (hardware limit), 71 °C, GPU 1 is")
+    assert told.endswith("2 more are.")
+    assert "its 6 GPUs busy 30 % to 35 % of the time" in hint("gpu_starved", sample(many))[0]
+    assert hint("gpu_throttled", sample((gpu(throttle_reasons=1),))) == (
+        "System (5) shows it: nothing slows its GPUs down now.",
+    )
+    assert hint("gpu_throttled", sample((bare(),))) == ()
+    assert hint("crashed", sample(0, process=process(state="gone")), RunState.CRASHED) == (
+        "System (5) shows it: process 4242 is gone.",
+    )
+    assert hint("loss_spike", sample(1)) == ()
+    assert hint("stalled", None) == ()
+
+
+def test_a_hint_from_a_recording_says_so_and_stands_before_the_other_checks() -> None:
+    recorded = sample(1, line=4)
+    assert hint("crashed", recorded)[0].startswith("System (5) shows it, as recorded 2023-11-1")
+    found = Finding("stalled", "total", Severity.WATCH, FindingState.ACTIVE, 9, 9, 9, 1, "", {}, (), (), ("look",))
+    shown_run = replace(run(seen(sample(1))), findings=(found,), judgement=Judgement(Verdict.WATCH, "", found))
+    texts = [entry.text for entry in checklist(shown_run)]
+    checks = texts[texts.index("Check next") + 1 :]
+    assert checks[0].startswith("System (5) shows it: process 4242 is running")
+    assert checks[1] == "look"

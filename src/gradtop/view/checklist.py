@@ -10,6 +10,7 @@ from gradtop.finding import Criterion, Finding, FindingState, Severity, Standing
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources import SourceStatus
 from gradtop.view.banner import primary
+from gradtop.view.system.hint import machine_hints
 
 MARKS = {True: "●", False: "○", None: "?"}
 _WORDS = {True: "met", False: "not met", None: "cannot tell"}
@@ -57,7 +58,7 @@ def described(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
         "What was measured", tuple(f"{k.replace('_', ' ')}: {_value(v)}" for k, v in finding.evidence.items())
     )
     yield from _list("Likely causes", finding.causes)
-    yield from _list("Check next", finding.checks)
+    yield from _list("Check next", (*machine_hints(run, finding), *finding.checks))
     yield from _list("What this log cannot say", finding.caveats)
 
 

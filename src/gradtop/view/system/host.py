@@ -27,9 +27,14 @@ def host_summary(samples: Sequence[Machine]) -> tuple[Part, ...]:
     if host is None:
         return ()
     cpu = f"CPU {units.whole_percent(host.cpu)}" if host.cpu is not None else f"CPU {ABSENT}"
-    memory = f"memory {_used(host.memory_used_bytes, host.memory_total_bytes)}"
+    memory = f"memory {host_memory(host)}"
     disk = (Part(f"{units.memory(host.disk_free_bytes or 0)} of disk left", 0, "watch"),) if _full(host) else ()
     return (*disk, Part(cpu, 1, "quiet"), Part(memory, 1, "quiet"))
+
+
+def host_memory(host: Host) -> str:
+    """`31/256 GiB`, of all processes."""
+    return _used(host.memory_used_bytes, host.memory_total_bytes)
 
 
 def _facts(host: Host, samples: Sequence[Machine]) -> Iterator[Fact]:

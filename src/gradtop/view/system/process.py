@@ -51,6 +51,11 @@ def process_panel(run: RunSnapshot | None, samples: Sequence[Machine], now: floa
     )
 
 
+def state_word(process: Process, state: RunState) -> str:
+    """How a process stands, in a word or two."""
+    return _word(process, state).text
+
+
 def process_summary(process: Process, state: RunState, old: bool) -> tuple[Part, ...]:
     """How it stands, its cores and its memory; `old`: this is not of now."""
     word = _word(process, state)

@@ -52,7 +52,7 @@ class Seen:
         """`recorded 2026-11-30 14:02:11`, `sampled 30s ago`; empty where it is now."""
         if self.newest is None or not (self.recorded or self.stale):
             return ""
-        return f"recorded {_moment(self.newest.time)}" if self.recorded else f"sampled {units.age(self.age_s)} ago"
+        return f"recorded {moment(self.newest.time)}" if self.recorded else f"sampled {units.age(self.age_s)} ago"
 
 
 def seen(snapshot: Snapshot, run: RunSnapshot | None, stale_s: float, live: bool = False) -> Seen:
@@ -68,6 +68,7 @@ def seen(snapshot: Snapshot, run: RunSnapshot | None, stale_s: float, live: bool
     return Seen(tuple(samples), tuple(own), False, max(0.0, age), choice)
 
 
-def _moment(unix: float) -> str:
+def moment(unix: float) -> str:
+    """Local date and time of day."""
     # Years 1971 to 9999: what is outside is not a Unix time.
     return datetime.fromtimestamp(unix).strftime("%Y-%m-%d %H:%M:%S") if 3e7 < unix < 2.5e11 else "at an unknown time"
