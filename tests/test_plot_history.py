@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradtop.plot import history
+from gradtop.plot import ASCII, BRAILLE, history, outline
 from gradtop.plot.history import ASCII_BARS, BARS, cell_span_s
 
 NAN = math.nan
@@ -59,6 +59,12 @@ numbers = st.floats(0, 1e11)
 values = st.one_of(st.just(NAN), st.floats(-1e300, 1e300))
 
 
+def test_a_line_is_connected_and_broken_where_nothing_is_known() -> None:
+    times = [float(i) for i in range(8)]
+    values = [0.0, 7.0, 7.0, NAN, 0.0, 0.0, 3.0, 4.0]
+    assert outline(times, values, 4, 2, 0.0, 8.0) == ["⢸⠁ ⢀", "⡸ ⣀⠇"]
+
+
 @given(st.lists(st.tuples(numbers, values), max_size=40), st.integers(0, 60), st.floats(-1e9, 1e9), st.floats(0, 1e9))
 def test_any_times_and_values_fill_exactly_the_cells(
     seen: list[tuple[float, float]], cells: int, low: float, extent: float
@@ -67,4 +73,7 @@ def test_any_times_and_values_fill_exactly_the_cells(
     for ascii_only, bars in ((False, BARS), (True, ASCII_BARS)):
         drawn = history(times, found, cells, low, low + extent, ascii_only)
         assert len(drawn) == cells
+        glyphs = ASCII if ascii_only else BRAILLE
+        lines = outline(times, found, cells, 3, low, low + extent, glyphs)
+        assert [len(line) for line in lines] == [cells] * 3
         assert set(drawn) <= set(bars) | {" "}

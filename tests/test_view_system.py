@@ -63,8 +63,8 @@ def test_a_device_that_tells_everything() -> None:
         "utilisation: 97 %",
         "memory: 62.1/80 GiB",
         "reserved: 512 MiB | by the driver itself, used by nobody",
-        "temperature: 64 °C",
         "power: 645/700 W",
+        "temperature: 64 °C",
         "slowed by: the power limit",
         "clocks: SM 1,755/1,980 MHz, memory 2,619 MHz",
         "fan: 45 %",
@@ -84,7 +84,7 @@ def test_what_is_not_there_says_why_and_no_number_stands_for_it(reason: str) -> 
     assert said(view.gpu) == [
         f"{label}: n/a | {reason}"
         for label in (
-            "utilisation", "memory", "temperature", "power", "slowed by", "clocks", "fan", "state", "PCIe", "NVLink",
+            "utilisation", "memory", "power", "temperature", "slowed by", "clocks", "fan", "state", "PCIe", "NVLink",
             "ECC errors", "processes", "UUID",
         )
     ]  # fmt: skip
@@ -407,10 +407,17 @@ def test_histories_have_the_scale_of_what_they_show() -> None:
     view = system(*shown(past(sample(1)), past(sample(1))), 0.0)
     scales = {f.label: (f.history.low, f.history.high) for f in view.gpu.facts if f.history is not None}
     assert scales == {
-        "utilisation": (0.0, 1.0), "memory": (0.0, 80.0 * GIB), "temperature": (0.0, 100.0), "power": (0.0, 700.0),
+        "utilisation": (0.0, 1.0), "memory": (0.0, 80.0 * GIB), "power": (0.0, 700.0), "temperature": (0.0, 100.0),
     }  # fmt: skip
     assert len(view.gpu.facts[0].history.values if view.gpu.facts[0].history else ()) == 301
     assert len(view.rows[0].history.values) == 60
+
+
+def test_a_load_below_all_cores_leaves_room_above() -> None:
+    facts = {f.label: f.history for f in room(sample(1)).host.facts}
+    load = facts["load"]
+    assert load is not None
+    assert (load.high, load.top) == (32, "32")
 
 
 def test_the_history_of_a_process_is_not_that_of_the_one_before_it() -> None:
@@ -419,13 +426,14 @@ def test_the_history_of_a_process_is_not_that_of_the_one_before_it() -> None:
     resident = facts["resident"].history
     assert resident is not None
     assert math.isnan(resident.values[0])
-    assert resident.high == int(12.3 * GIB)
+    assert resident.high == 1.2 * int(12.3 * GIB)
+    assert resident.top == "14.8 GiB"
 
 
 def test_devices_are_found_in_samples_where_others_are_missing() -> None:
     device = devices(sample(8))[5]
     fewer = sample((gpu(5, utilization=0.1),))
-    assert device.history([fewer, sample(8), sample(0)], "utilization", 0, 1).values[:2] == (0.1, 0.97)
+    assert device.history([fewer, sample(8), sample(0)], "utilization", 1, "1").values[:2] == (0.1, 0.97)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from gradtop.ui.app import GradtopApp
 from gradtop.ui.screens.system import SystemRoom, shares
 from gradtop.ui.widgets.devices import Devices, fitted
 from gradtop.ui.widgets.gauge import bar, laid_out, widths
+from gradtop.ui.widgets.outlines import outlines
 from gradtop.view import Fact, History, system
 from machines import gpu, past, process, sample, seen
 
@@ -187,7 +188,7 @@ async def test_a_new_sample_is_shown_and_the_selection_stays() -> None:
         changed = tuple(gpu(i, utilization=0.31) for i in range(8))
         await post(app, pilot, scene(sample(changed, time=NOW + 1)))
         assert "╭─ GPU 3 ─" in text(app)
-        assert text(app).count("31 %") == 9
+        assert sum("31 %" in line for line in lines(app)) >= 9
         gone = (gpu(0), gpu(1), gpu(2), Gpu(index=3, problem="lost"))
         await post(app, pilot, scene(sample(gone, time=NOW + 2)))
         assert "what it did before is not shown" in text(app)
@@ -331,8 +332,8 @@ def drawn(facts: list[Fact], width: int, ascii_only: bool = False) -> list[str]:
 
 TIMES = tuple(float(i) for i in range(8))
 FACTS = [
-    Fact("utilisation", "97 %", "value", 0.97, History(TIMES, tuple(i / 7 for i in range(8)), 0.0, 1.0)),
-    Fact("memory", "62.1/80 GiB", "value", 0.78, History(TIMES, (0.5,) * 8, 0.0, 1.0)),
+    Fact("utilisation", "97 %", "value", 0.97, History(TIMES, tuple(i / 7 for i in range(8)), 0.0, 1.0, "1")),
+    Fact("memory", "62.1/80 GiB", "value", 0.78, History(TIMES, (0.5,) * 8, 0.0, 1.0, "1")),
     Fact("fan", "n/a", "quiet", note="not supported"),
     Fact("disk", "812 GiB free", share=0.6, note="of 2 TiB"),
 ]
@@ -366,9 +367,41 @@ def test_what_does_not_fit_goes_below_or_away() -> None:
 
 
 def test_a_history_has_holes_where_nothing_is_known() -> None:
-    fact = Fact("x", "1", history=History(TIMES, (0.0, 1.0, *[float("nan")] * 4, 1.0, 0.0), 0.0, 1.0))
+    fact = Fact("x", "1", history=History(TIMES, (0.0, 1.0, *[float("nan")] * 4, 1.0, 0.0), 0.0, 1.0, "1"))
     assert drawn([fact], 35)[0].endswith("▁▇    ▇▁")
     assert drawn([fact], 35, ascii_only=True)[0].endswith("_#    #_")
+
+
+def large(facts: list[Fact], width: int, rows: int, ascii_only: bool = False) -> list[str]:
+    return ["".join(text for text, _ in row).rstrip() for row in outlines(facts, width, rows, ascii_only)]
+
+
+SWING = Fact("power", "7 W", history=History(TIMES, (0.0, 1.0, 2.0, float("nan"), 7.0, 6.0, 4.0, 7.0), 0.0, 8.0, "8 W"))
+
+
+def test_histories_are_drawn_large_where_there_is_room() -> None:
+    assert large([SWING], 34, 5) == [
+        "",
+        "power 7 W        0 to 8 W, last 7s",
+        "                                ⠢⣰",
+        "                                 ⠋",
+        "                              ⡠⠃",
+    ]
+    assert large([SWING], 34, 5, ascii_only=True)[2:] == [
+        "                              '. :",
+        "                                '",
+        "                          ..'",
+    ]
+
+
+def test_histories_that_do_not_fit_are_not_drawn() -> None:
+    assert large([SWING], 30, 4) == []
+    assert large([SWING], 20, 40) == []
+    assert large(FACTS[2:], 80, 40) == []
+    assert len(large([SWING] * 3, 60, 12)) == 12
+    assert all(len(line) <= 60 for line in large([SWING] * 3, 60, 12))
+    # Two stand beside each other where it is wide.
+    assert [line.count("power 7 W") for line in large([SWING] * 3, 100, 12)] == [0, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from gradtop.plot.axis import grown_end
 from gradtop.plot.bar import smoothed
 from gradtop.plot.drawing import draw
-from gradtop.plot.history import history
+from gradtop.plot.history import history, outline
 from gradtop.plot.margin import column_of
 from gradtop.plot.picture import (
     ASCII,
@@ -12,6 +12,7 @@ from gradtop.plot.picture import (
     GUTTER,
     LETTERS,
     RAW,
+    SMOOTH,
     TRACES,
     Columns,
     Frame,
@@ -31,6 +32,7 @@ __all__ = [
     "GUTTER",
     "LETTERS",
     "RAW",
+    "SMOOTH",
     "TRACES",
     "Columns",
     "Frame",
@@ -43,6 +45,7 @@ __all__ = [
     "draw",
     "grown_end",
     "history",
+    "outline",
     "pixel_columns",
     "smoothed",
     "sparkline",

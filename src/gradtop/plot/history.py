@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from gradtop.plot.picture import BRAILLE, Glyphs
+
 BARS = "▁▂▃▄▅▆▇"
 """Never a whole cell: histories stand one above the other."""
 ASCII_BARS = "_.-=+*#"
@@ -27,8 +29,38 @@ def history(
     is `HELD_S` away, or several times the usual distance: the rhythm of samples is not that of cells. Always `cells`
     characters.
     """
+    bars = ASCII_BARS if ascii_only else BARS
+    parts = _parts(times, values, cells, low, high)
+    return "".join(" " if part is None else bars[min(len(bars) - 1, int(part * len(bars)))] for part in parts)
+
+
+def outline(
+    times: Sequence[float],
+    values: Sequence[float],
+    cells: int,
+    rows: int,
+    low: float,
+    high: float,
+    glyphs: Glyphs = BRAILLE,
+) -> list[str]:
+    """The same as a line, `rows` high, from top to bottom; it is broken where nothing is known."""
+    across, down = glyphs.dots_x, rows * glyphs.dots_y
+    dots = [[0] * cells for _ in range(rows)]
+    before: int | None = None
+    for x, part in enumerate(_parts(times, values, cells * across, low, high)):
+        level = None if part is None else (down - 1) - min(down - 1, int(part * down))
+        if level is not None:
+            reached = level if before is None or before == level else before + (1 if level > before else -1)
+            for y in range(min(reached, level), max(reached, level) + 1):
+                dots[y // glyphs.dots_y][x // across] |= 1 << (x % across * glyphs.dots_y + y % glyphs.dots_y)
+        before = level
+    return ["".join(glyphs.raw[bits] for bits in row) for row in dots]
+
+
+def _parts(times: Sequence[float], values: Sequence[float], cells: int, low: float, high: float) -> list[float | None]:
+    """The mean per cell as a part of the scale, 0 to 1; None where nothing is known."""
     if not times or cells < 1:
-        return " " * max(0, cells)
+        return [None] * max(0, cells)
     span = cell_span_s(times[-1] - times[0], cells)
     held = max(HELD_S, _HELD_GAPS * _usual_gap_s(times))
     left = math.floor(times[-1] / span) - cells + 1
@@ -45,8 +77,11 @@ def history(
             for empty in range(max(0, place + 1), min(until, cells)):
                 sums[empty], counts[empty] = value, 1
         until, until_at = place, time
-    bars = ASCII_BARS if ascii_only else BARS
-    return "".join(_bar(s / n, low, high, bars) if n else " " for s, n in zip(sums, counts, strict=True))
+    return [_part(s / n, low, high) if n else None for s, n in zip(sums, counts, strict=True)]
+
+
+def _part(value: float, low: float, high: float) -> float:
+    return max(0.0, min(1.0, (value - low) / (high - low))) if high > low else 0.0
 
 
 def _usual_gap_s(times: Sequence[float]) -> float:
@@ -60,8 +95,3 @@ def cell_span_s(seconds: float, cells: int) -> float:
     """Seconds per cell so that `seconds` fit, from a ladder of round numbers."""
     fitting = (span for span in _SPANS_S if span * (cells - 1) >= seconds)
     return float(next(fitting, math.ceil(seconds / max(1, cells - 1))))
-
-
-def _bar(value: float, low: float, high: float, bars: str) -> str:
-    part = max(0.0, min(1.0, (value - low) / (high - low))) if high > low else 0.0
-    return bars[min(len(bars) - 1, int(part * len(bars)))]

@@ -3,13 +3,14 @@
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
 from gradtop.ui.widgets.gauge import laid_out
+from gradtop.ui.widgets.outlines import outlines
 from gradtop.view import Panel, Part
 
 _BLANK = Panel("")
 
 
 class Facts(Canvas, can_focus=True):
-    """As many lines as fit, with what is below said on the frame; it scrolls."""
+    """As many lines as fit, with what is below said on the frame; histories are drawn large where there is room."""
 
     def __init__(self, ascii: bool, *, id: str | None = None) -> None:
         """`ascii`: bars and histories in ASCII."""
@@ -65,6 +66,7 @@ class Facts(Canvas, can_focus=True):
         lines = laid_out(self._panel.facts, width - 4, self._ascii)
         self._top = max(0, min(self._top + rows, len(lines) - self.page_rows))
         seen = lines[self._top : self._top + self.page_rows]
+        seen += outlines(self._panel.facts, width - 4, self.page_rows - len(seen), self._ascii)
         seen += [()] * (self.page_rows - len(seen))
         below = len(lines) - self._top - self.page_rows
         more: Row = ((f"{below} more ↓", "quiet"),) if below > 0 else ((self._panel.note, "quiet"),)

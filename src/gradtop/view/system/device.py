@@ -43,11 +43,11 @@ class Device:
             return gpu
         return next((instance for instance in gpu.mig if instance.index == self.gpu.index), None)
 
-    def history(self, samples: Sequence[Machine], field: str, low: float, high: float) -> History:
-        """A numeric field in these samples."""
+    def history(self, samples: Sequence[Machine], field: str, high: float, top: str) -> History:
+        """A numeric field in these samples, on a scale from 0 to `high`."""
         seen = (self.of(sample) for sample in samples)
         values = tuple(math.nan if (v := getattr(gpu, field, None)) is None else float(v) for gpu in seen)
-        return History(times_of(samples), values, low, high)
+        return History(times_of(samples), values, 0.0, high, top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def device_row(device: Device, samples: Sequence[Machine], process: Process | No
         named(gpu) if gpu.name else "",
         ABSENT if gpu.utilization is None else units.whole_percent(gpu.utilization),
         gpu.utilization,
-        device.history(samples[-SHORT_HISTORY:], "utilization", 0.0, 1.0),
+        device.history(samples[-SHORT_HISTORY:], "utilization", 1.0, "100 %"),
         memory(gpu),
         ABSENT if gpu.temperature_c is None else f"{gpu.temperature_c:.0f} °C",
         power(gpu),

@@ -22,6 +22,8 @@ class History:
     low: float
     high: float
     """The ends of its scale."""
+    top: str
+    """The upper one in words; the lower one is 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,8 @@ def why(owner: Gpu | Process | Host, *fields: str) -> str:
 
 
 def highest(values: Sequence[float], least: float) -> float:
-    """The largest of the values that are there, but `least` at least: the upper end of a scale."""
-    return max((value for value in values if value == value), default=least) if values else least
+    """The upper end of a scale: a little above the largest of the values that are there, but `least` at least."""
+    return max([least, *(1.2 * value for value in values if value == value)])
 
 
 def cores(used: float) -> str:

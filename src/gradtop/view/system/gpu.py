@@ -43,8 +43,8 @@ def _facts(device: Device, samples: Sequence[Machine], process: Process | None) 
     if gpu.memory_reserved_bytes:
         yield Fact("reserved", units.memory(gpu.memory_reserved_bytes), note="by the driver itself, used by nobody")
     if not device.problem:
-        yield _temperature(device, samples)
         yield _power(device, samples)
+        yield _temperature(device, samples)
         yield _slowed(gpu)
         yield _clocks(gpu)
         yield _share(gpu, "fan", "fan")
@@ -58,7 +58,7 @@ def _facts(device: Device, samples: Sequence[Machine], process: Process | None) 
 
 
 def _utilization(device: Device, samples: Sequence[Machine]) -> Fact:
-    gpu, past = device.gpu, device.history(samples, "utilization", 0.0, 1.0)
+    gpu, past = device.gpu, device.history(samples, "utilization", 1.0, "100 %")
     if gpu.utilization is None:
         return Fact("utilisation", ABSENT, "quiet", history=past, note=_reason(device, "utilization"))
     return Fact("utilisation", units.whole_percent(gpu.utilization), "value", gpu.utilization, past)
@@ -66,7 +66,8 @@ def _utilization(device: Device, samples: Sequence[Machine]) -> Fact:
 
 def _memory(device: Device, samples: Sequence[Machine]) -> Fact:
     gpu, used, total = device.gpu, device.gpu.memory_used_bytes, device.gpu.memory_total_bytes
-    past = device.history(samples, "memory_used_bytes", 0.0, float(total or _total_before(device, samples)))
+    whole = total or _total_before(device, samples)
+    past = device.history(samples, "memory_used_bytes", float(whole), units.memory(whole))
     if used is None:
         return Fact("memory", memory(gpu), "quiet", history=past, note=_reason(device, "memory_used_bytes"))
     if total is None:
@@ -89,7 +90,7 @@ def _temperature(device: Device, samples: Sequence[Machine]) -> Fact:
     gpu = device.gpu
     if gpu.temperature_c is None:
         return absent("temperature", why(gpu, "temperature_c"))
-    past = device.history(samples, "temperature_c", 0.0, _HOTTEST_C)
+    past = device.history(samples, "temperature_c", _HOTTEST_C, f"{_HOTTEST_C:.0f} °C")
     return Fact("temperature", f"{gpu.temperature_c:.0f} °C", history=past)
 
 
@@ -100,7 +101,7 @@ def _power(device: Device, samples: Sequence[Machine]) -> Fact:
         return absent("power", told + why(gpu, "power_w"))
     if not limit:
         return Fact("power", power(gpu), note=f"limit {ABSENT}: {why(gpu, 'power_limit_w')}")
-    past = device.history(samples, "power_w", 0.0, limit)
+    past = device.history(samples, "power_w", limit, f"{limit:,.0f} W")
     return Fact("power", power(gpu), "plain", min(1.0, gpu.power_w / limit), past)
 
 

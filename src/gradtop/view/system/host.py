@@ -51,7 +51,7 @@ def _cpu(host: Host, samples: Sequence[Machine]) -> Fact:
     if host.cpu is None:
         return absent("CPU", why(host, "cpu"))
     past = _past(samples, lambda h: h.cpu)
-    return Fact("CPU", units.whole_percent(host.cpu), "value", host.cpu, _history(samples, past, 1.0))
+    return Fact("CPU", units.whole_percent(host.cpu), "value", host.cpu, _history(samples, past, 1.0, "100 %"))
 
 
 def _load(host: Host, samples: Sequence[Machine]) -> Fact:
@@ -59,7 +59,8 @@ def _load(host: Host, samples: Sequence[Machine]) -> Fact:
         return absent("load", why(host, "load"))
     past = _past(samples, lambda h: h.load)
     cores = f" on {host.cores:,} core{'' if host.cores == 1 else 's'}" if host.cores else ""
-    scale = _history(samples, past, highest(past, host.cores or 1))
+    most = highest(past, host.cores or 1)
+    scale = _history(samples, past, most, units.short_count(round(most, 1)))
     return Fact("load", f"{units.number(host.load, 3)}{cores}", history=scale)
 
 
@@ -70,7 +71,13 @@ def _memory(host: Host, samples: Sequence[Machine]) -> Fact:
     if not total:
         return Fact("memory", units.memory(used), note=f"of how much is {ABSENT}: {why(host, 'memory_total_bytes')}")
     past = _past(samples, lambda h: h.memory_used_bytes)
-    return Fact("memory", _used(used, total), "value", min(1.0, used / total), _history(samples, past, float(total)))
+    return Fact(
+        "memory",
+        _used(used, total),
+        "value",
+        min(1.0, used / total),
+        _history(samples, past, total, units.memory(total)),
+    )
 
 
 def _swap(host: Host) -> Fact:
@@ -108,5 +115,5 @@ def _past(samples: Sequence[Machine], read: Callable[[Host], float | None]) -> t
     return tuple(float("nan") if value is None else float(value) for value in found)
 
 
-def _history(samples: Sequence[Machine], past: tuple[float, ...], high: float) -> History:
-    return History(times_of(samples), past, 0.0, high)
+def _history(samples: Sequence[Machine], past: tuple[float, ...], high: float, top: str) -> History:
+    return History(times_of(samples), past, 0.0, high, top)

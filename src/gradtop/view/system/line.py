@@ -137,7 +137,7 @@ def _busy(used: Sequence[Device], shown: Seen, ascii_only: bool) -> Iterator[Par
     if shares:
         # Of several, the idlest: the others wait for it.
         idlest = min((d for d in used if d.gpu.utilization is not None), key=lambda d: d.gpu.utilization or 0.0)
-        past = idlest.history(shown.samples[-SHORT_HISTORY:], "utilization", 0.0, 1.0)
+        past = idlest.history(shown.samples[-SHORT_HISTORY:], "utilization", 1.0, "100 %")
         bars = plot.history(past.times, past.values, _SPARK_CELLS, past.low, past.high, ascii_only)
         yield Part(bars, 5, plot.RAW)
 

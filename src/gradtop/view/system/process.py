@@ -106,14 +106,17 @@ def _cpu(process: Process, samples: Sequence[Machine]) -> Fact:
     if process.cpu is None:
         return absent("CPU", why(process, "cpu"))
     past = _trace(samples, "cpu", process.pid)
-    return Fact("CPU", cores(process.cpu), "value", history=History(times_of(samples), past, 0.0, highest(past, 1.0)))
+    most = highest(past, 1.0)
+    scale = History(times_of(samples), past, 0.0, most, cores(most))
+    return Fact("CPU", cores(process.cpu), "value", history=scale)
 
 
 def _resident(process: Process, samples: Sequence[Machine]) -> Fact:
     if process.rss_bytes is None:
         return absent("resident", why(process, "rss_bytes"))
     past = _trace(samples, "rss_bytes", process.pid)
-    scale = History(times_of(samples), past, 0.0, highest(past, 1.0))
+    most = highest(past, 1.0)
+    scale = History(times_of(samples), past, 0.0, most, units.memory(most))
     return Fact("resident", units.memory(process.rss_bytes), "value", history=scale)
 
 
