@@ -2,20 +2,22 @@
 
     python screenshots/make.py
 
-Writes `overview.svg`, `checklist.svg` and `narrow.svg` beside this file. The clock of the replay is ours, so the
-pictures change only when the app does.
+Writes a file beside this one for every row of `PICTURES`. The clock of the replay is ours, so the pictures change only
+when the app does.
 """
 
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradtop.config import Settings
+from gradtop.config import DARK, Settings
 from gradtop.monitor import Monitor
 from gradtop.snapshot import Snapshot
 from gradtop.sources.replay import Replay, recorded_run
 from gradtop.ui.app import GradtopApp
 from gradtop.ui.feed import SnapshotReady
+from gradtop.ui.svg import svg
+from gradtop.ui.theme import BY_NAME
 from gradtop.workspace import Named
 
 FOLDER = Path(__file__).parent
@@ -31,6 +33,7 @@ class Picture:
     columns: int
     lines: int
     keys: tuple[str, ...] = ()
+    theme: str = DARK
 
 
 PICTURES = (
@@ -54,13 +57,17 @@ def shown() -> Snapshot:
 
 async def take(picture: Picture, snapshot: Snapshot) -> None:
     """Open the app without a terminal, press the keys and write the picture."""
-    app = GradtopApp(lambda: snapshot, lambda _: None, clock=lambda: 0.0)
+    settings = Settings(theme=picture.theme)
+    app = GradtopApp(lambda: snapshot, lambda _: None, settings=settings, clock=lambda: 0.0)
     async with app.run_test(size=(picture.columns, picture.lines)) as pilot:
         app.post_message(SnapshotReady(snapshot))
         await pilot.pause()
-        await pilot.press(*picture.keys)
-        await pilot.pause()
-        (FOLDER / f"{picture.name}.svg").write_text(app.export_screenshot(title="gradtop"))
+        for key in picture.keys:
+            await pilot.press(key)
+            await pilot.pause()
+        rows = app.screen._compositor.render_strips()
+        document = svg(rows, picture.columns, BY_NAME[picture.theme], f"gradtop: {picture.name}")
+        (FOLDER / f"{picture.name}.svg").write_text(document)
 
 
 def main() -> None:

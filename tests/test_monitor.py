@@ -190,6 +190,27 @@ def test_only_the_newest_runs_stay_open_and_a_selected_one_is_read(tmp_path: Pat
     assert [run.view.rows for run in settled(watching).runs] == [30, 30, 0, 0, 30]
 
 
+def test_compared_runs_are_read_and_stay_open_whatever_is_selected(tmp_path: Path, clock: Clock) -> None:
+    paths = [write_run(tmp_path, f"run{i}", rows(0, 30), 100.0 + i) for i in range(5)]
+    watching = monitor(clock, tmp_path, open_runs=1)
+
+    def read() -> list[int]:
+        clock.at += 3
+        return [run.view.rows for run in settled(watching).runs]
+
+    assert read() == [30, 0, 0, 0, 0]
+    watching.compare((str(paths[0]), str(tmp_path / "gone"), str(paths[1])))
+    watching.select(str(paths[2]))
+    assert read() == [30, 0, 30, 30, 30]
+    watching.select(str(paths[4]))
+    with paths[0].open("a") as file:
+        file.write(rows(30, 40))
+    # What is written is the newest run.
+    assert read() == [40, 30, 0, 0, 30]
+    watching.compare(())
+    assert read() == [40, 30, 0, 0, 0]
+
+
 def test_a_last_line_without_an_end_counts_once_nobody_writes(tmp_path: Path, clock: Clock) -> None:
     write_run(tmp_path, "run", rows(0, 30).rstrip("\n"), clock.at - 10)
     watching = monitor(clock, tmp_path)

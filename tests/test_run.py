@@ -46,7 +46,7 @@ def test_values_per_layer_behind_the_row_of_their_step_are_no_row_of_their_own()
     run = Run()
     layers = rows([2], **{"grad_norm/a": [1.0], "grad_norm/b": [0.5]})
     applied(run, rows([1, 2]), layers, rows([2], **{"dead_fraction/c": [0.1]}), rows([3]))
-    assert (run.view().rows, len(run.view().series["grad_norm/a"])) == (3, 1)
+    assert (run.view().rows, run.view().layers["grad_norm"].row_count) == (3, 1)
     alone = Run()
     applied(alone, layers, rows([4], **{"grad_norm/a": [1.0]}))
     assert alone.view().rows == 2
@@ -189,7 +189,9 @@ def test_rows_of_many_layers_are_stored_as_any_others() -> None:
         applied(run, rows([step]), layers(step, without=0 if step == 3 else -1))
     applied(run, rows([5], **{"grad_norm/l1": [9.0]}), Restart(reason="resumed"), layers(2))
     view = run.view()
-    assert view.series["grad_norm/l0"].values.tolist() == [1, 2, 4, 5, 2]
-    assert view.series["grad_norm/l1"].steps.tolist() == [1, 2, 3, 4, 5, 5, 2]
-    assert view.series["grad_norm/l1"].values.tolist() == [2, 3, 4, 5, 6, 9, 3]
+    grid = view.layers["grad_norm"]
+    assert not any("/" in name for name in view.series)
+    assert grid.first.tolist() == [1, 2]
+    assert (grid.stats(0).count, grid.stats(0).last, grid.stats(0).high) == (5, 2, 5)
+    assert (grid.stats(1).count, grid.stats(1).last, grid.stats(1).high) == (7, 3, 9)
     assert (view.rows, len(view.sessions)) == (6, 2)

@@ -151,8 +151,10 @@ def _run(view: RunView) -> Iterator[str]:
 
 def _other_kinds(view: RunView) -> Iterator[str]:
     """Series that count something else than the run."""
-    for kind in sorted({series.x_kind for series in view.series.values()} - {view.x_kind}):
-        names = [clean(name) for name, series in view.series.items() if series.x_kind == kind]
+    kinds = {name: series.x_kind for name, series in view.series.items()}
+    kinds |= {name: grid.x_kind for name, grid, _ in view.layered()}
+    for kind in sorted({*kinds.values()} - {view.x_kind}):
+        names = [clean(name) for name, of in kinds.items() if of == kind]
         more = f" and {len(names) - _METRICS_SHOWN:,} more" if len(names) > _METRICS_SHOWN else ""
         yield from _wrapped("", f"by {kind.removesuffix('s')}: {', '.join(names[:_METRICS_SHOWN])}{more}")
 

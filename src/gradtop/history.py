@@ -9,6 +9,7 @@ from gradtop.config import Limits
 from gradtop.detect import Detector
 from gradtop.machine import Machine, MachineView
 from gradtop.merge import ANEW_SHARE, Joined, Merger
+from gradtop.origin import Origin, OriginView
 from gradtop.record import Record, Rows
 from gradtop.run import Observation, Run, RunView
 from gradtop.sources import SourceStatus
@@ -51,6 +52,7 @@ class History:
         self._limits = limits
         self._joinable = joinable
         self._paths: list[Path] = []
+        self._origins: dict[Path, Origin] = {}
         self._merger: Merger | None = Merger()
         self._store = Store(limits)
         self._samples = Samples()
@@ -83,6 +85,7 @@ class History:
     def close(self, path: Path) -> None:
         """A source is no part of the run any more."""
         self._paths.remove(path)
+        self._origins.pop(path, None)
         if self._merger is None:
             return
         self._merger.close(path)
@@ -97,6 +100,8 @@ class History:
         if any(isinstance(record, Machine) for record in records):
             return self._take_samples(status, records)
         self._view = None if records else self._view
+        if records:
+            self._origins.setdefault(status.path, Origin()).take(records)
         if self._merger is not None and (self.several or self._joinable):
             self._merger.take(status.path, status.format, status.modified, records)
             if not self.several and self._merger.values > KEPT_VALUES:
@@ -196,6 +201,13 @@ class History:
     def joined(self) -> tuple[Joined, ...]:
         """How several sources stand, the most precise first; nothing of a lone one."""
         return self._merger.joined() if self._merger is not None and self.several else ()
+
+    def origins(self) -> tuple[OriginView, ...]:
+        """Where the rows stand in their files; without sources whose steps are not those of the run."""
+        joined = {one.path: one for one in self.joined()}
+        apart = {path for path, one in joined.items() if one.by_epoch or one.left_out}
+        shifts = {path: joined[path].offset if path in joined else 0 for path in self._origins}
+        return tuple(origin.view(path, shifts[path]) for path, origin in self._origins.items() if path not in apart)
 
     @property
     def strangers(self) -> tuple[Path, ...]:

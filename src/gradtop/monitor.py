@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradtop.attention import Attention
 from gradtop.config import Settings
@@ -21,8 +21,10 @@ from gradtop.sources.follow.guarded import Guarded
 from gradtop.sources.follow.lane import Threads
 from gradtop.sources.search.discover import Found
 from gradtop.sources.search.lookout import Lookout
-from gradtop.sources.text.reader import Rule
 from gradtop.workspace import Candidate, Watched
+
+if TYPE_CHECKING:  # a run of rows does not wait for what reads text
+    from gradtop.sources.text.reader import Rule
 
 POLL_S = 0.05
 """Seconds of reading in one poll while a front end waits for it."""
@@ -43,7 +45,7 @@ class Monitor:
         settings: Settings,
         *,
         sources: Sequence[tuple[Candidate, Source]] = (),
-        profiles: Sequence[Rule] = (),
+        profiles: "Sequence[Rule]" = (),
         open_runs: int = OPEN_RUNS,
         state: Path | None = None,
         sampler: Sampler | None = None,
@@ -65,6 +67,7 @@ class Monitor:
         self._runs: dict[str, Watched] = {}
         self._unopened: dict[str, tuple[Candidate, RunSnapshot]] = {}
         self._selected: str | None = None
+        self._compared: tuple[str, ...] = ()
         self._backlog = True
         self._parted: dict[str, None] = {}
         self._over = False
@@ -95,6 +98,10 @@ class Monitor:
     def select(self, run_id: str) -> None:
         """Read this run first, and open it if it is not open."""
         self._selected = run_id
+
+    def compare(self, run_ids: Sequence[str]) -> None:
+        """Open these runs too, however old they are, and keep them open until others are named."""
+        self._compared = tuple(run_ids)
 
     def acknowledge(self, run_id: str, finding_id: str, upto: Severity | None) -> None:
         """A finding is known, and does not count unless it gets more severe than `upto`; None: it counts again."""
@@ -187,11 +194,15 @@ class Monitor:
         return sorted(self._runs.values(), key=lambda run: run.candidate.modified, reverse=True)
 
     def _reading_order(self, order: Sequence[Watched]) -> Iterator[Watched]:
-        """The selected run, then the open ones, newest first."""
-        selected = self._runs.get(self._selected or "")
-        if selected is not None:
-            yield selected
-        yield from (run for run in order[: self._open_runs] if run is not selected)
+        """The selected run, those it is compared with, then the open ones, newest first."""
+        wanted = {run_id: self._runs[run_id] for run_id in self._wanted if run_id in self._runs}
+        yield from wanted.values()
+        yield from (run for run in order[: self._open_runs] if run.id not in wanted)
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        """Runs that the user looks at."""
+        return (*((self._selected,) if self._selected is not None else ()), *self._compared)
 
     def _read(self, order: Sequence[Watched]) -> bool:
         deadline = self._monotonic() + POLL_S
@@ -204,13 +215,13 @@ class Monitor:
                 if not more or any(_awaited(run)) or self._monotonic() >= deadline:
                     break
             if self._monotonic() >= deadline:
-                return backlog or not all(run.caught_up for run in order[: self._open_runs])
+                return backlog or not all(run.caught_up for run in self._reading_order(order))
         return backlog or (self._found is not None and not self._found.complete)
 
     def _forget(self, order: Sequence[Watched]) -> None:
-        """Close runs that are neither among the newest nor selected."""
+        """Close runs that are neither among the newest nor looked at."""
         for run in order[self._open_runs :]:
-            if run.opened and run.id != self._selected:
+            if run.opened and run.id not in self._wanted:
                 run.close()
 
     def _snapshot(self, order: Sequence[Watched]) -> Snapshot:
@@ -221,6 +232,7 @@ class Monitor:
             notes=self._notes(),
             searching=not self._found.complete if self._found is not None else self._searching,
             following=self.following,
+            settings=self._settings,
             machine=self._sampler.view if self._sampler is not None else None,
         )
 

@@ -19,7 +19,7 @@ from gradtop.verdict import Verdict, short_spike
 
 if TYPE_CHECKING:  # a screen is painted before numpy is there
     from gradtop.run import RunView
-    from gradtop.series import SeriesView
+    from gradtop.series import SeriesView, Stats
 
 SCHEMA = "gradtop.check/1"
 EXIT_CODES = {Verdict.KEEP_TRAINING: 0, Verdict.WATCH: 1, Verdict.INTERVENE: 2, Verdict.UNKNOWN: 3}
@@ -27,7 +27,7 @@ EXIT_CODES = {Verdict.KEEP_TRAINING: 0, Verdict.WATCH: 1, Verdict.INTERVENE: 2, 
 WIDTH = 100
 """Columns of the text report, where words allow."""
 LAYER_PREFIX = "grad_norm/"
-_PER_LAYER = (LAYER_PREFIX, "weight_norm/")
+_PER_LAYER = ("grad_norm", "weight_norm")
 """Metrics of each layer: one that never has a gradient has weights."""
 _BLIND_ROOM = 150
 """Characters for kinds and reasons, so that what cannot be told takes no more than two lines."""
@@ -67,7 +67,7 @@ def _run(run: RunSnapshot) -> dict[str, Any]:
             "total": whole(view.total),
         },
         "facts": _facts(view),
-        "metrics": {name: _metric(series) for name, series in sorted(view.series.items()) if not layer_of(name)},
+        "metrics": dict(sorted(_metrics(view))),
         "layers": len(_layer_names(view)),
         "verdict": run.judgement.verdict.value,
         "summary": summary(run),
@@ -115,6 +115,12 @@ def _known(facts: Model | Train) -> dict[str, Any]:
     return {name: value for name, value in msgspec.structs.asdict(facts).items() if value is not None}
 
 
+def _metrics(view: "RunView") -> Iterator[tuple[str, dict[str, float | int | str | None]]]:
+    """All but the grad norms of layers."""
+    yield from ((name, _metric(series.stats)) for name, series in view.series.items() if not layer_of(name))
+    yield from ((name, _metric(grid.stats(i))) for name, grid, i in view.layered() if not layer_of(name))
+
+
 def layer_of(name: str) -> str:
     """The layer whose grad norm a series is; empty for any other series."""
     return name.removeprefix(LAYER_PREFIX) if name.startswith(LAYER_PREFIX) else ""
@@ -125,8 +131,7 @@ def whole(step: float | None) -> float | int | None:
     return int(step) if step is not None and step == int(step) else step
 
 
-def _metric(series: "SeriesView") -> dict[str, float | int | str | None]:
-    stats = series.stats
+def _metric(stats: "Stats") -> dict[str, float | int | str | None]:
     return {
         "count": stats.count,
         "first": json_value(stats.first),
@@ -265,15 +270,16 @@ def _numbers(run: RunSnapshot) -> Iterator[str]:
 
 def _layers(view: "RunView") -> Iterator[str]:
     """How many layers have values, and where the newest of them stand."""
-    per_layer = [series for name, series in view.series.items() if name.startswith(_PER_LAYER)]
-    steps = [step for series in per_layer if (step := series.last_step) is not None]
+    steps = [
+        step for grid in view.layers.values() if grid.family in _PER_LAYER and (step := grid.last_step) is not None
+    ]
     if steps:
         at = f"{view.x_kind.removesuffix('s')} {count(max(steps))}"
         yield _labelled("layers", f"{len(_layer_names(view)):,}, newest values at {at}")
 
 
 def _layer_names(view: "RunView") -> set[str]:
-    return {name.partition("/")[2] for name in view.series if name.startswith(_PER_LAYER)}
+    return {name for grid in view.layers.values() if grid.family in _PER_LAYER for name in grid.names}
 
 
 def _state(run: RunSnapshot) -> str:
@@ -284,7 +290,9 @@ def _state(run: RunSnapshot) -> str:
 def _extent(view: "RunView", first: float, last: float) -> str:
     """`steps 1 to 500 of 20,000, 500 rows`, in what the log counts."""
     total = f" of {count(view.total)}" if view.total else ""
-    rows = max((len(series) for series in view.series.values() if series.x_kind == view.x_kind), default=0)
+    counts = [len(series) for series in view.series.values() if series.x_kind == view.x_kind]
+    counts += [grid.most for grid in view.layers.values() if grid.x_kind == view.x_kind]
+    rows = max(counts, default=0)
     sessions = f", {len(view.sessions):,} sessions" if len(view.sessions) > 1 else ""
     word, steps = view.x_kind.removesuffix("s"), count(first)
     extent = f"{word} {steps}" if first == last else f"{word}s {steps} to {count(last)}"

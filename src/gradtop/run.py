@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from gradtop.grid import Grids, GridView
 from gradtop.record import End, Event, Record, Restart, Rows, RunFacts, merged
 from gradtop.series import Series, SeriesView, falls
 
@@ -81,6 +82,14 @@ class RunView:
     """Metric names left out because there are more than `MAX_SERIES`."""
     x_kind: str = "step"
     """What the run counts by: the kind of its training loss. Series of other kinds have steps of their own."""
+    layers: Mapping[str, GridView] = field(default_factory=dict)
+    """Per-layer values by their family: what is of a layer is no series."""
+
+    def layered(self) -> Iterator[tuple[str, GridView, int]]:
+        """(name, grid, place) of every metric that is of a layer, by the name that it would have as a series."""
+        for key, grid in self.layers.items():
+            aside = key.removeprefix(grid.family)
+            yield from ((f"{grid.family}/{layer}{aside}", grid, i) for i, layer in enumerate(grid.names))
 
     @property
     def total(self) -> float | None:
@@ -118,12 +127,11 @@ class _Begun:
 class _Wide:
     """Rows of one session with the same many columns, one after the other, on their way to their series."""
 
-    __slots__ = ("columns", "names", "per_layer", "series", "session", "steps", "values", "x_kind")
+    __slots__ = ("columns", "names", "series", "session", "steps", "values", "x_kind")
 
     def __init__(self, rows: Rows, session: int, series: Sequence[Series | None]) -> None:
         self.columns, self.names = [*rows.columns], frozenset(rows.columns)
         self.x_kind, self.session, self.series = rows.x_kind, session, series
-        self.per_layer = all("/" in name for name in rows.columns)
         self.steps: list[float] = []
         self.values: list[list[float]] = []
 
@@ -157,6 +165,7 @@ class Run:
         self._restart: str | None = None
         self._dropped: set[str] = set()
         self._wide: _Wide | None = None
+        self._grids = Grids(lambda a, b: kind_rank(a) < kind_rank(b))
 
     def apply(self, record: Record) -> Iterator[Observation | Uncounted | RunFacts | Event | End]:
         """Take one record in; yield what the rules should see of it, in order. Facts come with all that is known."""
@@ -201,7 +210,9 @@ class Run:
             yield from self._apply_in_order(row)
             return
         self._settle()
-        for name, values in row.columns.items():
+        at = max(step, self._grids.reached(row, session.number))
+        plain = self._grids.take(replace(row, steps=[at]), session.number)
+        for name, values in ((name, row.columns[name]) for name in plain):
             if (series := self._series_for(name, kind)) is not None:
                 series.extend([max(step, _reached(series, session.number))], values, session.number)
         extent = self._extents[kind]
@@ -229,11 +240,15 @@ class Run:
     def _store(self, rows: Rows) -> _Begun:
         session, kind = self._session(), rows.x_kind
         first, last = float(rows.steps[0]), float(rows.steps[-1])
-        if len(rows) == 1 and len(rows.columns) >= WIDE:
-            per_layer = self._store_wide(rows, session.number)
+        per_layer = all("/" in name for name in rows.columns)
+        plain = rows
+        if any("/" in name for name in rows.columns):
+            names = self._grids.take(rows, session.number)
+            plain = replace(rows, columns={name: rows.columns[name] for name in names})
+        if len(rows) == 1 and len(plain.columns) >= WIDE:
+            self._store_wide(plain, session.number)
         else:
-            per_layer = all("/" in name for name in rows.columns)
-            self._store_columns(rows, session.number)
+            self._store_columns(plain, session.number)
         # Values per layer come in lines of their own, behind the row of their step.
         further = per_layer and len(rows) == 1 and session.newest.get(kind) == first
         session.trained = session.trained or trains(rows)
@@ -250,15 +265,14 @@ class Run:
             if (series := self._series_for(name, rows.x_kind)) is not None:
                 series.extend(rows.steps, values, session)
 
-    def _store_wide(self, row: Rows, session: int) -> bool:
-        """Let a row of many columns wait for others like it; whether all of them are values per layer."""
+    def _store_wide(self, row: Rows, session: int) -> None:
+        """Let a row of many columns wait for others like it."""
         if self._wide is None or not self._wide.takes(row, session):
             self._settle()
             series = [self._series_for(name, row.x_kind) for name in row.columns]
             self._wide = _Wide(row, session, series)
         self._wide.steps.append(row.steps[0])
         self._wide.values.append([value for (value,) in row.columns.values()])
-        return self._wide.per_layer
 
     def _settle(self) -> None:
         """Store what waits, before anything else goes into its series."""
@@ -328,8 +342,9 @@ class Run:
             rows=extent.rows if extent is not None else 0,
             first_step=extent.first if extent is not None else None,
             last_step=extent.last if extent is not None else None,
-            series_dropped=len(self._dropped),
+            series_dropped=len(self._dropped) + len(self._grids.dropped),
             x_kind=counted,
+            layers=MappingProxyType(self._grids.view()),
         )
 
 

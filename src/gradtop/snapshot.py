@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradtop.attention import Attention
+from gradtop.config import Settings
 from gradtop.finding import Coverage, Finding
 from gradtop.machine import MachineView
 from gradtop.sources import SourceStatus
@@ -13,7 +14,9 @@ from gradtop.verdict import Judgement
 
 if TYPE_CHECKING:  # a screen is painted before numpy is there
     from gradtop.detect.course import Course
+    from gradtop.detect.perlayer import Move
     from gradtop.merge import Joined
+    from gradtop.origin import OriginView
     from gradtop.run import RunView
 
 
@@ -65,6 +68,10 @@ class RunSnapshot:
     """What the user said of its findings, and where that is kept."""
     machine: MachineView | None = None
     """Samples of its process and of the GPUs that it uses: taken here, or read from its files (`recorded`)."""
+    origins: "tuple[OriginView, ...]" = ()
+    """Which lines of its files its rows were read from; empty for files without lines."""
+    moves: "tuple[Move, ...]" = ()
+    """When layers left the usual range of their gradients, as far as the log has values per layer."""
 
     course: "Course | None" = None
     """Its own usual range over the steps and its warm-up, as the rules see them."""
@@ -90,3 +97,5 @@ class Snapshot:
     """How new data is noticed: `inotify`, or `polling` with the reason in brackets; empty where nobody waits for it."""
     machine: MachineView | None = None
     """Samples of this machine, all its GPUs among them; None while nobody takes any."""
+    settings: Settings = field(default_factory=Settings)
+    """What the runs are judged by, and where that is set."""

@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gradtop.config import Settings
+from gradtop.config import Profile, Settings
 from gradtop.errors import SourceError
 from gradtop.hardware.recording import Recording
 from gradtop.hardware.sampler import Sampler
@@ -17,8 +18,10 @@ from gradtop.snapshot import Snapshot
 from gradtop.sources.follow.stream import StreamSource
 from gradtop.sources.follow.watch import Watch
 from gradtop.sources.replay import Replay, recorded_run
-from gradtop.sources.text.profile import rules_of
 from gradtop.workspace import Named
+
+if TYPE_CHECKING:
+    from gradtop.sources.text.reader import Rule
 
 STANDARD_INPUT = Path("-")
 """How a user names it."""
@@ -119,10 +122,19 @@ def _pipe(fd: int) -> str:
         return ""
 
 
+def _rules(profiles: Sequence[Profile]) -> "Sequence[Rule]":
+    """The user's own rules. What reads text is not imported before there is any."""
+    if not profiles:
+        return ()
+    from gradtop.sources.text.profile import rules_of
+
+    return rules_of(profiles)
+
+
 def _watching(
     paths: Sequence[Path], settings: Settings, open_runs: int, piped: int | None, sampler: Sampler | None = None
 ) -> Watching:
-    rules = rules_of(settings.profiles)
+    rules = _rules(settings.profiles)
     fd = (_standard_input() if piped is None else piped) if STANDARD_INPUT in paths else None
     stream = StreamSource(fd, profiles=rules) if fd is not None else None
     named = Named(STANDARD_INPUT, "standard input", pipe=_pipe(fd)) if fd is not None else None

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -92,7 +93,7 @@ class Watched:
 
     def _reset(self) -> None:
         self._sources: dict[Path, Source] = {}
-        self._history = History(self._limits, joinable=self.candidate.folder is not None)
+        self._history = _unread(self._limits)
         self._behind: dict[Path, None] = {}
         self._rhythm = Rhythm()
         self._caught_up = False
@@ -181,6 +182,7 @@ class Watched:
     def read(self, monotonic: float) -> bool:
         """Take in the next portion of every source; True when more is waiting."""
         if not self._sources:
+            self._history = History(self._limits, joinable=self.candidate.folder is not None)
             for part in self.candidate.parts or (Part(self.candidate.path),):
                 self._history.open(part)
                 self._sources[part.path] = self._open_source(part.path)
@@ -232,7 +234,8 @@ class Watched:
             modified = source.status.modified
             if modified is None or now - modified > WRITTEN_S:
                 self._history.take(source.status, source.finish().records)
-        self._history.settle()
+        if self._sources:
+            self._history.settle()
 
     def close(self) -> None:
         """Let go of its files and of what was read."""
@@ -307,6 +310,8 @@ class Watched:
             eta_s=_eta_s(view, rate) if state is RunState.LIVE and not past else None,
             attention=attention,
             machine=self._history.machine(),
+            origins=self._history.origins(),
+            moves=self._history.detector.moves,
         )
 
     def _findings(
@@ -328,6 +333,7 @@ class Watched:
         return (*found, silent) if silent is not None else found
 
 
+@lru_cache(maxsize=8192)
 def called(name: str, place: Path) -> str:
     """The name of a run; one that says nothing by itself comes after the names of the folders that it lies in.
 
@@ -344,6 +350,12 @@ def called(name: str, place: Path) -> str:
                 n += 1
             return "/".join(parts[-n:])
     return name
+
+
+@lru_cache(maxsize=4)
+def _unread(limits: Limits) -> History:
+    """The history of every run that is not open; nothing is ever taken into it."""
+    return History(limits, joinable=False)
 
 
 def _part_read(statuses: Sequence[SourceStatus]) -> float:

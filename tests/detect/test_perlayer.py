@@ -6,9 +6,9 @@ import pytest
 from layered import KINDS, WEIGHTS, layered, of_layers
 from synthetic import Row, detector, found, loud, records
 
+from gradtop.depth import depth_of
 from gradtop.detect import Detector
 from gradtop.detect.perlayer import Layers, printed
-from gradtop.detect.perlayer.depth import depth_of
 from gradtop.detect.signals import Signals
 from gradtop.detect.wording import first_layers
 

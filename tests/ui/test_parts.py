@@ -182,3 +182,43 @@ def test_names_that_are_cut_stay_different() -> None:
     assert shown[2] == "short"
     assert ["seed-1" in shown[0], "seed-2" in shown[1]] == [True, True]
     assert all(cell_len(text) <= 16 for text in shown)
+
+
+def said(view: Banner, width: int, most: int) -> list[str]:
+    return ["".join(text for text, _ in row).rstrip() for row in composed(view, width, most)]
+
+
+LOUD = Banner(
+    Tone.ACT,
+    "INTERVENE",
+    (
+        "Grad norm Inf beside a finite loss at step 1 of a warm-up of 500 steps; no update can be trusted.",
+        "Also: more.",
+    ),
+    "2 of 3 reasons to act",
+    ((True, "persists"), (True, "not skipped"), (False, "loss affected")),
+    "See whether the loss moves: with an infinite norm, clipping makes every update 0 or NaN.",
+    True,
+)
+
+
+def test_on_a_small_screen_why_and_next_are_whole_and_the_criteria_stand_on_the_frame() -> None:
+    assert said(LOUD, 80, 6) == [
+        "╭─  INTERVENE  ─ 2 of 3 reasons to act ●●○ ─────────────────────── c checklist ╮",
+        "│ Grad norm Inf beside a finite loss at step 1 of a warm-up of 500 steps; no   │",
+        "│ update can be trusted. Also: more.                                           │",
+        "│ Next: See whether the loss moves: with an infinite norm, clipping makes      │",
+        "│ every update 0 or NaN.                                                       │",
+        "╰──────────────────────────────────────────────────────────────────────────────╯",
+    ]
+
+
+def test_on_a_large_screen_the_criteria_have_their_names() -> None:
+    rows = said(LOUD, 120, 7)
+    assert "● persists  ● not skipped  ○ loss affected" in rows[-3]
+    assert rows[-2].startswith("│ Next: See whether")
+
+
+@pytest.mark.parametrize(("width", "shown"), [(60, "2 of 3 reasons to act ●●○"), (40, "2 of 3 ●●○"), (24, "INTERVENE")])
+def test_a_narrow_frame_keeps_as_much_of_the_criteria_as_fits(width: int, shown: str) -> None:
+    assert shown in said(LOUD, width, 6)[0]

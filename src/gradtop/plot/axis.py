@@ -40,9 +40,9 @@ def placed(first: float, last: float, width: int, ticks: Iterable[tuple[float, s
 
 
 def _step(step: float) -> str:
-    if abs(step) >= 1e15:
+    if abs(step) >= 1e15 or 0 < abs(step) < 5e-4:
         return f"{step:.3g}"
-    return f"{int(step):,}" if step == int(step) else f"{step:,.3f}".rstrip("0")
+    return f"{int(step):,}" if step == int(step) else f"{step:,.3f}".rstrip("0").rstrip(".")
 
 
 def grown_end(first: float, last: float) -> float:

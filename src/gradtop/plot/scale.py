@@ -1,6 +1,7 @@
 """The y axis: values to pixels, linear, logarithmic or both. Pure."""
 
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -81,7 +82,7 @@ class Scale:
     def _round(cls, low: float, high: float) -> Self:
         if high == low:
             half = abs(low) / 10
-            low, high = (low - half, high + half) if half else (0.0, 1.0)
+            low, high = (_finite(low - half), _finite(high + half)) if half else (0.0, 1.0)
         step = nice_step((high - low) / 5)
         # Division, not multiplication by the inverse: a value on a tick keeps its place.
         bottom, top = math.floor(low / step) * step, math.ceil(high / step) * step
@@ -224,4 +225,5 @@ def _symlog_ticks(scale: Scale, rows: int) -> Iterator[float]:
 
 
 def _finite(value: float) -> float:
-    return value if math.isfinite(value) else 1.7976931348623157e308
+    """The value, or the last one before infinity."""
+    return max(-sys.float_info.max, min(value, sys.float_info.max))

@@ -197,6 +197,23 @@ class SeriesView:
         """The last `n` values, oldest first."""
         return [float(v) for v in self.values[max(0, len(self.values) - n) :]]
 
+    def stretch(self, step: float, before: int, after: int) -> tuple[list[float], list[float]]:
+        """Steps and values of the last `before` rows before a step and of the first `after` rows from it on.
+
+        Ghosts are left out.
+        """
+        steps: list[float] = []
+        values: list[float] = []
+        wanted = after
+        for segment, live in self.live():
+            at = int(np.searchsorted(live, step))
+            start, stop = max(0, at - before), min(len(live), at + wanted)
+            wanted -= max(0, stop - at)
+            steps += [float(s) for s in live[start:stop]]
+            values += [float(v) for v in self.values[segment.start + start : segment.start + stop]]
+        first = max(0, sum(s < step for s in steps) - before)
+        return steps[first:], values[first:]
+
     def nearest_step(self, step: float) -> float | None:
         """The step of the value nearest to `step`, ghosts left out."""
         best: float | None = None

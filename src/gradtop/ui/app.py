@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import RenderableType
 from textual import events
@@ -14,31 +14,37 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 
 from gradtop import plot
+from gradtop.clean import clean
 from gradtop.config import Settings
 from gradtop.recollection import Memory, Recollection
 from gradtop.snapshot import RunSnapshot, Snapshot
-from gradtop.sources.peek import Peek
 from gradtop.ui import keys
 from gradtop.ui.background import Background
 from gradtop.ui.binding import keymap, rebound
 from gradtop.ui.feed import Feed, FeedFailed, SnapshotReady
 from gradtop.ui.palette import AsciiOnly, Colourless, toolkit_theme
+from gradtop.ui.place import Jumped, Place
+from gradtop.ui.rooms import Rooms, makers
 from gradtop.ui.scene import Scene
-from gradtop.ui.screens.findings import Acknowledge, FindingsRoom, Mute
-from gradtop.ui.screens.log import LogRoom, Pages
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.room import Room
-from gradtop.ui.screens.runs import RunsRoom
-from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom
-from gradtop.ui.screens.system import SystemRoom
 from gradtop.ui.terminal import guarded, report_crash
 from gradtop.ui.theme import BARE, BY_NAME, SIXTEEN, THEMES
 from gradtop.ui.widgets.machine import MachineTile
-from gradtop.ui.widgets.prompt import Prompt
-from gradtop.ui.widgets.runs import Runs
+from gradtop.ui.widgets.profile import ProfileTile
+from gradtop.view import Marks
+
+if TYPE_CHECKING:  # what is not needed for the first picture is imported when it is
+    from gradtop.ui.capture import Saved
+    from gradtop.ui.screens.commands import CommandsRoom
+    from gradtop.ui.screens.findings import Acknowledge, Mute
+    from gradtop.ui.screens.log import Pages
+    from gradtop.ui.widgets.runs import Runs
 
 TICK_S = 1.0
 """Seconds between two looks at how old the data is."""
+MOST_STEPS_BACK = 8
+"""Rooms that the user can go back through."""
 
 
 class GradtopApp(App[None]):
@@ -55,9 +61,10 @@ class GradtopApp(App[None]):
         *,
         settings: Settings | None = None,
         select: Callable[[str], object] | None = None,
-        acknowledge: Acknowledge = lambda *_: None,
-        mute: Mute = lambda *_: None,
-        pages: Callable[[Path, int | None], Pages] = Peek,
+        compare: Callable[[tuple[str, ...]], object] = lambda _: None,
+        acknowledge: "Acknowledge" = lambda *_: None,
+        mute: "Mute" = lambda *_: None,
+        pages: "Callable[[Path, int | None], Pages] | None" = None,
         background: Callable[[Callable[[], object]], object] | None = None,
         recollection: Recollection = Recollection(),  # noqa: B008  # frozen
         keep: Callable[[Recollection], object] = lambda _: None,
@@ -71,6 +78,7 @@ class GradtopApp(App[None]):
             wait: `wait(timeout_s)` returns early when there is something to read.
             settings: how often to poll.
             select: told the id of the run that the user opens.
+            compare: told the ids of the runs that are to be drawn over it.
             acknowledge: told what the user says of a finding.
             mute: told what the user says of a kind of findings.
             pages: opens a file for the Log, up to a byte.
@@ -82,15 +90,16 @@ class GradtopApp(App[None]):
         """
         super().__init__()
         settings = settings or Settings()
-        table = rebound(settings)
-        self.set_keymap(keymap(table))
+        self._table = rebound(settings)
+        self.set_keymap(keymap(self._table))
         for theme in BY_NAME.values():
             self.register_theme(toolkit_theme(theme))
         self._themes = [BARE.name] if self.no_color else [theme.name for theme in THEMES]
         self._usual_theme = settings.theme
         self.theme = BARE.name if self.no_color else _theme(recollection.app, settings.theme)
         self._feed = Feed(poll, wait, self.post_message, settings.interval_s)
-        self._select = select
+        self._select, self._compare = select, compare
+        self._drawing = background or Background()
         self._clock = clock
         self._ascii = [AsciiOnly()] if ascii else []
         self._loop_of_app: asyncio.AbstractEventLoop | None = None
@@ -99,21 +108,17 @@ class GradtopApp(App[None]):
         self._taken = clock()
         self._run_id: str | None = None
         self._paused = False
+        self._came: list[str] = []
+        self._sought: Place | None = None
         self._keep = keep
         self._left = recollection.app
+        self._marks = Marks.recalled(recollection.rooms.get("runs", {}))
         glyphs = plot.ASCII if ascii else plot.BRAILLE
-        self._overview = Overview(glyphs, [MachineTile(ascii)])
-        self._rooms: dict[str, Room] = {
-            "overview": self._overview,
-            "findings": FindingsRoom(acknowledge, mute),
-            "system": SystemRoom(ascii),
-            "log": LogRoom(pages, background or Background()),
-            "runs": RunsRoom(ascii),
-            "checklist": ChecklistRoom(),
-            "help": HelpRoom(glyphs),
-        }
-        for name, room in self._rooms.items():
-            room.table, room.recalled = table, recollection.rooms.get(name, {})
+        self._overview = Overview(glyphs, (MachineTile(ascii), ProfileTile(ascii)))
+        self._recalled = recollection.rooms
+        made = makers(self._overview, glyphs, acknowledge, mute, pages, background)
+        self._rooms = Rooms(made, self._furnish)
+        self._furnish("overview", self._overview)
 
     def run(self, **options: Any) -> None:
         """Run until the user or a signal ends it; the terminal is as it was afterwards."""
@@ -128,6 +133,12 @@ class GradtopApp(App[None]):
             # It may be what was recalled that led there: the next start is a fresh one.
             self._keep(Recollection())
             report_crash(self._exception)
+
+    def _furnish(self, name: str, room: Room) -> None:
+        room.table, room.recalled = self._table, self._recalled.get(name, {})
+        # What is not installed is removed when it is left, and a removed screen never answers again.
+        if room is not self._overview:
+            self.install_screen(room, name)
 
     def leave(self, code: int) -> None:
         """End in order with an exit code. May be called from any thread and from a signal handler."""
@@ -149,10 +160,6 @@ class GradtopApp(App[None]):
     def on_mount(self) -> None:
         """Begin to poll, in the terminal; a test posts its own snapshots."""
         self._loop_of_app = asyncio.get_running_loop()
-        for name, room in self._rooms.items():
-            # What is not installed is removed when it is left, and a removed screen never answers again.
-            if room is not self._overview:
-                self.install_screen(room, name)
         if self._leave_code is not None:
             self.exit(return_code=self._leave_code)
         elif (left := str(self._left.get("room"))) in self._rooms and left != "help":
@@ -176,12 +183,13 @@ class GradtopApp(App[None]):
     @property
     def recollection(self) -> Recollection:
         """How the screen is left. A room that was not shown wants to be told what it was not told this time."""
-        name = next((name for name, room in self._rooms.items() if room in self.screen_stack[-1:]), "overview")
+        shown = [name for name, room in self._rooms.items() if room in self.screen_stack]
+        name = shown[-1] if shown else "overview"
         runs = self._snapshot.runs
         app: Memory = dict(self._left)
         if runs and not self._snapshot.searching:
             app = {"run": self._run_id, "newest": runs[0].id}
-        rooms = {n: room.memory() if room.is_mounted else room.recalled for n, room in self._rooms.items()}
+        rooms = dict(self._recalled) | {n: room.memory() for n, room in self._rooms.items() if room.is_mounted}
         if self.theme in (theme.name for theme in THEMES):
             app = {**app, "theme": self.theme, "instead_of": self._usual_theme}
         return Recollection({**app, "room": name}, rooms)
@@ -189,7 +197,7 @@ class GradtopApp(App[None]):
     @property
     def scene(self) -> Scene:
         """What there is to show now."""
-        return Scene(self._snapshot, self._run, self._clock() - self._taken, self._paused)
+        return Scene(self._snapshot, self._run, self._clock() - self._taken, self._paused, self._marks)
 
     @property
     def _run(self) -> RunSnapshot | None:
@@ -208,6 +216,8 @@ class GradtopApp(App[None]):
 
     def _reopen(self) -> None:
         """Open the run that was open when the screen was left, unless a newer one came since: that one is news."""
+        if self._marks.ids:
+            self._compare(self._marks.ids)
         left, self._left = self._left, {}
         runs, opened = self._snapshot.runs, left.get("run")
         if runs and self._run_id is None and left.get("newest") == runs[0].id and isinstance(opened, str):
@@ -225,15 +235,38 @@ class GradtopApp(App[None]):
     def on_room_entered(self) -> None:
         """A room came onto the screen."""
         self._show()
+        if (room := self._room) is not None and self._sought is not None:
+            place, self._sought = self._sought, None
+            room.arrive(place)
 
-    def on_runs_opened(self, message: Runs.Opened) -> None:
+    def on_jumped(self, message: Jumped) -> None:
+        """Go to a room to see a place there; one step back leads to where the jump began."""
+        if self._room is None or self._room is self._rooms[message.room]:
+            return
+        self._sought = message.place
+        self._came = [*self._came, self._here][-MOST_STEPS_BACK:]
+        self._enter(message.room)
+        self._rooms[message.room].arrived = True
+
+    def on_runs_opened(self, message: "Runs.Opened") -> None:
         """Open a run on the Overview."""
-        self._open(message.run_id)
+        self._visit(message.run_id)
+
+    def _visit(self, run_id: str) -> None:
+        self._open(run_id)
         self.action_room("overview")
+        self._show()
+
+    def on_runs_marked(self, message: "Runs.Marked") -> None:
+        """Draw a run over the open one, or not any more."""
+        self._marks = self._marks.toggled(message.run_id) if message.run_id is not None else Marks()
+        self._compare(self._marks.ids)
         self._show()
 
     def on_key(self, event: events.Key) -> None:
         """Give the prompt what was typed ahead of it: those keys went to the panel that had the focus before."""
+        from gradtop.ui.widgets.prompt import Prompt
+
         if isinstance(self.focused, Prompt) and event.is_printable and event.character is not None:
             self.focused.insert_text_at_cursor(event.character)
             event.prevent_default()
@@ -253,19 +286,39 @@ class GradtopApp(App[None]):
             room.show_header(self.scene)
 
     def action_room(self, name: str) -> None:
-        """Go to a room."""
-        room = self._rooms[name]
-        if self.screen is room:
+        """Go to a room; one step back leads to the one before."""
+        if self._choosing:
+            self.pop_screen()
+        if self.screen is self._rooms[name]:
             return
+        if name == "checklist" and self._room is not None and self._room.chosen is not None:
+            self.on_jumped(Jumped(name, Place(finding=self._room.chosen)))
+            return
+        # Nobody walks back through a room that is entered again: the way to it is the way from there.
+        way = [*self._came, self._here]
+        self._came = way[: way.index(name)] if name in way else way[-MOST_STEPS_BACK:]
+        self._enter(name)
+
+    @property
+    def _here(self) -> str:
+        top = self.screen_stack[-1] if self.screen_stack else None
+        return next((name for name, room in self._rooms.items() if room is top), "overview")
+
+    def _enter(self, name: str) -> None:
+        room = self._rooms[name]
+        if self._room is not None:
+            self._room.arrived = False
         if self.screen is not self._overview:
             self.pop_screen()
         if room is not self._overview:
             self.push_screen(room)
 
     async def action_back(self) -> None:
-        """One step back: inside the room, then to the Overview."""
-        if isinstance(self.screen, Room) and not self.screen.leave():
-            self.action_room("overview")
+        """One step back: inside the room, then to the room before; at last there is the Overview."""
+        if self._room is None or self._room.leave():
+            return
+        if self._came or self.screen is not self._overview:
+            self._enter(self._came.pop() if self._came else "overview")
 
     def action_pause(self) -> None:
         """Keep what is on the screen, or show what there is now."""
@@ -282,6 +335,49 @@ class GradtopApp(App[None]):
             self.theme = name
         why = {BARE.name: "NO_COLOR is set", SIXTEEN.name: "this terminal has 16 colours"}.get(self.theme)
         self.tell(f"theme: {self.theme}" + (f" ({why})" if why else ""))
+
+    def action_commands(self) -> None:
+        """Everything that can be done, by name; or nothing of it."""
+        from gradtop.ui.screens.commands import CommandsRoom, commands_of
+
+        if self._choosing:
+            self.pop_screen()
+        elif (room := self._room) is not None:
+            commands = CommandsRoom(commands_of(self._table, room.ROOM, self._themes, self._snapshot.runs))
+            commands.table = self._table
+            self.push_screen(commands)
+
+    @property
+    def _choosing(self) -> bool:
+        """The list of commands is open, over the room that they act on."""
+        return isinstance(self.screen, Room) and self.screen.ROOM == "commands"
+
+    async def on_commands_room_closed(self, message: "CommandsRoom.Closed") -> None:
+        """Do what was chosen, in the room below."""
+        if self._choosing:
+            self.pop_screen()
+        command = message.command
+        if command is None:
+            return
+        if command.action == "theme":
+            self.set_theme(command.argument or "")
+        elif command.action == "run":
+            self._visit(command.argument or "")
+        else:
+            await self.run_action(command.action)
+
+    def action_picture(self) -> None:
+        """Save the screen as a picture, off the event loop."""
+        from gradtop.ui.capture import Saved, picture
+
+        rows = [list(strip) for strip in self.screen._compositor.render_strips()]
+        run, width, theme = self._run, self.size.width, BY_NAME[self.theme]
+        name = clean(run.name, 200) if run is not None else "gradtop"
+        self._drawing(lambda: self.post_message(Saved(picture(rows, width, theme, name))))
+
+    def on_saved(self, message: "Saved") -> None:
+        """Say where it is."""
+        self.tell(message.told)
 
     def tell(self, done: str) -> None:
         """Say for a moment what was done; clean."""

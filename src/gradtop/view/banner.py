@@ -1,7 +1,6 @@
 """The answer on top of the Overview: one of four words, and why."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from gradtop import report
 from gradtop.clean import clean
@@ -9,23 +8,7 @@ from gradtop.finding import Finding, Standing
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.verdict import Verdict
 from gradtop.view.header import verdict_word
-
-
-class Tone(StrEnum):
-    """The colour of an answer; its word always stands beside it."""
-
-    GOOD = "good"
-    WATCH = "watch"
-    ACT = "act"
-    UNKNOWN = "unknown"
-
-
-TONES = {
-    Verdict.KEEP_TRAINING: Tone.GOOD,
-    Verdict.WATCH: Tone.WATCH,
-    Verdict.INTERVENE: Tone.ACT,
-    Verdict.UNKNOWN: Tone.UNKNOWN,
-}
+from gradtop.view.tone import TONES, Tone
 
 
 @dataclass(frozen=True, slots=True)

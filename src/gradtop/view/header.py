@@ -8,6 +8,7 @@ from gradtop.clean import clean
 from gradtop.finding import Severity, Standing
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.verdict import Verdict
+from gradtop.view.tone import TONES
 
 if TYPE_CHECKING:
     from gradtop.run import RunView
@@ -30,22 +31,34 @@ class Part:
     rank: int
     """0 stays on the narrowest screen; the highest rank is dropped first."""
     ink: str = "plain"
-    """`brand`, `name`, `plain`, `quiet`, or a tone."""
+    """`brand`, `name`, `plain`, `quiet`, a tone, or the word of one."""
 
 
-def header(snapshot: Snapshot, run: RunSnapshot | None, age_s: float | None, paused: bool) -> tuple[Part, ...]:
-    """The parts from left to right. `age_s` is how long ago the run's files changed, None where unknown."""
-    brand = Part("gradtop", 7, "brand")
+def header(
+    snapshot: Snapshot, run: RunSnapshot | None, age_s: float | None, paused: bool, judged: bool = False
+) -> tuple[Part, ...]:
+    """The parts from left to right.
+
+    Args:
+        snapshot: all runs.
+        run: the one that is open.
+        age_s: how long ago its files changed; None where unknown.
+        paused: the screen keeps what it shows.
+        judged: say the verdict, where no banner does.
+    """
+    brand = Part("gradtop", 8, "brand")
     pause = (Part("❚❚ paused", 0, "watch"),) if paused else ()
     if run is None:
         return (brand, Part("looking for runs" if snapshot.searching else "no run yet", 0, "name"), *pause)
-    parts = [brand, Part(clean(run.name, 200), 0, "name"), *pause, _state(run, age_s), *_progress(run)]
+    word, tone = run.judgement.verdict.value.replace("_", " ").upper(), TONES[run.judgement.verdict]
+    verdict = (Part(f" {word} ", 1, f"{tone} word"),) if judged else ()
+    parts = [brand, Part(clean(run.name, 200), 0, "name"), *verdict, *pause, _state(run, age_s), *_progress(run)]
     if len(run.sources) > 1:
-        parts.append(Part(f"{len(run.sources):,} files", 5, "quiet"))
+        parts.append(Part(f"{len(run.sources):,} files", 6, "quiet"))
     if len(snapshot.runs) > 1:
-        parts.append(Part(f"{len(snapshot.runs):,} runs", 5, "quiet"))
+        parts.append(Part(f"{len(snapshot.runs):,} runs", 6, "quiet"))
     if snapshot.following.startswith("polling ("):
-        parts.append(Part("polling", 6, "quiet"))
+        parts.append(Part("polling", 7, "quiet"))
     return tuple(parts)
 
 
@@ -77,17 +90,17 @@ def _progress(run: RunSnapshot) -> list[Part]:
     if total is not None and step > total:
         # What was taken for the run's end was that of a part of it.
         total = None
-    parts = [Part(f"{run.view.x_kind} {units.count(step)}" + (f"/{units.count(total)}" if total else ""), 1)]
+    parts = [Part(f"{run.view.x_kind} {units.count(step)}" + (f"/{units.count(total)}" if total else ""), 2)]
     if total and run.state is not RunState.FINISHED:
-        parts.append(Part(units.percent(max(0.0, min(1.0, step / total))), 3, "quiet"))
+        parts.append(Part(units.percent(max(0.0, min(1.0, step / total))), 4, "quiet"))
     if run.rate is not None and run.state in (RunState.LIVE, RunState.LOADING, RunState.STALLED):
         word = "it" if run.view.x_kind == "step" else run.view.x_kind.removesuffix("s")
-        parts.append(Part(units.rate(run.rate, word) + " seen" * run.rate_seen, 4, "quiet"))
+        parts.append(Part(units.rate(run.rate, word) + " seen" * run.rate_seen, 5, "quiet"))
     if run.eta_s is not None:
-        parts.append(Part(f"eta {units.duration(run.eta_s)}", 2, "quiet"))
+        parts.append(Part(f"eta {units.duration(run.eta_s)}", 3, "quiet"))
     warmup = warmup_of(run.view)
     if warmup and step < warmup:
-        parts.append(Part(f"warm-up {units.percent(step / warmup)}", 6, "quiet"))
+        parts.append(Part(f"warm-up {units.percent(step / warmup)}", 7, "quiet"))
     return parts
 
 

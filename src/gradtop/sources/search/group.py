@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 STATE = "trainer_state.json"
@@ -68,6 +69,7 @@ class Place:
         return bool(_CONSOLE.search(self.part.path.name))
 
 
+@lru_cache(maxsize=32768)
 def place_of(path: Path, top: Path) -> Place:
     """Where the file at `path` belongs; a run never reaches above `top`, the directory that was given."""
     name, folder = path.name, path.parent

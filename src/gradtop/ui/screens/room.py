@@ -11,9 +11,11 @@ from gradtop.clean import clean
 from gradtop.recollection import Memory
 from gradtop.ui import keys
 from gradtop.ui.compositor import CellScreen
+from gradtop.ui.place import Jumped, Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.widgets.footer import Footer
 from gradtop.ui.widgets.header import Header
+from gradtop.ui.widgets.small import Small, too_small
 from gradtop.view import header
 
 
@@ -23,11 +25,15 @@ class Room(CellScreen):
     ROOM: ClassVar[str] = "everywhere"
     """Its keys: a key of `keys.ROOMS`."""
     BINDINGS: ClassVar[list[BindingType]] = []
+    HAS_BANNER: ClassVar[bool] = False
+    """It shows the verdict by itself; in the others the header does."""
 
     class Entered(Message):
         """The room is on the screen and wants to be told what to show."""
 
     scene: Scene | None = None
+    arrived = False
+    """A jump led here: one step back leads to where it began."""
     table: keys.Table = keys.TABLE
     """All keys, as the user bound them; the app says so."""
     recalled: Memory = {}  # noqa: RUF012  # read only
@@ -38,6 +44,7 @@ class Room(CellScreen):
         yield Header(id="header")
         yield from self.furniture()
         yield Footer(keys.hints(self.ROOM, self.table), id="footer")
+        yield Small(id="small")
 
     def furniture(self) -> list[Widget]:
         """The room's own widgets, from top to bottom."""
@@ -46,6 +53,10 @@ class Room(CellScreen):
     def on_mount(self) -> None:
         """Look as it was left. The widgets are there, and no scene was shown."""
         self.recall(self.recalled)
+
+    def on_resize(self) -> None:
+        """Show the room, or that it would not fit."""
+        self.set_class(too_small(self.app.size.width, self.app.size.height), "-small")
 
     def on_screen_resume(self) -> None:
         """Ask for the scene."""
@@ -82,7 +93,7 @@ class Room(CellScreen):
 
     def show_header(self, scene: Scene) -> None:
         """Show how the run stands; called once a second too, because ages change by themselves."""
-        parts = header(scene.snapshot, scene.run, scene.age_s, scene.paused)
+        parts = header(scene.snapshot, scene.run, scene.age_s, scene.paused, not self.HAS_BANNER)
         self.query_one(Header).show(parts)
 
     def show_scene(self, scene: Scene) -> None:
@@ -91,6 +102,23 @@ class Room(CellScreen):
     def leave(self) -> bool:
         """Step back inside the room; False where there is nowhere to step back to."""
         return False
+
+    @property
+    def chosen(self) -> str | None:
+        """The id of the finding that is selected in this room; None where it has none to select."""
+        return None
+
+    def here(self) -> Place | None:
+        """What a jump from this room is about; None where there is nothing to jump from."""
+        return None
+
+    def arrive(self, place: Place) -> None:
+        """Show what a jump is about; the scene is on the screen already."""
+
+    def action_jump(self, room: str) -> None:
+        """See what is selected here in another room."""
+        if (place := self.here()) is not None:
+            self.post_message(Jumped(room, place))
 
     def memory(self) -> dict[str, str | float | bool | None]:
         """What to look like the next time: asked for when gradtop is left, of rooms that were shown."""

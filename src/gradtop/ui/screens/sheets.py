@@ -9,6 +9,7 @@ from gradtop import plot
 from gradtop.config import THEMES
 from gradtop.settings import NAME
 from gradtop.ui import keys
+from gradtop.ui.place import Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.room import Room
 from gradtop.ui.widgets.sheet import Sheet
@@ -48,13 +49,21 @@ class SheetRoom(Room):
 
 
 class ChecklistRoom(SheetRoom):
-    """The primary finding of the run, in full."""
+    """A finding of the run in full: the one that a jump is about, else the primary one."""
 
     TITLE_TEXT = "checklist"
+    _chosen: str | None = None
 
     def show_scene(self, scene: Scene) -> None:
         """Show the finding as it stands now."""
-        self._sheet.show(checklist(scene.run))
+        self._sheet.show(checklist(scene.run, scene.snapshot.settings, self._chosen if self.arrived else None))
+
+    def arrive(self, place: Place) -> None:
+        """Show the finding that was selected."""
+        self._chosen = place.finding
+        if self.scene is not None:
+            self.show_scene(self.scene)
+            self.action_first()
 
 
 class HelpRoom(SheetRoom):
@@ -99,5 +108,7 @@ def signs(glyphs: plot.Glyphs) -> tuple[tuple[str, str], ...]:
         (glyphs.nonfinite, "NaN or infinity"),
         (glyphs.below, "zero or negative, which a log axis cannot show"),
         (glyphs.resume, "a new session: the training was resumed"),
-        (glyphs.squeezed, "a part of a log axis with a few rare values: its decades are squeezed together"),
+        (glyphs.plan, "the warm-up ends or the run is planned to end here"),
+        (glyphs.band, "the usual range of this run: two standard deviations around its level, as the rules see it"),
+        (glyphs.squeezed, "a part of the axis with a few rare values far away: it is squeezed together"),
     )

@@ -1,4 +1,4 @@
-"""One line to type a search into."""
+"""One line to type a search or a filter into."""
 
 from textual import events
 from textual.message import Message
@@ -17,13 +17,14 @@ class Prompt(Input):
         super().__init__(id="prompt", restrict="[^\x00-\x1f\x7f-\x9f]*", select_on_focus=False, compact=True)
         self.display = False
 
-    def open(self) -> None:
+    def open(self, value: str = "") -> None:
         """Show the prompt and type into it, from the next key on: `focus` would come after keys that wait already."""
-        self.value = ""
+        self.value = value
+        self.cursor_position = len(value)
         self.display = True
         self.screen.set_focus(self)
 
-    def close(self, to: Widget) -> None:
+    def close(self, to: Widget | None) -> None:
         """Hide the prompt; the keys of the room hold again, and `to` has the focus."""
         self.display = False
         self.screen.set_focus(to)
