@@ -104,3 +104,31 @@ def test_samples_are_bounded_and_the_newest_are_whole() -> None:
     assert [k.time for k in kept] == sorted(k.time for k in kept)
     assert kept[-1].values[USED] == n - 1
     assert len(samples._kept) <= MOST_KEPT
+
+
+def recorded(at: float) -> Machine:
+    return Machine(time=at, process=Process(pid=7), line=1)
+
+
+def test_what_is_recorded_while_it_is_watched_is_here_already() -> None:
+    samples = Samples()
+    samples.add(recorded(10.0), 0, 0.0)
+    samples.add(machine(20.0, process=Process(pid=7)), 0, 0.0)
+    assert [samples.wants(recorded(at)) for at in (15.0, 20.0, 21.0)] == [True, False, False]
+
+
+def test_a_machine_that_does_not_run_it_says_nothing_while_another_records() -> None:
+    samples = Samples()
+    assert samples.wants(machine(20.0))
+    samples.add(recorded(19.0), 0, 0.0)
+    assert not samples.wants(machine(20.0))
+    assert samples.wants(machine(100.0))
+
+
+def test_a_sample_without_anything_for_the_rules_is_shown_and_not_joined() -> None:
+    samples = Samples()
+    assert samples.add(Machine(time=1.0, process_problem="it runs on n1"), 0, 0.0) is None
+    view = samples.view()
+    assert view is not None
+    assert view.newest.process_problem == "it runs on n1"
+    assert not samples.waiting()._samples

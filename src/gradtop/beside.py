@@ -4,6 +4,7 @@ They are joined by time where rows have one, so that a recording fits its run; l
 without times as well: behind those that were there when the sample was taken.
 """
 
+import math
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,8 @@ from gradtop.run import Observation, cut
 
 MOST_KEPT = 16_384
 """Samples kept for a run whose sources have to be joined anew; with more, neighbours are made one."""
+RECORDED_S = 30.0
+"""A recording with a sample of so many seconds ago goes on somewhere else."""
 NOWHERE = 2**31
 """The session of a sample that has a time alone."""
 
@@ -38,12 +41,27 @@ class Samples:
         self._newest: deque[Machine] = deque(maxlen=SAMPLES_KEPT)
         self._view: MachineView | None = None
         self._kept: list[Sampled] = []
+        self._live_since = self._recorded_at = -math.inf
 
-    def add(self, machine: Machine, session: int, step: float) -> Sampled:
-        """Take one in, behind a step of a session."""
+    def wants(self, machine: Machine) -> bool:
+        """It says something: its process is watched here, or is recorded elsewhere, and both may be so at a time."""
+        if machine.line is not None:
+            # What is recorded while it is watched is here already.
+            return not -math.inf < self._live_since <= machine.time
+        return machine.process is not None or abs(machine.time - self._recorded_at) > RECORDED_S
+
+    def add(self, machine: Machine, session: int, step: float) -> Sampled | None:
+        """Take one in, behind a step of a session; None where rules have nothing to look at."""
         self._newest.append(machine)
         self._view = None
-        sampled = Sampled(machine.time, session, step, values(machine))
+        if machine.line is not None:
+            self._recorded_at = machine.time
+        elif machine.process is not None and self._live_since == -math.inf:
+            self._live_since = machine.time
+        known = values(machine)
+        return self._keep(Sampled(machine.time, session, step, known)) if known else None
+
+    def _keep(self, sampled: Sampled) -> Sampled:
         self._kept.append(sampled)
         if len(self._kept) > MOST_KEPT:
             half = len(self._kept) // 4 * 2

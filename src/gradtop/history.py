@@ -126,10 +126,13 @@ class History:
         return (start < len(records) and self.take(status, records[start:])) or rows
 
     def sample(self, machine: Machine) -> None:
-        """A sample of the machine, taken now or read from a source."""
+        """A sample of the machine, taken now or read from a source; one of several that tell of one moment counts."""
+        if not self._samples.wants(machine):
+            return
         placed = machine.line is None or not self.several
         session, step = self._store.run.position if placed else (NOWHERE, math.inf)
-        sampled = self._samples.add(machine, session, step)
+        if (sampled := self._samples.add(machine, session, step)) is None:
+            return
         for store in (self._store, self._anew):
             if store is not None:
                 store.samples.add(sampled)

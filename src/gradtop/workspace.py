@@ -214,7 +214,8 @@ class Watched:
     def wanted(self, monotonic: float) -> Wanted:
         """What tells which process it is of."""
         facts = self.view().facts
-        paths = tuple(path.absolute() for path in self._sources)
+        # Who records the machine has a file of the run open, too.
+        paths = tuple(path.absolute() for path in self._sources if not of_samples(path))
         pipe = self.candidate.pipe if isinstance(self.candidate, Named) else ""
         written = self.active(monotonic)
         return Wanted(self.id, paths, facts.host, facts.pid, facts.time, facts.argv, pipe, written)
@@ -274,7 +275,7 @@ class Watched:
         read = _part_read(statuses) if self._sources else 0.0
         loading = bool(self._sources) and not self._caught_up
         findings = attention.weighed(self._findings(view, now, monotonic, statuses))
-        changed = max((s.modified for s in statuses if s.modified is not None and not of_samples(s.path)), default=None)
+        changed = _changed(statuses)
         state = _state(view, findings, loading, now, changed, self._rhythm.last, monotonic)
         self._rhythm.reached(view.last_step)
         told = speed(view)
@@ -320,13 +321,16 @@ class Watched:
         found = self._history.detector.findings()
         if not self._caught_up or view.end is not None or any(map(_died, found)):
             return found
+        alive, changed = self._life.alive(monotonic), _changed(statuses)
+        # Of a log that did not grow while it was watched, its file tells since when, if somebody has it open.
+        before = monotonic - (now - changed) if alive and changed is not None else None
         silent = liveness(
             view,
             now=monotonic,
-            last_arrival=self._rhythm.last,
+            last_arrival=self._rhythm.last if self._rhythm.last is not None else before,
             arrival_gaps=tuple(self._rhythm.gaps),
             watching=self._rhythm.last is not None,
-            writer_alive=self._life.alive(monotonic),
+            writer_alive=alive,
             machine=self._life.machine,
             limits=self._limits,
         )
@@ -356,6 +360,11 @@ def called(name: str, place: Path) -> str:
 def _unread(limits: Limits) -> History:
     """The history of every run that is not open; nothing is ever taken into it."""
     return History(limits, joinable=False)
+
+
+def _changed(statuses: Sequence[SourceStatus]) -> float | None:
+    """Unix seconds of the newest change of its files; recordings of the machine grow whatever the run does."""
+    return max((s.modified for s in statuses if s.modified is not None and not of_samples(s.path)), default=None)
 
 
 def _part_read(statuses: Sequence[SourceStatus]) -> float:

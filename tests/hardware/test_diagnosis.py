@@ -1,6 +1,7 @@
 """Samples and rows together, from files and from a live machine to findings."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -144,6 +145,13 @@ def test_a_recording_beside_a_run_says_the_same_as_one_in_its_stream(tmp_path: P
     assert beside.machine is not None
 
 
+def test_memory_of_the_device_and_of_the_process_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(b"".join(line(said) for _, said in leaking(True)))
+    found = of_kind(read(tmp_path), "memory_leak")
+    assert {finding.scope for finding in found} == {"gpu0/memory_used_bytes", "rss_bytes"}
+    assert all("full_at_step" in finding.evidence for finding in found)
+
+
 def test_without_samples_nothing_is_found(tmp_path: Path) -> None:
     rows = [line(said) for _, said in starved(True) if not isinstance(said, Machine)]
     (tmp_path / "metrics.jsonl").write_bytes(b"".join(rows))
@@ -245,6 +253,19 @@ def test_live_samples_reach_the_rules_and_the_snapshot(live: Live) -> None:
     assert snapshot.machine.newest.host is not None
 
 
+def test_a_recording_does_not_tell_who_trains(live: Live, tmp_path: Path) -> None:
+    (tmp_path / "machine.jsonl").write_bytes(line(machine(START)))
+    live.look(3.0)
+    run = live.look(3.0)
+    assert len(run.sources) == 2
+    watched = live.monitor.newest()
+    assert [path.name for path in watched.wanted(0.0).paths] == ["metrics.jsonl"]
+    # It grows whatever the run does.
+    os.utime(tmp_path / "machine.jsonl", (START + 500, START + 500))
+    os.utime(tmp_path / "metrics.jsonl", (START, START))
+    assert live.look(2.0).changed_at == START
+
+
 def test_findings_outlive_a_source_that_turns_up_later(live: Live, tmp_path: Path) -> None:
     train(live, 130, 30)
     run = train(live, 130, 160, util=0.1)
@@ -292,6 +313,20 @@ def test_a_stall_says_what_its_process_does_and_what_to_do(
     assert any(check in text for text in found.checks)
     assert run.state is RunState.STALLED
     assert next(c for c in found.criteria if c.id == "growing").evidence.startswith("process 42 is alive")
+
+
+def test_a_log_that_was_silent_before_it_was_watched_is_stalled_if_somebody_has_it_open(
+    live: Live, tmp_path: Path
+) -> None:
+    log = tmp_path / "metrics.jsonl"
+    os.utime(log, (live.clock.at - 600, live.clock.at - 600))
+    change(live, cpu=0.0)
+    assert not of_kind(wait(live, 20), "stalled")
+    os.utime(log, (live.clock.at - 7200, live.clock.at - 7200))
+    (found,) = of_kind(wait(live, 20), "stalled")
+    assert "Process 42 is alive" in found.message
+    change(live, cpu=0.0, sure=False)
+    assert not of_kind(wait(live, 20), "stalled")
 
 
 def test_gpus_at_full_utilisation_and_low_power_are_a_collective_that_hangs(live: Live) -> None:

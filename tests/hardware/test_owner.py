@@ -10,7 +10,7 @@ import pytest
 from work import running, training, until
 
 from gradtop.hardware.answer import Wanted
-from gradtop.hardware.owner import Search
+from gradtop.hardware.owner import Proc, Search
 
 
 def owner(log: Path, **known: object) -> tuple[int | None, str, bool, str]:
@@ -37,6 +37,22 @@ def test_who_has_the_log_open_for_writing(log: Path) -> None:
     assert owner(log, written=False) == (None, "", False, "no process here has the log open for writing")
 
 
+@pytest.mark.parametrize(
+    ("name", "command", "starts"),
+    [
+        ("python", ("python", "/home/me/gradtop/train.py"), False),
+        ("python", ("python", "-u", "train.py", "-m", "torch.distributed.run"), False),
+        ("python", ("python", "-m", "torch.distributed.run", "train.py"), True),
+        ("python3", ("/usr/bin/python3", "/opt/bin/torchrun", "train.py"), True),
+        ("gradtop", ("/venv/bin/python", "/venv/bin/gradtop", "run", "--", "train.py"), True),
+        ("bash", ("bash", "train.sh"), True),
+        ("trainer", (), False),
+    ],
+)
+def test_who_starts_others(name: str, command: tuple[str, ...], starts: bool) -> None:
+    assert Proc(1, 0, name, command, 0.0).starts_others is starts
+
+
 def test_children_that_inherited_the_log_are_not_the_training(log: Path) -> None:
     with training(log, "2") as pid:
         assert owner(log)[:2] == (pid, HELD)
@@ -57,6 +73,17 @@ def test_behind_a_shell_and_a_pipe_stands_the_training(log: Path) -> None:
         assert (how, sure) == (HELD, True)
         assert b"time.sleep(60)" in Path(f"/proc/{found}/cmdline").read_bytes()
         assert Path(f"/proc/{found}/comm").read_text().startswith("python")
+
+
+def test_who_only_passes_on_what_another_writes_is_named_and_is_not_the_training(log: Path) -> None:
+    reading, writing = os.pipe()
+    with running("tee", str(log), stdin=reading):
+        os.close(reading)
+        os.write(writing, b"loss 1\n")
+        until(lambda: log.exists() and log.read_text())
+        os.set_inheritable(writing, False)
+        assert owner(log) == (None, "", False, "only tee has the log open, for a process that is not to be seen")
+    os.close(writing)
 
 
 def test_behind_a_redirected_shell_stands_the_training(log: Path) -> None:
@@ -101,6 +128,14 @@ def test_another_host_is_named(log: Path) -> None:
             owner(log, host="node-7.cluster", pid=pid)[3] == f"it runs on node-7.cluster: this is {os.uname().nodename}"
         )
         assert owner(log, host=os.uname().nodename.upper() + ".cluster")[0] == pid
+
+
+def test_a_notebook_is_found_and_proves_nothing(log: Path) -> None:
+    kernel = log.parent / "ipykernel_launcher.py"
+    kernel.write_text("import sys, time; f = open(sys.argv[1], 'a'); f.write('loss 1'); f.flush(); time.sleep(60)")
+    with running(sys.executable, str(kernel), str(log)) as pid:
+        until(lambda: log.exists() and log.read_text())
+        assert owner(log) == (pid, HELD, False, "")
 
 
 def test_who_works_beside_a_log_that_is_written_is_a_guess(tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ import psutil
 import pytest
 from work import running, training, until
 
-from gradtop.hardware.process import CHILDREN_S, Rate, Watched, short
+from gradtop.hardware.process import CHILDREN_S, ProcessReader, Rate, short
+from gradtop.machine import Machine
+from gradtop.record import encode
 
 
 def test_a_busy_process_is_measured(tmp_path: Path) -> None:
     with training(tmp_path / "log", "0", "busy") as pid:
-        watched = Watched(pid, "it was told", sure=True)
+        watched = ProcessReader(pid, "it was told", sure=True)
         first = watched.sample(0.0)
         used = psutil.Process(pid).cpu_times().user
         until(lambda: psutil.Process(pid).cpu_times().user > used)
@@ -32,7 +34,7 @@ def test_a_busy_process_is_measured(tmp_path: Path) -> None:
 def test_children_come_and_go(tmp_path: Path) -> None:
     with training(tmp_path / "log", "2") as pid:
         until(lambda: len(psutil.Process(pid).children(recursive=True)) == 3)
-        watched = Watched(pid)
+        watched = ProcessReader(pid)
         found = watched.sample(0.0)
         # Two forks make three children: the first one forks again.
         assert (found.worker_count, len(found.workers)) == (3, 3)
@@ -47,7 +49,7 @@ def test_children_come_and_go(tmp_path: Path) -> None:
 
 def test_a_stopped_process_says_so(tmp_path: Path) -> None:
     with training(tmp_path / "log") as pid:
-        watched = Watched(pid)
+        watched = ProcessReader(pid)
         os.kill(pid, signal.SIGSTOP)
         until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
         assert watched.sample(0.0).state == "stopped"
@@ -55,7 +57,7 @@ def test_a_stopped_process_says_so(tmp_path: Path) -> None:
 
 def test_a_dead_process_is_a_zombie_and_then_gone(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    watched = Watched(child.pid)
+    watched = ProcessReader(child.pid)
     child.kill()
     until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
     assert watched.sample(0.0).state == "zombie"
@@ -63,7 +65,7 @@ def test_a_dead_process_is_a_zombie_and_then_gone(tmp_path: Path) -> None:
     found = watched.sample(1.0)
     assert (found.state, found.pid, found.cpu, found.rss_bytes) == ("gone", child.pid, None, None)
     with pytest.raises(psutil.Error):
-        Watched(child.pid)
+        ProcessReader(child.pid)
 
 
 def test_what_may_not_be_looked_at_is_absent_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +75,7 @@ def test_what_may_not_be_looked_at_is_absent_with_its_reason(tmp_path: Path, mon
     monkeypatch.setattr(psutil.Process, "io_counters", denied)
     monkeypatch.setattr(psutil.Process, "num_threads", denied)
     with running("sleep", "60") as pid:
-        found = Watched(pid).sample(0.0)
+        found = ProcessReader(pid).sample(0.0)
     assert found.absent == dict.fromkeys(("threads", "read_bytes_per_s", "write_bytes_per_s"), "no permission")
     assert found.rss_bytes
 
@@ -96,3 +98,14 @@ def test_a_counter_that_falls_tells_no_rate() -> None:
 )
 def test_a_name_says_what_runs_and_no_more(command: tuple[str, ...], name: str) -> None:
     assert short(command) == name
+
+
+def test_a_name_that_is_no_text_can_be_written_down(tmp_path: Path) -> None:
+    script = os.fsencode(tmp_path) + b"/tr\xffain\x1b]0;x.py"
+    with open(script, "w") as file:
+        file.write("import time; time.sleep(60)")
+    with running(sys.executable, os.fsdecode(script)) as pid:
+        until(lambda: psutil.Process(pid).cmdline()[-1].endswith(".py"))
+        found = ProcessReader(pid).sample(0.0)
+    assert found.name.endswith("tr?ain\x1b]0;x.py")
+    assert encode(Machine(time=1.0, process=found))

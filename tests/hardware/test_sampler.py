@@ -226,3 +226,20 @@ def test_g10_a_library_that_never_returns_does_not_keep_the_process_from_leaving
     ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True, timeout=9)
     assert ended.stdout.startswith(b"NVIDIA's driver has not answered for")
     assert ended.stdout.rstrip().endswith(b"True")
+
+
+def test_whatever_an_answer_raises_is_told_in_one_line() -> None:
+    def broken(*_: object) -> Gpus:
+        raise ImportError("No module named 'pynvml'")
+
+    def missing(*_: object) -> Told:
+        raise ImportError("No module named 'psutil'")
+
+    stage = Stage(broken, missing)
+    stage.look()
+    assert stage.look(SAMPLE_S) == {}
+    assert stage.sampler.view is not None
+    found = stage.sampler.view.newest
+    assert found.gpu_problem == "GPUs cannot be asked for: ImportError: No module named 'pynvml'"
+    assert found.process_problem == "processes cannot be looked at: ImportError: No module named 'psutil'"
+    assert found.host is None

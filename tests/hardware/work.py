@@ -22,10 +22,14 @@ while True:
 
 @contextmanager
 def running(
-    *command: str, cwd: Path | None = None, env: dict[str, str] | None = None, stdout: int | None = None
+    *command: str,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    stdin: int | None = None,
+    stdout: int | None = None,
 ) -> Iterator[int]:
     """A process with this command, in a session of its own that ends with the block; its pid."""
-    process = subprocess.Popen(command, cwd=cwd, env=env, stdout=stdout, start_new_session=True)
+    process = subprocess.Popen(command, cwd=cwd, env=env, stdin=stdin, stdout=stdout, start_new_session=True)
     try:
         yield process.pid
     finally:

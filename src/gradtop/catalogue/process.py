@@ -100,7 +100,7 @@ CRASHED = Kind(
     severity="intervene until rows arrive again",
     limits=(),
     criteria=(
-        ("died", "The log names an error that ends a process"),
+        ("died", "The log names an error that ends a process, or the process is gone too early"),
         ("not_resumed", "No rows arrived after it"),
     ),
     causes=("An error that the quoted line of the log names.",),

@@ -71,12 +71,12 @@ class Driver:
             if problem := self._begin(at):
                 return self._fail(at, problem)
         try:
-            return self._read(at, reloads=at - self._begun_at >= RETRY_S)
+            return self._read(self._nvml, at, reloads=at - self._begun_at >= RETRY_S)
         except Reloaded:
             self._end()
         if problem := self._begin(at):
             return self._fail(at, problem)
-        return self._read(at, reloads=False)
+        return self._read(self._nvml, at, reloads=False)
 
     def _begin(self, at: float) -> str:
         """Load and greet the driver; what is wrong with it, in one line."""
@@ -107,9 +107,8 @@ class Driver:
         self._pause_s = min(MISSING_S, 2 * self._pause_s)
         return self._failed
 
-    def _read(self, at: float, reloads: bool) -> Gpus:
-        nvml, read = self._nvml, Reading(reloads)
-        assert nvml is not None
+    def _read(self, nvml: Nvml, at: float, reloads: bool) -> Gpus:
+        read = Reading(reloads)
         count = read.number("count", MOST_DEVICES, nvml.nvmlDeviceGetCount)
         if count is None:
             return self._fail(at, f"NVIDIA's driver does not say how many GPUs there are: {read.absent['count']}")

@@ -1,6 +1,5 @@
 """The fields of a device: how each is asked for, in which unit, and what is possible."""
 
-from collections.abc import Callable
 from typing import Any
 
 from gradtop.hardware.reading import OUT_OF_RANGE, Reading
@@ -14,7 +13,7 @@ MOST_PID = 2**22
 """Pids of Linux are below this; larger ones come from a driver with another idea of its structures."""
 _MOST_BYTES, _MOST_COUNT, _MOST_PCIE = 2**60, 2**53, 1e12
 _MOST_WATTS, _MOST_CELSIUS, _MOST_MHZ = 10_000.0, 200.0, 20_000.0
-_MOST_PROCESSES = 256
+_MOST_PROCESSES, _MOST_INSTANCES = 256, 64
 _NVLINK_TX, _NVLINK_RX, _ALL_LINKS = 138, 139, 0xFFFFFFFF
 _KIB = 1024.0
 
@@ -22,7 +21,12 @@ _KIB = 1024.0
 def read_fast(read: Reading, n: Nvml, h: Handle) -> None:
     """What changes from second to second, and is answered at once."""
     read_utilization(read, n, h)
-    read.number("temperature_c", _MOST_CELSIUS, lambda: n.nvmlDeviceGetTemperature(h, 0))
+    read.number(
+        "temperature_c",
+        _MOST_CELSIUS,
+        lambda: n.nvmlDeviceGetTemperature(h, 0),
+        lambda: n.nvmlDeviceGetTemperatureV(h, 0),
+    )
     read.number("power_w", _MOST_WATTS, lambda: n.nvmlDeviceGetPowerUsage(h), scale=0.001)
     read.number("sm_clock_mhz", _MOST_MHZ, lambda: n.nvmlDeviceGetClockInfo(h, 1))
     read.number("memory_clock_mhz", _MOST_MHZ, lambda: n.nvmlDeviceGetClockInfo(h, 2))
@@ -106,17 +110,13 @@ def _within(memory: int | None, total: int) -> int | None:
 
 def read_links(read: Reading, n: Nvml, h: Handle) -> dict[str, float]:
     """Bytes of data over all NVLinks so far, by the field of what flows; the driver counts, and tells no rate."""
-    asked = {"nvlink_tx_bytes_per_s": _NVLINK_TX, "nvlink_rx_bytes_per_s": _NVLINK_RX}
-    call: Callable[[], Any] = lambda: n.nvmlDeviceGetFieldValues(h, [(id, _ALL_LINKS) for id in asked.values()])  # noqa: E731
-    found = read.ask("nvlink", call)
+    fields = ("nvlink_tx_bytes_per_s", "nvlink_rx_bytes_per_s")
+    asked = [(_NVLINK_TX, _ALL_LINKS), (_NVLINK_RX, _ALL_LINKS)]
+    found = read.ask("nvlink", lambda: n.nvmlDeviceGetFieldValues(h, asked))
     why = read.absent.pop("nvlink", "not supported")
-    totals: dict[str, float] = {}
-    for i, field in enumerate(asked):
-        if found is None or found[i].nvmlReturn != 0:
-            read.absent[field] = why
-        else:
-            totals[field] = found[i].value.ullVal * _KIB
-    return totals
+    known = {field: value for field, value in zip(fields, found or (), strict=False) if value.nvmlReturn == 0}
+    read.absent |= {field: why for field in fields if field not in known}
+    return {field: value.value.ullVal * _KIB for field, value in known.items()}
 
 
 def mig_handles(read: Reading, n: Nvml, h: Handle) -> dict[int, Handle]:
@@ -124,6 +124,10 @@ def mig_handles(read: Reading, n: Nvml, h: Handle) -> dict[int, Handle]:
     if read.ask("mig", lambda: n.nvmlDeviceGetMigMode(h)[0]) != 1:
         return {}
     most = read.ask("mig", lambda: n.nvmlDeviceGetMaxMigDeviceCount(h)) or 0
-    places = range(min(most, 64))
-    found = {i: Reading().ask("mig", lambda i=i: n.nvmlDeviceGetMigDeviceHandleByIndex(h, i)) for i in places}  # type: ignore[misc]  # late binding is what is avoided
-    return {i: handle for i, handle in found.items() if handle is not None}
+    found = {place: _mig_handle(n, h, place) for place in range(min(most, _MOST_INSTANCES))}
+    return {place: handle for place, handle in found.items() if handle is not None}
+
+
+def _mig_handle(n: Nvml, h: Handle, place: int) -> Handle | None:
+    """The instance at a place; most places are empty."""
+    return Reading(reloads=False).ask("handle", lambda: n.nvmlDeviceGetMigDeviceHandleByIndex(h, place))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradtop.clean import clean
 from gradtop.hardware.answer import Wanted
 
 SEARCH_S = 0.5
@@ -19,9 +20,9 @@ _SHELLS = frozenset(("sh", "bash", "zsh", "dash", "fish", "tmux", "screen", "sru
                      "nohup", "script", "tee", "ts", "cat", "torchrun", "accelerate", "deepspeed", "mpirun", "mpiexec",
                      "gradtop", "uv", "poetry", "conda", "timeout", "nice", "ionice", "stdbuf", "make"))  # fmt: skip
 """Programs that hold a log open for the sake of another process."""
-_LAUNCHERS = ("torch.distributed.run", "torch.distributed.launch", "torch/distributed/run.py", "accelerate.commands",
-              "deepspeed.launcher", "gradtop")  # fmt: skip
-"""What stands in the command line of a Python process that starts others and trains nothing itself."""
+_LAUNCHERS = ("torch.distributed.run", "torch.distributed.launch", "accelerate.commands.launch", "deepspeed.launcher",
+              "gradtop")  # fmt: skip
+"""Modules of Python that start others and train nothing themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,18 @@ class Proc:
     @property
     def starts_others(self) -> bool:
         """A shell, a launcher, a pipe's end: it writes for another."""
-        line = " ".join(self.command[:4])
-        return self.name in _SHELLS or any(word in line for word in _LAUNCHERS)
+        programs = {self.name, *(os.path.basename(word) for word in self.command[:2])}
+        return not programs.isdisjoint(_SHELLS) or self.module.startswith(_LAUNCHERS)
+
+    @property
+    def module(self) -> str:
+        """What `python -m` runs; empty where it runs something else."""
+        for i, word in enumerate(self.command[1:6], 1):
+            if word == "-m":
+                return "".join(self.command[i + 1 : i + 2])
+            if not word.startswith("-"):
+                break
+        return ""
 
 
 class Search:
@@ -70,15 +81,20 @@ class Search:
         if wanted.host and wanted.host.partition(".")[0].lower() != here.partition(".")[0].lower():
             return Owner(problem=f"it runs on {wanted.host[:60]}: this is {here[:60]}")
         if wanted.pid is not None and self._is(wanted.pid, wanted):
-            return Owner(wanted.pid, "its pid is in the log", sure=True)
+            return Owner(wanted.pid, "its pid is in the log", sure=not self._notebook(wanted.pid))
+        if not (self._root / "self").exists():
+            return Owner(problem="who writes a log can be told on Linux alone")
         holders = self._holders(wanted)
         if (pid := self._trainer(holders)) is not None:
-            return Owner(pid, "it has the log open for writing", sure=True)
+            return Owner(pid, "it has the log open for writing", sure=not self._notebook(pid))
         if wanted.written and not wanted.pipe and (pid := self._beside(wanted.paths)) is not None:
             return Owner(pid, "it works in the directory of the log")
-        return Owner(problem=self._why(wanted))
+        return Owner(problem=self._why(wanted, holders))
 
-    def _why(self, wanted: Wanted) -> str:
+    def _why(self, wanted: Wanted, holders: Sequence[int]) -> str:
+        names = [proc.name for pid in holders if (proc := self.look_up(pid)) is not None]
+        if names:
+            return f"only {clean(names[0], 40)} has the log open, for a process that is not to be seen"
         if wanted.pid is not None and not self._alive(wanted.pid):
             return f"process {wanted.pid}, which wrote the log, is not here: it is over, or in another container"
         hidden = f"; {self._hidden:,} processes of other users cannot be looked into" if self._hidden else ""
@@ -94,16 +110,21 @@ class Search:
         script = os.path.basename(wanted.argv[0]) if wanted.argv else ""
         return not script or not found.command or any(script == os.path.basename(word) for word in found.command)
 
+    def _notebook(self, pid: int) -> bool:
+        """It outlives every training in it, and keeps its files open: that it lives says nothing of the run."""
+        proc = self.look_up(pid)
+        return proc is not None and any("ipykernel" in word for word in proc.command[:4])
+
     def _alive(self, pid: int) -> bool:
         return (self._root / str(pid)).is_dir()
 
     def pids(self) -> list[int]:
-        """All processes, the oldest first; none where there is no `/proc`."""
+        """All processes, the highest pids first, as a training is young; none where there is no `/proc`."""
         try:
             found = [int(name) for name in os.listdir(self._root) if name.isdigit()]
         except OSError:
             return []
-        return sorted(found)[:MOST_PIDS]
+        return sorted(found, reverse=True)[:MOST_PIDS]
 
     def look_up(self, pid: int) -> Proc | None:
         """A process; None where there is none."""
@@ -151,9 +172,8 @@ class Search:
             own = [proc for proc in self._writers(pipes) if not proc.starts_others] if pipes else []
         inside = {proc.pid for proc in own}
         top = [proc for proc in own if proc.parent not in inside]
-        if not top:
-            return procs[0].pid if procs else None
-        return min(top, key=lambda proc: (self._rank(proc.pid), proc.started, proc.pid)).pid
+        first = min(top, key=lambda proc: (self._rank(proc.pid), proc.started, proc.pid), default=None)
+        return first.pid if first is not None else None
 
     def _writers(self, pipes: set[str]) -> Iterator[Proc]:
         """Processes whose output goes into one of these pipes."""

@@ -12,7 +12,7 @@ MOST_WORKERS = 64
 _STATES = {"disk-sleep": "disk", "idle": "sleeping", "dead": "gone", "tracing-stop": "stopped", "waking": "running"}
 CHILDREN_S = 5.0
 """Seconds between two searches for children, which look at every process of the machine."""
-_MOST_CHILDREN = 1024
+_MOST_CHILDREN = 256
 _NAME_CHARS = 120
 
 
@@ -43,7 +43,7 @@ class Rate:
         return (count - before[1]) / (at - before[0])
 
 
-class Watched:
+class ProcessReader:
     """One process, and what it had used when it was looked at last."""
 
     def __init__(self, pid: int, how: str = "", sure: bool = False) -> None:
@@ -59,7 +59,7 @@ class Watched:
         self._name = _called(self._process, self._psutil)
         self._known = {"pid": pid, "name": self._name, "found_by": how, "sure": sure, "started": self._started}
         self._cpu, self._read, self._written = Rate(), Rate(), Rate()
-        self._workers: dict[int, Watched] = {}
+        self._workers: dict[int, ProcessReader] = {}
         self._searched_at = -math.inf
 
     @property
@@ -114,7 +114,7 @@ class Watched:
         """The same in short, as of a child."""
         return Worker(pid=self.pid, name=self._name, **self._values(at, {}, brief=True))
 
-    def _children(self, at: float) -> Iterable["Watched"]:
+    def _children(self, at: float) -> Iterable["ProcessReader"]:
         """Its children, each known by what it was when it was met."""
         if at - self._searched_at >= CHILDREN_S:
             self._searched_at = at
@@ -135,7 +135,7 @@ class Watched:
             del self._workers[pid]
         for pid in found - self._workers.keys():
             try:
-                self._workers[pid] = Watched(pid)
+                self._workers[pid] = ProcessReader(pid)
             except self._psutil.Error:
                 continue
 
@@ -155,11 +155,12 @@ def short(command: Sequence[str]) -> str:
         words += command[1:3]
     else:
         words += [word.rpartition("/")[2] for word in command[1:] if not word.startswith("-")][:1]
-    return " ".join(words)[:_NAME_CHARS]
+    # Arguments are bytes, and need not be text.
+    return " ".join(words)[:_NAME_CHARS].encode("utf-8", "replace").decode()
 
 
 def _called(process: Any, psutil: Any) -> str:
     try:
-        return short(process.cmdline()) or str(process.name())[:_NAME_CHARS]
+        return short(process.cmdline() or (process.name(),))
     except (OSError, psutil.Error):
         return ""

@@ -32,10 +32,13 @@ class _Asked(Generic[T]):
     def __init__(self, first: T) -> None:
         """`first` is known before the first answer."""
         self._lane = Lane(Threads())
+        self._first = first
         self._answer: Future[T] | None = None
         self._asked_at = -math.inf
         self.known = first
         """The newest answer."""
+        self.failed = ""
+        """Why the last question has none, in a few words; empty where it has."""
 
     def ask(self, work: Callable[[], T], at: float) -> None:
         """Ask, unless the last question is still open: hung threads do not pile up."""
@@ -45,7 +48,10 @@ class _Asked(Generic[T]):
     def silent_s(self, at: float) -> float:
         """Take the answer if it is there; seconds for which it has been missing, 0 where it is not."""
         if self._answer is not None and self._answer.done():
-            self.known, self._answer = self._answer.result(), None
+            answer, self._answer = self._answer, None
+            error = answer.exception()
+            self.failed = f"{type(error).__name__}: {str(error)[:200]}" if error is not None else ""
+            self.known = answer.result() if error is None else self._first
         return at - self._asked_at if self._answer is not None else 0.0
 
 
@@ -131,13 +137,16 @@ class Sampler:
             return {}
         self._open = False
         gpus, told = _silenced(self._gpus.known, driver_s), self._told.known
+        problem = gpus.problem or (f"GPUs cannot be asked for: {self._gpus.failed}" if self._gpus.failed else "")
+        unasked = f"processes cannot be looked at: {self._told.failed}" if self._told.failed else ""
         named = tuple(_named(gpu, told) for gpu in gpus.gpus)
         whole = Machine(
             time=self._time,
             gpus=named,
-            gpu_problem=gpus.problem,
+            gpu_problem=problem,
             driver=gpus.driver,
             cuda=gpus.cuda,
+            process_problem=unasked,
             host=told.host if not system_s else None,
         )
         self._samples.append(whole)

@@ -9,7 +9,7 @@ import msgspec
 from gradtop.hardware.answer import OfRun, Told, Wanted
 from gradtop.hardware.host import HostReader
 from gradtop.hardware.owner import Owner, Search
-from gradtop.hardware.process import Watched, psutil_quiet, short
+from gradtop.hardware.process import ProcessReader, psutil_quiet, short
 
 SEARCH_S, LATER_S = 5.0, 30.0
 """Seconds between two searches for the process of a run, in the beginning and after a while."""
@@ -20,7 +20,7 @@ class _Sought:
     """A run, and what is known of its process."""
 
     def __init__(self) -> None:
-        self.process: Watched | None = None
+        self.process: ProcessReader | None = None
         self.owner = Owner(problem="its process is being looked for")
         self.ranks: tuple[int, ...] = ()
         self.visible: str | None = None
@@ -37,7 +37,7 @@ class _Sought:
         if owner.pid is None:
             return
         try:
-            self.process = Watched(owner.pid, owner.how, owner.sure)
+            self.process = ProcessReader(owner.pid, owner.how, owner.sure)
         except psutil_quiet().Error:
             return
         self.ranks, self._pause_s = search.ranks(owner.pid), SEARCH_S
@@ -82,6 +82,6 @@ class System:
             if pid in self._names:
                 names[pid] = self._names[pid]
             elif (proc := search.look_up(pid)) is not None:
-                names[pid] = short(proc.command) or proc.name
+                names[pid] = short(proc.command or (proc.name,))
         self._names = names
         return names

@@ -20,7 +20,7 @@ from gradtop.sources.follow.compressed import bare_name, unpacker
 from gradtop.sources.follow.intake import reader_for
 from gradtop.sources.follow.kind import HEAD_BYTES, Kind, recognise
 from gradtop.sources.reader import Line
-from gradtop.sources.search.group import STATE, Filed, Part, place_of
+from gradtop.sources.search.group import STATE, Filed, Part, of_samples, place_of
 from gradtop.sources.search.ties import Ties
 from gradtop.sources.search.walk import LINKED_ENTRIES, MAX_DEPTH, MAX_ENTRIES, Entry, Listing, Seen, Step, go_on, walk
 
@@ -173,7 +173,8 @@ class Search:
             if look is not None and (look.kind is None or look.kind.readable):
                 step = _state_step(entry.path) if entry.path.name == STATE else 0
                 place = place_of(entry.path, entry.root)
-                yield Filed(place, entry.modified, entry.size, look.kind is not None, step)
+                metrics = look.kind is not None and not (look.kind.format == "gradtop" and of_samples(entry.path))
+                yield Filed(place, entry.modified, entry.size, metrics, step)
 
     def _candidates(self, files: Sequence[Filed], named: bool = False) -> Iterator[Candidate]:
         """The files as runs; those that were `named` keep their own names."""

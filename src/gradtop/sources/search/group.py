@@ -27,11 +27,12 @@ _RANK = re.compile(r"(?:^|(?<=[-_. ]))(?:global|local)?rank[-_]?(\d+)(?=$|[-_. ]
 _ROTATED = re.compile(r"(\.(?:log|txt|out|err|csv|jsonl?))\.\d{1,3}(?=\.(?:gz|xz|bz2)\Z|\Z)", re.IGNORECASE)
 _ONE_METRIC = re.compile(r"\A(?:Train|Validation|Eval)_\w+\.csv\Z")
 """DeepSpeed's monitor writes one table for each metric, named after it."""
+_SAMPLES = re.compile(r"(?:\A|[-_. ])machine(?=\.jsonl\Z)")
 _SPLIT = re.compile(r"[-_. ]+")
 _PLAIN = re.compile(
     r"(?:train(?:er|ing)?|logs?|logging|metrics?|output|out|err|errors?|std|stdout|stderr|console|progress|results?"
     r"|summary|history|stats|scalars?|run|running|main|state|nohup|events?|eval|evaluation|val|valid|validation|test"
-    r"|loss|debug|info|screen|monitor|machine|rank|jsonl?|ndjson|csv|tsv|txt|gz|xz|bz2)\Z",
+    r"|loss|debug|info|screen|monitor|rank|jsonl?|ndjson|csv|tsv|txt|gz|xz|bz2)\Z",
     re.IGNORECASE,
 )
 """Words that say what a file holds and not which run it is of."""
@@ -81,7 +82,7 @@ def place_of(path: Path, top: Path) -> Place:
         return Place(Part(path), root, "", STATE)
     found = _RANK.search(name)
     rank = int(found[1]) if found is not None else None
-    plain = _ROTATED.sub(r"\1", _RANK.sub("", name))
+    plain = _ROTATED.sub(r"\1", _RANK.sub("", _SAMPLES.sub("", name)))
     key = "" if _ONE_METRIC.match(name) else _key(plain)
     kin = "-".join(word for word in _SPLIT.split(plain) if word)
     return Place(Part(path, kin, rank), root, "" if key == _key(root.name) else key)
@@ -98,8 +99,11 @@ def _root(folder: Path, top: Path, name: str) -> Path:
 
 
 def of_samples(path: Path) -> bool:
-    """It is called like a recording of what the machine does, `machine.jsonl`: it grows whatever the run does."""
-    return "machine" in _SPLIT.split(path.name)
+    """It is called like a recording of what the machine does, `machine.jsonl` or `NAME.machine.jsonl`.
+
+    Such a file is a part of its run and makes none by itself, and it grows whatever the run does.
+    """
+    return _SAMPLES.search(path.name) is not None
 
 
 def _key(name: str) -> str:
@@ -148,7 +152,7 @@ def _newest_of_families(found: Sequence[Filed]) -> Iterator[Filed]:
     for file in found:
         family = file.place.family
         if not family:
-            if file.metrics or file.place.console:
+            if file.metrics or file.place.console or of_samples(file.place.part.path):
                 yield file
         elif file.metrics and (held := families.get(family)) is not None:
             families[family] = max(held, file, key=lambda f: f.step) if _same_time(held, file) else _newer(held, file)
@@ -174,7 +178,6 @@ def _in_order(found: Iterable[Filed]) -> list[Filed]:
 
     def order(file: Filed) -> tuple[bool, int, int, str]:
         part = file.place.part
-        late = not file.metrics or of_samples(part.path)
-        return late, part.launch, part.rank if part.rank is not None else -1, str(part.path)
+        return not file.metrics, part.launch, part.rank if part.rank is not None else -1, str(part.path)
 
     return sorted(found, key=order)[:MAX_PARTS]
