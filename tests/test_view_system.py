@@ -15,7 +15,8 @@ from gradtop.record import Rows
 from gradtop.run import Run
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.verdict import Judgement, Verdict
-from gradtop.view import Panel, Part, SystemView, checklist, machine_lines, system
+from gradtop.view import Part, checklist
+from gradtop.view.system import Panel, SystemView, machine_lines, system
 from gradtop.view.system.device import devices, program
 from gradtop.view.system.hint import machine_hints
 from machines import GIB, NAME, NOW, bare, gpu, host, past, process, sample, seen

@@ -15,7 +15,7 @@ from gradtop.ui.screens.system import SystemRoom, shares
 from gradtop.ui.widgets.devices import Devices, fitted
 from gradtop.ui.widgets.gauge import bar, laid_out, widths
 from gradtop.ui.widgets.outlines import outlines
-from gradtop.view import Fact, History, system
+from gradtop.view.system import Fact, History, system
 from machines import gpu, past, process, sample, seen
 
 

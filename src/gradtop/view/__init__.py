@@ -18,12 +18,10 @@ from gradtop.view.overlay import MOST_MARKED, Marks, Other, others_of, overlaid
 from gradtop.view.ranking import FIELDS as RUN_FIELDS
 from gradtop.view.ranking import Order, Ranking
 from gradtop.view.runs import RunRow, RunsView
-from gradtop.view.system import ABSENT, DeviceRow, Fact, History, Panel, SystemView, machine_lines, system
 from gradtop.view.tone import Tone
 from gradtop.view.window import Window
 
 __all__ = [
-    "ABSENT",
     "EPOCH",
     "MOST_MARKED",
     "NEWEST",
@@ -34,25 +32,20 @@ __all__ = [
     "Across",
     "Banner",
     "Chart",
-    "DeviceRow",
     "Entry",
-    "Fact",
     "FindingRow",
     "FindingsView",
-    "History",
     "LinePlace",
     "Marks",
     "MetricsView",
     "Order",
     "Other",
-    "Panel",
     "Part",
     "Ranking",
     "Reading",
     "RunRow",
     "RunsView",
     "StepPlace",
-    "SystemView",
     "Tone",
     "Trace",
     "Window",
@@ -65,7 +58,6 @@ __all__ = [
     "first_source",
     "header",
     "line_at",
-    "machine_lines",
     "marked_values",
     "no_line",
     "offered",
@@ -75,6 +67,5 @@ __all__ = [
     "row_lines",
     "standing",
     "step_at",
-    "system",
     "waiting_for",
 ]

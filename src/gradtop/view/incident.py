@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from gradtop import units
 from gradtop.clean import clean
-from gradtop.detect.machine.device import DEVICES, MEMORY_USED, POWER, TEMPERATURE, THROTTLE_REASONS, UTILIZATION
-from gradtop.detect.machine.device import metric as gpu_metric
+from gradtop.device import DEVICES, MEMORY_USED, POWER, TEMPERATURE, THROTTLE_REASONS, UTILIZATION
+from gradtop.device import metric as gpu_metric
 from gradtop.finding import Finding, FindingState
 from gradtop.snapshot import RunSnapshot
 from gradtop.throttle import said

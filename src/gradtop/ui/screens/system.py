@@ -14,7 +14,7 @@ from gradtop.ui.screens.room import Room
 from gradtop.ui.widgets.devices import Devices
 from gradtop.ui.widgets.facts import Facts
 from gradtop.ui.widgets.note import Note
-from gradtop.view import SystemView, system
+from gradtop.view.system import SystemView, system
 
 _SIDE_BY_SIDE, _THREE = 100, 170
 """Columns of the screen from which the process and the host stand beside the GPU, and beside each other."""

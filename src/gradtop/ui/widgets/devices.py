@@ -9,7 +9,7 @@ from gradtop.ui.cells import apart, fit
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
 from gradtop.ui.widgets.gauge import bar
-from gradtop.view import ABSENT, DeviceRow
+from gradtop.view.system import ABSENT, DeviceRow
 
 _WIDE = 96
 """Cells from which columns stand two cells apart."""

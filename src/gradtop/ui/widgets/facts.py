@@ -3,8 +3,10 @@
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
 from gradtop.ui.widgets.gauge import laid_out
+from gradtop.ui.widgets.machine import joined
 from gradtop.ui.widgets.outlines import outlines
-from gradtop.view import Panel, Part
+from gradtop.view import Part
+from gradtop.view.system import Panel
 
 _BLANK = Panel("")
 
@@ -92,8 +94,3 @@ def _folded(panel: Panel, width: int, ink: str) -> Row:
     while parts and box.width_of(joined(lead, parts)) > width and max(part.rank for part in parts) > 0:
         parts.remove(max(parts, key=lambda part: part.rank))
     return box.cropped(joined(lead, parts), width)
-
-
-def joined(lead: Row, parts: list[Part]) -> Row:
-    """The parts behind a lead, with lines between them."""
-    return (*lead, *(cell for part in parts for cell in ((" ─ ", "border"), (part.text, part.ink))))

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from gradtop import plot
 from gradtop.ui.cells import fit, wrap
 from gradtop.ui.widgets.canvas import Row
-from gradtop.view import Fact, History
+from gradtop.view.system import Fact, History
 
 LABEL_CELLS = 13
 _VALUE_CELLS = (6, 22)

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from gradtop import plot, units
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Row
-from gradtop.view import Fact, History
+from gradtop.view.system import Fact, History
 
 _LEAST_ROWS, _MOST_ROWS = 3, 8
 """Of one history, its title left out."""
