@@ -14,7 +14,7 @@ from gradtop.ui.screens.room import Room
 from gradtop.ui.widgets.devices import Devices
 from gradtop.ui.widgets.facts import Facts
 from gradtop.ui.widgets.note import Note
-from gradtop.view.system import SystemView, system
+from gradtop.view.system import SystemView, seen, system
 
 _SIDE_BY_SIDE, _THREE = 100, 170
 """Columns of the screen from which the process and the host stand beside the GPU, and beside each other."""
@@ -41,6 +41,7 @@ class SystemRoom(Room):
         self._full = False
         self._panel = "gpu"
         self._begin = ""
+        self._known: object = None
 
     def furniture(self) -> list[Widget]:
         """The list, the panels, and the line below them."""
@@ -65,7 +66,14 @@ class SystemRoom(Room):
         self._look(scene)
 
     def _look(self, scene: Scene) -> None:
-        stale = 0.0 if scene.paused else scene.stale_s
+        stale, run = 0.0 if scene.paused else scene.stale_s, scene.run
+        when = seen(scene.snapshot, run, stale, self._live).when
+        of_run = (run.machine, run.id, run.state) if run is not None else None
+        known = (scene.snapshot.machine, of_run, self._selected, self._live, when)
+        # Rows come in more often than samples.
+        if known == self._known:
+            return
+        self._known = known
         self._view = system(scene.snapshot, scene.run, stale, self._selected, self._live)
         self.query_one(Devices).show(self._view.title, self._view.rows, self._view.selected)
         for name, panel in zip(PANELS, (self._view.gpu, self._view.process, self._view.host), strict=True):

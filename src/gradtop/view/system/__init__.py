@@ -5,5 +5,17 @@ from gradtop.view.system.fact import ABSENT, Fact, History, Panel
 from gradtop.view.system.hint import machine_hints
 from gradtop.view.system.line import machine_lines
 from gradtop.view.system.room import SystemView, system
+from gradtop.view.system.seen import seen
 
-__all__ = ["ABSENT", "DeviceRow", "Fact", "History", "Panel", "SystemView", "machine_hints", "machine_lines", "system"]
+__all__ = [
+    "ABSENT",
+    "DeviceRow",
+    "Fact",
+    "History",
+    "Panel",
+    "SystemView",
+    "machine_hints",
+    "machine_lines",
+    "seen",
+    "system",
+]
