@@ -411,7 +411,7 @@ def test_histories_have_the_scale_of_what_they_show() -> None:
         "utilisation": (0.0, 1.0), "memory": (0.0, 80.0 * GIB), "power": (0.0, 700.0), "temperature": (0.0, 100.0),
     }  # fmt: skip
     assert len(view.gpu.facts[0].history.values if view.gpu.facts[0].history else ()) == 301
-    assert len(view.rows[0].history.values) == 60
+    assert len(view.rows[0].history.values) == 120
 
 
 def test_a_load_below_all_cores_leaves_room_above() -> None:

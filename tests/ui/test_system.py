@@ -330,7 +330,7 @@ def drawn(facts: list[Fact], width: int, ascii_only: bool = False) -> list[str]:
     return ["".join(text for text, _ in row).rstrip() for row in laid_out(facts, width, ascii_only)]
 
 
-TIMES = tuple(float(i) for i in range(8))
+TIMES = tuple(5.0 * i for i in range(8))
 FACTS = [
     Fact("utilisation", "97 %", "value", 0.97, History(TIMES, tuple(i / 7 for i in range(8)), 0.0, 1.0, "1")),
     Fact("memory", "62.1/80 GiB", "value", 0.78, History(TIMES, (0.5,) * 8, 0.0, 1.0, "1")),
@@ -382,7 +382,7 @@ SWING = Fact("power", "7 W", history=History(TIMES, (0.0, 1.0, 2.0, float("nan")
 def test_histories_are_drawn_large_where_there_is_room() -> None:
     assert large([SWING], 34, 5) == [
         "",
-        "power 7 W        0 to 8 W, last 7s",
+        "power 7 W       0 to 8 W, last 35s",
         "                                ⠢⣰",
         "                                 ⠋",
         "                              ⡠⠃",

@@ -10,10 +10,10 @@ BARS = "▁▂▃▄▅▆▇"
 """Never a whole cell: histories stand one above the other."""
 ASCII_BARS = "_.-=+*#"
 _SPANS_S = (
-    *(1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 45),
-    *(60 * minutes for minutes in (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 45, 60, 120, 180, 360, 720, 1440)),
+    *(5, 10, 15, 20, 30, 45),
+    *(60 * minutes for minutes in (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 45, 60, 120, 180, 360, 720, 1440)),
 )
-"""Seconds that a cell may stand for."""
+"""Seconds that a cell may stand for. A whole history moves on by a cell at a time: that often, and no more."""
 HELD_S = 15.0
 """Seconds for which a value holds while no other comes: three times the longest that samples are apart."""
 _HELD_GAPS = 3.0

@@ -9,7 +9,7 @@ from gradtop.clean import clean
 from gradtop.machine import Gpu, GpuProcess, Machine, Process
 from gradtop.view.system.fact import ABSENT, History, times_of
 
-SHORT_HISTORY = 60
+SHORT_HISTORY = 120
 """Samples behind the sparkline of a row."""
 
 
