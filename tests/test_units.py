@@ -119,3 +119,58 @@ def test_rate(rate: float, text: str) -> None:
 )
 def test_a_setting_has_no_zeros_at_its_end(value: float, text: str) -> None:
     assert units.setting(value) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1, "1 B"),
+        (999, "999 B"),
+        (1000, "0.977 KiB"),
+        (512 * 2**20, "512 MiB"),
+        (62.1 * 2**30, "62.1 GiB"),
+        (80 * 2**30, "80 GiB"),
+        (999.6 * 2**30, "0.976 TiB"),
+        (2**60, "1 EiB"),
+        (2**70, "1,024 EiB"),
+    ],
+)
+def test_memory(size: float, text: str) -> None:
+    assert units.memory(size) == text
+
+
+@pytest.mark.parametrize(
+    ("used", "total", "text"),
+    [
+        (62.1 * 2**30, 80 * 2**30, "62.1/80 GiB"),
+        (0, 80 * 2**30, "0/80 GiB"),
+        (1, 80 * 2**30, "<0.01/80 GiB"),
+        (2**30, 2**31, "1/2 GiB"),
+        (3, 0, "3/0 B"),
+    ],
+)
+def test_memory_of_a_whole(used: float, total: float, text: str) -> None:
+    assert units.memory_of(used, total) == text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (0, "0 B/s"),
+        (0.2, "<1 B/s"),
+        (512, "512 B/s"),
+        (1000, "1 kB/s"),
+        (310_000, "310 kB/s"),
+        (99_600_000, "100 MB/s"),
+        (1.23e9, "1.2 GB/s"),
+        (1e15, "1 PB/s"),
+    ],
+)
+def test_flow(rate: float, text: str) -> None:
+    assert units.flow(rate) == text
+
+
+@pytest.mark.parametrize(("fraction", "text"), [(0.29, "29 %"), (0.97, "97 %"), (1.0, "100 %"), (0.0, "0 %")])
+def test_whole_percent_is_what_was_measured(fraction: float, text: str) -> None:
+    assert units.whole_percent(fraction) == text

@@ -79,7 +79,7 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Errors since the driver was loaded, as are the uncorrected ones."""
     ecc_uncorrected: Count | None = None
     throttle_reasons: Count | None = None
-    """NVML's clocks event reasons, a bit mask; `detect.machine.device.said` has the words."""
+    """NVML's clocks event reasons, a bit mask; `throttle` has the words."""
     processes: Annotated[tuple[GpuProcess, ...], Meta(max_length=4096)] | None = None
     """None where the driver does not say; empty where there are none."""
     mig: Annotated[tuple["Gpu", ...], Meta(max_length=64)] = ()

@@ -3,6 +3,8 @@
 import math
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+_BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB")
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -99,3 +101,38 @@ def rate(per_second: float, word: str = "it") -> str:
     if per_second <= 0 or not math.isfinite(per_second):
         return f"? {word}/s"
     return f"{number(per_second, 3)} {word}/s" if per_second >= 1 else f"{number(1 / per_second, 3)} s/{word}"
+
+
+def memory(size: float) -> str:
+    """Bytes in three digits of the fitting binary unit: `62.1 GiB`, `512 MiB`, `0 B`."""
+    text, unit = _binary(size, size)
+    return f"{text} {unit}"
+
+
+def memory_of(used: float, total: float) -> str:
+    """A part of so many bytes, in the unit of the whole: `62.1/80 GiB`."""
+    text, unit = _binary(used, total)
+    return f"{text}/{_binary(total, total)[0]} {unit}"
+
+
+def _binary(size: float, whole: float) -> tuple[str, str]:
+    """(`size` in the unit that fits `whole`, that unit); never 0 where there is something."""
+    power = next((i for i in range(len(_BINARY) - 1) if whole < 999.5 * 1024.0**i), len(_BINARY) - 1)
+    value = size / 1024.0**power
+    if 0 < value < 0.01:
+        return "<0.01", _BINARY[power]
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.3g}", _BINARY[power]
+
+
+def flow(bytes_per_s: float) -> str:
+    """Bytes per second, with decimal units as disks and links are sold: `1.2 GB/s`, `310 kB/s`, `0 B/s`."""
+    power = next((i for i in range(len(_DECIMAL) - 1) if bytes_per_s < 999.5 * 1000.0**i), len(_DECIMAL) - 1)
+    value = bytes_per_s / 1000.0**power
+    if power == 0 and 0 < value < 0.5:
+        return "<1 B/s"
+    return f"{value:,.0f} {_DECIMAL[power]}/s" if value >= 99.5 or power == 0 else f"{value:.2g} {_DECIMAL[power]}/s"
+
+
+def whole_percent(fraction: float) -> str:
+    """A ratio that was measured in whole per cent: `97 %`."""
+    return f"{round(100 * fraction)} %"

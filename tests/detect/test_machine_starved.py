@@ -6,9 +6,9 @@ import random
 import pytest
 from synthetic import Row, detector, found, records
 
-from gradtop.detect.machine.device import REASONS, THROTTLED, said
 from gradtop.finding import Finding, FindingState, Severity
 from gradtop.record import Event
+from gradtop.throttle import REASONS, THROTTLED, said
 
 POWER, HEAT, IDLE = 0x4, 0x40, 0x1
 

@@ -15,6 +15,7 @@ from gradtop.ui.screens.metrics import MetricsRoom
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.runs import RunsRoom
 from gradtop.ui.screens.sheets import ChecklistRoom, HelpRoom, SheetRoom
+from gradtop.ui.screens.system import SystemRoom
 
 OWNERS = {
     "everywhere": GradtopApp,
@@ -22,6 +23,7 @@ OWNERS = {
     "layers": LayersRoom,
     "metrics": MetricsRoom,
     "findings": FindingsRoom,
+    "system": SystemRoom,
     "log": LogRoom,
     "runs": RunsRoom,
     "sheet": SheetRoom,
@@ -44,7 +46,7 @@ def test_ids_are_unique_and_no_key_is_bound_twice_in_a_room() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("room", ["1", "2", "3", "4", "6", "r", "c", "question_mark"])
+@pytest.mark.parametrize("room", ["1", "2", "3", "4", "5", "6", "r", "c", "question_mark"])
 async def test_no_key_breaks_any_room(
     size: tuple[int, int], room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,7 +100,7 @@ async def test_a_sheet_scrolls_to_its_end_and_back() -> None:
         assert "Vanishing gradient" in text(app)
 
 
-@pytest.mark.parametrize("room", ["overview", "metrics", "findings", "log", "runs", "sheet"])
+@pytest.mark.parametrize("room", ["overview", "metrics", "findings", "system", "log", "runs", "sheet"])
 def test_a_footer_ends_with_help_and_quit(room: str) -> None:
     assert keys.hints(room).ways_out == (("?", "help"), ("q", "quit"))
 

@@ -3,6 +3,7 @@
 from gradtop.plot.axis import grown_end
 from gradtop.plot.bar import smoothed
 from gradtop.plot.drawing import draw
+from gradtop.plot.history import history, outline
 from gradtop.plot.margin import column_of
 from gradtop.plot.picture import (
     ASCII,
@@ -10,6 +11,8 @@ from gradtop.plot.picture import (
     BRAILLE,
     GUTTER,
     LETTERS,
+    RAW,
+    SMOOTH,
     TRACES,
     Columns,
     Frame,
@@ -28,6 +31,8 @@ __all__ = [
     "BRAILLE",
     "GUTTER",
     "LETTERS",
+    "RAW",
+    "SMOOTH",
     "TRACES",
     "Columns",
     "Frame",
@@ -39,6 +44,8 @@ __all__ = [
     "column_of",
     "draw",
     "grown_end",
+    "history",
+    "outline",
     "pixel_columns",
     "smoothed",
     "sparkline",

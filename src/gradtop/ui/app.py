@@ -31,6 +31,7 @@ from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.room import Room
 from gradtop.ui.terminal import guarded, report_crash
 from gradtop.ui.theme import BARE, BY_NAME, SIXTEEN, THEMES
+from gradtop.ui.widgets.machine import MachineTile
 from gradtop.ui.widgets.profile import ProfileTile
 from gradtop.view import Marks
 
@@ -114,7 +115,7 @@ class GradtopApp(App[None]):
         self._marks = Marks.recalled(recollection.rooms.get("runs", {}))
         self._told: tuple[str, ...] = ()
         glyphs = plot.ASCII if ascii else plot.BRAILLE
-        self._overview = Overview(glyphs, (ProfileTile(ascii),))
+        self._overview = Overview(glyphs, (MachineTile(ascii), ProfileTile(ascii)))
         made = makers(self._overview, glyphs, acknowledge, mute, pages, background)
         self._rooms = Rooms(made, self._furnish)
         self._rooms["overview"]

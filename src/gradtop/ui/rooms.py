@@ -67,6 +67,11 @@ def makers(
 
         return FindingsRoom(acknowledge, mute, glyphs)
 
+    def system() -> Room:
+        from gradtop.ui.screens.system import SystemRoom
+
+        return SystemRoom(glyphs is plot.ASCII)
+
     def log() -> Room:
         from gradtop.sources.peek import Peeks
         from gradtop.ui.screens.log import LogRoom
@@ -93,6 +98,7 @@ def makers(
         "layers": layers,
         "metrics": metrics,
         "findings": findings,
+        "system": system,
         "log": log,
         "runs": runs,
         "checklist": checklist,

@@ -57,9 +57,19 @@ def described(run: RunSnapshot, finding: Finding, settings: Settings, *, changes
         "What was measured", tuple(f"{k.replace('_', ' ')}: {_value(v)}" for k, v in finding.evidence.items())
     )
     yield from _list("Likely causes", finding.causes)
-    yield from _list("Check next", finding.checks)
+    yield from _list("Check next", (*_hints(run, finding), *finding.checks))
     yield from _list("What this log cannot say", finding.caveats)
     yield from limit_entries(finding, settings)
+
+
+def _hints(run: RunSnapshot, finding: Finding) -> tuple[str, ...]:
+    """What the System room says to it, where there is a sample."""
+    if run.machine is None:
+        return ()
+    # The first picture does not wait for it.
+    from gradtop.view.system.hint import machine_hints
+
+    return machine_hints(run, finding)
 
 
 def title(finding: Finding) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from gradtop.clean import clean
 from gradtop.detect.case import MAX_CASES, Case, criterion, finding, opened
-from gradtop.detect.machine.device import MEMORY_TOTAL
 from gradtop.detect.machine.floor import SPANS, Floors, Growth
 from gradtop.detect.signals import Signals
 from gradtop.detect.wording import numbers, place, rows, short
+from gradtop.device import MEMORY_TOTAL
 from gradtop.finding import Criterion, Finding, Severity
 from gradtop.units import count, duration, percent
 

@@ -5,10 +5,11 @@ from collections import deque
 from collections.abc import Iterator
 
 from gradtop.detect.case import MAX_CASES, Case, criterion, finding, opened
-from gradtop.detect.machine.device import UTILIZATION, Devices
+from gradtop.detect.machine.device import Devices
 from gradtop.detect.robust import Window, median
 from gradtop.detect.signals import Signals
 from gradtop.detect.wording import back, numbers, place, rows, span
+from gradtop.device import UTILIZATION
 from gradtop.finding import Criterion, Finding, Severity
 from gradtop.units import percent
 

@@ -7,12 +7,14 @@ from functools import reduce
 from operator import or_
 
 from gradtop.detect.case import MAX_CASES, Case, criterion, finding, opened
-from gradtop.detect.machine.device import FORCED, THROTTLE_REASONS, THROTTLED, Devices, said
+from gradtop.detect.machine.device import Devices
 from gradtop.detect.machine.pace import INPUTS, Pace
 from gradtop.detect.robust import Window, median
 from gradtop.detect.signals import Signals
 from gradtop.detect.wording import back, numbers, place, rows, span
+from gradtop.device import THROTTLE_REASONS
 from gradtop.finding import Criterion, Finding, Severity
+from gradtop.throttle import FORCED, THROTTLED, said
 from gradtop.units import percent
 
 _USUAL_ROWS = 100

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from gradtop.detect.machine.device import DEVICES, THROTTLE_REASONS, metric, said
+from gradtop.device import DEVICES, THROTTLE_REASONS, metric
 from gradtop.finding import Finding
 from gradtop.snapshot import RunSnapshot
+from gradtop.throttle import said
 from gradtop.view.incident.sample import MEASURES, Measured, around, measured, reach, slowed
 from gradtop.view.incident.stream import Stream, trace_of
 from gradtop.view.incident.stretch import BEFORE_ROWS, DURING_ROWS

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from math import isnan
 
 from gradtop import units
-from gradtop.detect.machine.device import MEMORY_USED, POWER, TEMPERATURE, UTILIZATION, said
+from gradtop.device import MEMORY_USED, POWER, TEMPERATURE, UTILIZATION
 from gradtop.finding import Finding, FindingState
 from gradtop.snapshot import RunSnapshot
+from gradtop.throttle import said
 from gradtop.view.incident.stretch import AFTER_ROWS, BEFORE_ROWS, DURING_ROWS, Stretch, stretch_of_points
 
 MEASURES = ((UTILIZATION, "use"), (TEMPERATURE, "°C"), (POWER, "W"), (MEMORY_USED, "memory"))
