@@ -123,6 +123,11 @@ class Heatmap(Canvas, can_focus=True):
         # Another theme may say with characters what this one says with colours.
         self._draw()
 
+    def select(self, key: str | None) -> None:
+        """Select a line at the next `show`; None: the first."""
+        self.selected = key
+        self._at = 0 if key is None else self._at
+
     def move(self, rows: int) -> None:
         """Select another line, within the list."""
         self._go(self._at + rows)
@@ -299,7 +304,7 @@ class Heatmap(Canvas, can_focus=True):
         signs: list[Row] = [((f"  {palette.missing}", ink(HEAT)), (f" {lacking}", "quiet"))]
         signs += [((f"  {palette.zero}", ink(HEAT + 1)), (" exactly 0", "quiet"))] if view.scale.log else []
         signs += [(("  ", "plain"), (palette.nonfinite, ink(HEAT + 2)), (" NaN/Inf", "quiet"))]
-        scale: Row = (("  log10, highest in a cell", "quiet"),) if view.scale.log else ()
+        scale: Row = (("  highest in a cell, or a dip of 10x", "quiet"),) if view.scale.log else ()
         row: Row = ramp
         for more in (*signs, scale):
             if more and box.width_of((*row, *more)) <= self.size.width - 6:
