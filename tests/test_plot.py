@@ -169,7 +169,9 @@ def test_a_log_scale_without_positive_values_is_linear() -> None:
     assert not Scale.around([-3.0, 0.0], [0.0, 0.0], log=True).log
 
 
-@pytest.mark.parametrize("values", [(-1.7e308, 1.7e308), (5e-324, 5e-324), (0.0, 5e-324), (1e300, 1.0000001e300)])
+@pytest.mark.parametrize(
+    "values", [(-1.7e308, 1.7e308), (5e-324, 5e-324), (0.0, 5e-324), (0.0, 2e-311), (1e300, 1.0000001e300)]
+)
 @pytest.mark.parametrize("log", [True, False])
 def test_the_ends_of_the_floats_do_not_break_a_picture(values: tuple[float, float], log: bool) -> None:
     lines = draw(sampled(values, pixel_columns(40)), 40, 10, Frame(log=log, smooth=True))
@@ -210,6 +212,7 @@ def test_the_live_axis_moves_rarely_and_is_never_too_empty() -> None:
     ends = [grown_end(1, last) for last in range(100, 10001)]
     assert all(end > last for end, last in zip(ends, range(100, 10001), strict=True))
     assert len(set(ends)) <= 20
+    assert grown_end(-1e308, 1e308) == 1e308
     assert min((last - 1) / (end - 1) for end, last in zip(ends, range(100, 10001), strict=True)) > 0.6
 
 
@@ -367,7 +370,8 @@ def test_a_symlog_axis_shows_zero_and_both_sides_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [[-5.0, -1.0], [5.0, 6.0], [0.0, 0.0], [-3e300, 5e-324], [1e-320, 1e308], [-1e308, 1e308], [0.0, 7.0]]
+    "values",
+    [[-5.0, -1.0], [5.0, 6.0], [0.0, 0.0], [-3e300, 5e-324], [1e-320, 1e308], [-1e308, 1e308], [1.797e308, 1.797e308]],
 )
 def test_a_symlog_axis_holds_its_values_in_their_order(values: list[float]) -> None:
     scale = Scale.around(values, values, symlog=True)

@@ -112,6 +112,7 @@ class GradtopApp(App[None]):
         self._sought: Place | None = None
         self._keep = keep
         self._marks = Marks.recalled(recollection.rooms.get("runs", {}))
+        self._told: tuple[str, ...] = ()
         glyphs = plot.ASCII if ascii else plot.BRAILLE
         self._overview = Overview(glyphs, (ProfileTile(ascii),))
         made = makers(self._overview, glyphs, acknowledge, mute, pages, background)
@@ -200,6 +201,7 @@ class GradtopApp(App[None]):
         if self._paused:
             return
         before, self._snapshot, self._taken = self._snapshot, message.snapshot, self._clock()
+        self._tell_compared()
         if (run_id := self._habit.run(message.snapshot, self._run_id)) is not None:
             self._open(run_id)
         if not _same(before, message.snapshot):
@@ -244,8 +246,14 @@ class GradtopApp(App[None]):
     def on_runs_marked(self, message: "Runs.Marked") -> None:
         """Draw a run over the open one, or not any more."""
         self._marks = self._marks.toggled(message.run_id) if message.run_id is not None else Marks()
-        self._compare(self._marks.ids)
+        self._tell_compared()
         self._show()
+
+    def _tell_compared(self) -> None:
+        """Say which runs are to be kept open; not before there is a monitor to hear it."""
+        if self._marks.ids != self._told:
+            self._told = self._marks.ids
+            self._compare(self._told)
 
     def on_key(self, event: events.Key) -> None:
         """Give the prompt what was typed ahead of it: those keys went to the panel that had the focus before."""
