@@ -145,6 +145,18 @@ def test_a_recording_beside_a_run_says_the_same_as_one_in_its_stream(tmp_path: P
     assert beside.machine is not None
 
 
+def test_slower_steps_are_explained_by_what_slows_the_gpu_down(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_bytes(b"".join(line(said) for _, said in throttled(True)))
+    run = read(tmp_path)
+    (slower,) = of_kind(run, "throughput_drop")
+    (found,) = of_kind(run, "gpu_throttled")
+    assert slower.state is found.state is FindingState.ACTIVE
+    assert "heat (hardware limit)" in found.message
+    assert abs(found.first_step - 300) < 5
+    assert run.judgement.primary is not None
+    assert run.judgement.primary.kind == "gpu_throttled"
+
+
 def test_memory_of_the_device_and_of_the_process_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_bytes(b"".join(line(said) for _, said in leaking(True)))
     found = of_kind(read(tmp_path), "memory_leak")
