@@ -57,11 +57,11 @@ async def test_keys_walk_layers_and_steps() -> None:
         assert "layers.0.attn  step 60" in said(app)
         await pilot.press("j", "j", "down", "k")
         assert heat(app).selected == "layers.1.attn"
-        await pilot.press("H")
+        await pilot.press("home")
         assert "step 1 " in said(app)
         await pilot.press("l", "l", "right", "left", "h")
         assert heat(app).column == 1
-        await pilot.press("L")
+        await pilot.press("end")
         assert heat(app).step is None
         await pilot.press("G")
         assert heat(app).selected == "layers.23.mlp"
@@ -158,7 +158,7 @@ async def test_a_filter_holds_as_it_is_typed_and_escape_clears_it() -> None:
 
 async def test_zoom_and_the_whole_run_again() -> None:
     async with staged(snapshot(layered(steps=400))) as (app, pilot):
-        await pilot.press("2", "H", "plus", "plus")
+        await pilot.press("2", "home", "plus", "plus")
         await pilot.pause()
         assert "zoomed" in lines(app)[1]
         await pilot.press("minus", "0")

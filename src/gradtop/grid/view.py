@@ -125,28 +125,33 @@ class GridView:
         goes_on = (low >= high) & (low > 0) & ((self._until[before] > starts) | (self.last[before] >= starts))
         return np.where(goes_on, before, low), high
 
-    def _merged(self, groups: Groups, low: npt.NDArray[np.intp], high: npt.NDArray[np.intp]) -> Cells:
+    def _merged(
+        self, groups: Groups, low: npt.NDArray[np.intp], high: npt.NDArray[np.intp], levels: bool = False
+    ) -> Cells:
         """Buckets `low` to `high` of each column as one, and the layers of each group as one: (columns, groups).
 
-        A column without buckets has no meaning.
+        A column without buckets has no meaning, and the levels have none unless they are asked for.
         """
         members = np.array([i for group in groups for i in group], dtype=np.intp)
         start, stop = int(low.min()), int(high.max())
-        inside = self.closed.part(slice(start, min(stop, len(self.closed))), members)
+        stop = min(stop, len(self.closed))
         # One more bucket, as the end of the last column has to be a place.
         behind = Cells.empty(1, len(members))
-        parts = [inside, self.open.part(slice(None), members), behind] if self.open is not None else [inside, behind]
+
         pairs = np.column_stack((low, np.maximum(high, low + 1))).ravel() - start
-        pairs = np.minimum(pairs, sum(map(len, parts)) - 1)
+        pairs = np.minimum(pairs, max(0, stop - start) + (self.open is not None))
         heads = np.cumsum([0, *(len(group) for group in groups[:-1])])
 
         def reduced(name: str, function: np.ufunc) -> npt.NDArray[Any]:
-            whole = np.concatenate([getattr(part, name) for part in parts])
+            parts = [getattr(self.closed, name)[start:stop, members], getattr(behind, name)]
+            if self.open is not None:
+                parts.insert(1, getattr(self.open, name)[:, members])
+            whole = np.concatenate(parts)
             by_column = function.reduceat(whole, pairs, axis=0)[::2]
             return by_column if len(heads) == len(members) else function.reduceat(by_column, heads, axis=1)
 
-        low_, high_, level = (reduced(name, f) for name, f in (("low", np.fmin), ("high", np.fmax), ("level", np.fmax)))
-        return Cells(low_, high_, level, reduced("flags", np.bitwise_or))
+        least, most = reduced("low", np.fmin), reduced("high", np.fmax)
+        return Cells(least, most, reduced("level", np.fmax) if levels else most, reduced("flags", np.bitwise_or))
 
     def codes(self, groups: Groups, columns: int, first: float, last: float, scale: Shades) -> list[bytes]:
         """One line of `columns` codes for each group, between two steps; a cell shows the greatest of its values."""
@@ -266,7 +271,7 @@ class LayerView:
         low, high = places[:-1], np.maximum(places[1:], places[:-1])
         if not len(grid.first) or not (high > low).any():
             return Series("").view().envelope(columns, first, last)
-        cells = grid._merged(((self.place,),), np.minimum(low, len(grid.first) - 1), high)
+        cells = grid._merged(((self.place,),), np.minimum(low, len(grid.first) - 1), high, levels=True)
         some = high > low
         with np.errstate(over="ignore"):
             mean = 10.0 ** cells.level[:, 0].astype(np.float64)
