@@ -5,7 +5,10 @@ from types import MappingProxyType
 
 import pytest
 
+from gradtop.detect.course import Course
 from gradtop.finding import Criterion, Finding, FindingState, Severity
+from gradtop.plot import Mark
+from gradtop.plot.picture import PLAN
 from gradtop.record import Rows, RunFacts, Train
 from gradtop.run import Run, RunView
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
@@ -18,6 +21,7 @@ from gradtop.view import (
     banner,
     charts,
     checklist,
+    copied,
     header,
     marked_values,
     reading,
@@ -414,3 +418,50 @@ def test_a_module_beside_the_layers_is_one_of_them() -> None:
     names = ("grad_norm/embed", "grad_norm/layers.0.attn", "train/layers.0.weight", "train/kl", "reward/a")
     drawn = charts(run_of(view_of({name: [1.0, 2.0] for name in names})), 9)
     assert [chart.name for chart in drawn] == ["reward/a", "train/kl"]
+
+
+@pytest.mark.parametrize(
+    ("rates", "facts", "phase"),
+    [
+        ([1e-5 * i for i in range(60)], RunFacts(train=Train(warmup_steps=100)), "warm-up to 100"),
+        ([1e-3 / (i + 1) for i in range(60)], RunFacts(train=Train(total_steps=900)), "decay to 900"),
+        ([1e-3 / (i + 1) for i in range(60)], None, "decay"),
+        ([1e-3] * 60, None, "constant"),
+        ([0.0] * 60, None, "zero"),
+        ([1e-5 * i for i in range(60)], None, "rise"),
+        ([1e-3] * 3, None, ""),
+    ],
+)
+def test_the_learning_rate_says_its_phase(rates: list[float], facts: RunFacts | None, phase: str) -> None:
+    assert charts(run_of(view_of({"lr": rates}, facts)), 1)[0].note == phase
+
+
+def test_a_warm_up_that_the_rules_see_is_one_though_nobody_declared_it() -> None:
+    run = replace(run_of(view_of({"lr": [1e-5 * i for i in range(60)]})), course=Course(warming=True))
+    assert charts(run, 1)[0].note == "warm-up"
+    ended = replace(run, course=Course(warmup_end=40.0))
+    assert Mark(40.0, PLAN) in charts(ended, 1)[0].marks
+
+
+def test_planned_ends_are_marked_on_the_learning_rate_alone() -> None:
+    view = view_of({"lr": [1e-3] * 60, "loss": [1.0] * 60}, RunFacts(train=Train(total_steps=900, warmup_steps=20)))
+    loss, lr = charts(run_of(view), 2)
+    assert [mark.step for mark in lr.marks if mark.ink == PLAN] == [20, 900]
+    assert not loss.marks
+
+
+def test_the_usual_range_is_behind_what_it_is_of_and_nowhere_else() -> None:
+    band = ((20.0, 0.5, 1.5), (60.0, 0.6, 1.4))
+    view = view_of({"grad_norm": [1.0] * 60, "loss": [1.0] * 60, "lr": [1e-3] * 60})
+    run = replace(run_of(view), course=Course({"grad_norm": band}))
+    assert [chart.band for chart in charts(run, 3)] == [band, (), ()]
+    assert {chart.band for chart in charts(run_of(view), 3)} == {()}
+    assert charts(run, 1)[0].note == "usual 0.60 to 1.4"
+    assert charts(replace(run, course=Course({"grad_norm": (*band, (61.0, math.nan, math.nan))})), 1)[0].note == ""
+
+
+def test_what_is_copied_has_all_digits() -> None:
+    (chart,) = charts(run_of(view_of({"loss": [1.25, 0.1 + 0.2, math.nan]})), 1)
+    assert copied(chart, 2) == ("0.30000000000000004", "loss 0.30000000000000004 at 2")
+    assert copied(chart, None) == ("NaN", "loss NaN")
+    assert copied(chart, 0) is None

@@ -14,7 +14,7 @@ from gradtop.run import Run, RunView
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement, Verdict
-from gradtop.view import MOST_MARKED, Marks, MetricsView, charts, others_of, overlaid
+from gradtop.view import MOST_MARKED, Marks, MetricsView, charts, others_of, overlaid, reading
 from gradtop.view.pairs import Group, grouped, part_of
 
 MOVING = [3.0, 2.0, 1.0]
@@ -96,17 +96,19 @@ def test_what_says_nothing_of_the_training_is_there_at_the_end() -> None:
     assert order(rows, Rows([3], {"single": [1.0]})) == ["lr", "b", "c", "a", "single", "epoch"]
 
 
-def test_a_pair_stands_where_its_main_series_does_and_says_both_values() -> None:
+def test_a_pair_stands_where_its_main_series_does_and_both_are_read() -> None:
     rows = named("eval/acc", "train/acc", "h/x", "loss", "val_loss")
     assert order(rows) == ["loss", "h/x", "train/acc"]
     loss, _, accuracy = MetricsView(run_of(view_of(rows))).charts(0, 9)
-    assert [(t.label, t.ink, len(t.data)) for t in loss.others] == [("val 1.000", "trace 1", 3)]
-    assert [t.label for t in accuracy.others] == ["eval 1.000"]
+    assert [(t.label, t.ink, len(t.data)) for t in loss.others] == [("val", "trace 1", 3)]
+    assert [t.label for t in accuracy.others] == ["eval"]
+    assert reading(loss, 2, None).others == ("2.000",)
+    assert reading(loss, 0, None).others == ("",)
 
 
 def test_two_series_with_one_word_go_by_their_names() -> None:
     (chart,) = MetricsView(run_of(view_of(named("acc", "val/acc", "val_acc")))).charts(0, 9)
-    assert [trace.label for trace in chart.others] == ["val/acc 1.000", "val_acc 1.000"]
+    assert [trace.label for trace in chart.others] == ["val/acc", "val_acc"]
 
 
 def test_a_filter_chooses_series_so_one_of_a_pair_can_stand_alone() -> None:

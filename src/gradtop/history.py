@@ -4,9 +4,12 @@ import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from gradtop.beside import NOWHERE, Samples, Waiting
 from gradtop.config import Limits
 from gradtop.detect import Detector
+from gradtop.machine import Machine, MachineView
 from gradtop.merge import ANEW_SHARE, Joined, Merger
+from gradtop.origin import Origin, OriginView
 from gradtop.record import Record, Rows
 from gradtop.run import Observation, Run, RunView
 from gradtop.sources import SourceStatus
@@ -21,17 +24,23 @@ SLICE_ROWS = 4096
 class Store:
     """A run and what the rules say of it."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, samples: Waiting | None = None) -> None:
+        """Nothing read yet; `samples` of the machine wait for their rows."""
         self.run = Run()
         self.detector = Detector(limits)
+        self.samples = samples or Waiting()
 
     def apply(self, records: Iterable[Record]) -> bool:
         """Take records in; True when rows to judge were among them."""
         rows = False
         for record in records:
             for seen in self.run.apply(record):
-                self.detector.feed(seen)
-                rows = rows or isinstance(seen, Observation)
+                if not isinstance(seen, Observation):
+                    self.detector.feed(seen)
+                    continue
+                rows = True
+                for part in self.samples.onto(seen):
+                    self.detector.feed(part)
         return rows
 
 
@@ -43,8 +52,10 @@ class History:
         self._limits = limits
         self._joinable = joinable
         self._paths: list[Path] = []
+        self._origins: dict[Path, Origin] = {}
         self._merger: Merger | None = Merger()
         self._store = Store(limits)
+        self._samples = Samples()
         self._view: RunView | None = None
         self._anew: Store | None = None
         self._stream: Iterator[Record] = iter(())
@@ -74,6 +85,7 @@ class History:
     def close(self, path: Path) -> None:
         """A source is no part of the run any more."""
         self._paths.remove(path)
+        self._origins.pop(path, None)
         if self._merger is None:
             return
         self._merger.close(path)
@@ -85,7 +97,11 @@ class History:
 
     def take(self, status: SourceStatus, records: tuple[Record, ...]) -> bool:
         """What a source gave, in its order; True when rows were among it."""
+        if any(isinstance(record, Machine) for record in records):
+            return self._take_samples(status, records)
         self._view = None if records else self._view
+        if records:
+            self._origins.setdefault(status.path, Origin()).take(records)
         if self._merger is not None and (self.several or self._joinable):
             self._merger.take(status.path, status.format, status.modified, records)
             if not self.several and self._merger.values > KEPT_VALUES:
@@ -99,6 +115,28 @@ class History:
             self._store.apply(records)
         return rows
 
+    def _take_samples(self, status: SourceStatus, records: tuple[Record, ...]) -> bool:
+        """The same where samples of the machine are among them: they have their place among the rows of their file."""
+        rows, start = False, 0
+        for i, record in enumerate(records):
+            if isinstance(record, Machine):
+                rows = (start < i and self.take(status, records[start:i])) or rows
+                self.sample(record)
+                start = i + 1
+        return (start < len(records) and self.take(status, records[start:])) or rows
+
+    def sample(self, machine: Machine) -> None:
+        """A sample of the machine, taken now or read from a source; one of several that tell of one moment counts."""
+        if not self._samples.wants(machine):
+            return
+        placed = machine.line is None or not self.several
+        session, step = self._store.run.position if placed else (NOWHERE, math.inf)
+        if (sampled := self._samples.add(machine, session, step)) is None:
+            return
+        for store in (self._store, self._anew):
+            if store is not None:
+                store.samples.add(sampled)
+
     def advance(self, at: float, more: bool) -> bool:
         """Join what came, where there is something to join; True while work is left. `more`: sources are behind."""
         merger = self._merger
@@ -106,7 +144,7 @@ class History:
             return False
         if self._anew is None and merger.stale and not more and (at >= self._due_at or not self._ready):
             merger.begin()
-            self._anew, self._stream, self._began_at = Store(self._limits), merger.records(at, hold=False), at
+            self._anew, self._stream, self._began_at = self._new_store(), merger.records(at, hold=False), at
         if self._anew is not None:
             return self._go_on(self._anew, at)
         if self._ready and not merger.stale:
@@ -142,7 +180,10 @@ class History:
     def _begin(self, merger: Merger) -> None:
         """An empty store for a stream that is joined anew."""
         merger.begin()
-        self._store, self._anew, self._view, self._ready = Store(self._limits), None, None, True
+        self._store, self._anew, self._view, self._ready = self._new_store(), None, None, True
+
+    def _new_store(self) -> Store:
+        return Store(self._limits, self._samples.waiting())
 
     def due_s(self, at: float) -> float:
         """Seconds until there is something to do although nothing new came; infinite where there is not."""
@@ -156,9 +197,20 @@ class History:
             self._view = self._store.run.view()
         return self._view
 
+    def machine(self) -> MachineView | None:
+        """What is known of the machine that it runs on."""
+        return self._samples.view()
+
     def joined(self) -> tuple[Joined, ...]:
         """How several sources stand, the most precise first; nothing of a lone one."""
         return self._merger.joined() if self._merger is not None and self.several else ()
+
+    def origins(self) -> tuple[OriginView, ...]:
+        """Where the rows stand in their files; without sources whose steps are not those of the run."""
+        joined = {one.path: one for one in self.joined()}
+        apart = {path for path, one in joined.items() if one.by_epoch or one.left_out}
+        shifts = {path: joined[path].offset if path in joined else 0 for path in self._origins}
+        return tuple(origin.view(path, shifts[path]) for path, origin in self._origins.items() if path not in apart)
 
     @property
     def strangers(self) -> tuple[Path, ...]:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradtop.attention import Attention
 from gradtop.config import Settings
 from gradtop.errors import SourceError
 from gradtop.finding import Severity
+from gradtop.hardware.sampler import Sampler
 from gradtop.ledger import Ledger
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources import Source
@@ -20,13 +21,17 @@ from gradtop.sources.follow.guarded import Guarded
 from gradtop.sources.follow.lane import Threads
 from gradtop.sources.search.discover import Found
 from gradtop.sources.search.lookout import Lookout
-from gradtop.sources.text.reader import Rule
 from gradtop.workspace import Candidate, Watched
+
+if TYPE_CHECKING:  # a run of rows does not wait for what reads text
+    from gradtop.sources.text.reader import Rule
 
 POLL_S = 0.05
 """Seconds of reading in one poll while a front end waits for it."""
 AWAITED_S = 0.02
 """Seconds for which a poll waits for a disk that has not answered yet, so that polling again costs little."""
+MOST_SAMPLED = 8
+"""Runs at most whose processes are looked at: the selected one, and the newest of those that are written."""
 OPEN_RUNS = 64
 """Runs kept open at the same time; older ones are listed, and opened when they are selected."""
 
@@ -40,25 +45,29 @@ class Monitor:
         settings: Settings,
         *,
         sources: Sequence[tuple[Candidate, Source]] = (),
-        profiles: Sequence[Rule] = (),
+        profiles: "Sequence[Rule]" = (),
         open_runs: int = OPEN_RUNS,
         state: Path | None = None,
+        sampler: Sampler | None = None,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Watch `paths`, and `sources` that are open already (standard input, a replay); keep `open_runs` open.
 
         Text is read by the user's own `profiles` first. What the user says of findings is kept in the folder `state`.
+        A `sampler` tells of the machine and of the runs' processes; without one nothing is said of them.
         """
         self._threads = Threads()
         self._lookout = Lookout(paths, self._threads, monotonic, settings.discover_s, profiles) if paths else None
         self._settings, self._profiles = settings, tuple(profiles)
         self._open_runs = open_runs
+        self._sampler = sampler
         self._now, self._monotonic = now, monotonic
         self._found: Found | None = None
         self._runs: dict[str, Watched] = {}
         self._unopened: dict[str, tuple[Candidate, RunSnapshot]] = {}
         self._selected: str | None = None
+        self._compared: tuple[str, ...] = ()
         self._backlog = True
         self._parted: dict[str, None] = {}
         self._over = False
@@ -90,6 +99,10 @@ class Monitor:
         """Read this run first, and open it if it is not open."""
         self._selected = run_id
 
+    def compare(self, run_ids: Sequence[str]) -> None:
+        """Open these runs too, however old they are, and keep them open until others are named."""
+        self._compared = tuple(run_ids)
+
     def acknowledge(self, run_id: str, finding_id: str, upto: Severity | None) -> None:
         """A finding is known, and does not count unless it gets more severe than `upto`; None: it counts again."""
         if (run := self._runs.get(run_id)) is not None:
@@ -117,7 +130,19 @@ class Monitor:
             wait(awaited, AWAITED_S, FIRST_COMPLETED)
             self._backlog = True
         self._forget(order)
+        self._sample(order)
         return self._snapshot(order)
+
+    def _sample(self, order: Sequence[Watched]) -> None:
+        """Take in what there is to know of the machine, and ask for more when it is time."""
+        if self._sampler is None:
+            return
+        at = self._monotonic()
+        opened = [run for run in self._reading_order(order) if run.opened and run.caught_up]
+        near = [run for i, run in enumerate(opened) if i == 0 or run.active(at)]
+        for id, machine in self._sampler.look([run.wanted(at) for run in near[:MOST_SAMPLED]]).items():
+            if (run := self._runs.get(id)) is not None and run.opened:
+                run.sample(machine, at)
 
     def _look(self) -> None:
         """Take in what the search has found since."""
@@ -149,7 +174,8 @@ class Monitor:
     def due_s(self) -> float:
         """Seconds until there is something to do although nothing new came; infinite where there is not."""
         at = self._monotonic()
-        return min((run.due_s(at) for run in self._runs.values() if run.opened), default=math.inf)
+        joined = min((run.due_s(at) for run in self._runs.values() if run.opened), default=math.inf)
+        return min(joined, self._sampler.due_s(at)) if self._sampler is not None else joined
 
     def _open(self, path: Path) -> Source:
         # Where logs of several runs lie in one directory, a side file cannot be told to be of one of them.
@@ -168,11 +194,15 @@ class Monitor:
         return sorted(self._runs.values(), key=lambda run: run.candidate.modified, reverse=True)
 
     def _reading_order(self, order: Sequence[Watched]) -> Iterator[Watched]:
-        """The selected run, then the open ones, newest first."""
-        selected = self._runs.get(self._selected or "")
-        if selected is not None:
-            yield selected
-        yield from (run for run in order[: self._open_runs] if run is not selected)
+        """The selected run, those it is compared with, then the open ones, newest first."""
+        wanted = {run_id: self._runs[run_id] for run_id in self._wanted if run_id in self._runs}
+        yield from wanted.values()
+        yield from (run for run in order[: self._open_runs] if run.id not in wanted)
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        """Runs that the user looks at."""
+        return (*((self._selected,) if self._selected is not None else ()), *self._compared)
 
     def _read(self, order: Sequence[Watched]) -> bool:
         deadline = self._monotonic() + POLL_S
@@ -185,13 +215,13 @@ class Monitor:
                 if not more or any(_awaited(run)) or self._monotonic() >= deadline:
                     break
             if self._monotonic() >= deadline:
-                return backlog or not all(run.caught_up for run in order[: self._open_runs])
+                return backlog or not all(run.caught_up for run in self._reading_order(order))
         return backlog or (self._found is not None and not self._found.complete)
 
     def _forget(self, order: Sequence[Watched]) -> None:
-        """Close runs that are neither among the newest nor selected."""
+        """Close runs that are neither among the newest nor looked at."""
         for run in order[self._open_runs :]:
-            if run.opened and run.id != self._selected:
+            if run.opened and run.id not in self._wanted:
                 run.close()
 
     def _snapshot(self, order: Sequence[Watched]) -> Snapshot:
@@ -202,6 +232,8 @@ class Monitor:
             notes=self._notes(),
             searching=not self._found.complete if self._found is not None else self._searching,
             following=self.following,
+            settings=self._settings,
+            machine=self._sampler.view if self._sampler is not None else None,
         )
 
     def _shown(self, run: Watched, now: float, monotonic: float) -> RunSnapshot:
@@ -221,7 +253,9 @@ class Monitor:
         found = self._found.notes if self._found is not None else ()
         # What is not there yet is waited for, unless this was the last look.
         waiting = ("waiting for a run to appear",) if found and not self._runs and not self._over else ()
-        return (*stalled, *self._parted, *found, *waiting)
+        recording = self._sampler.recording if self._sampler is not None else None
+        ended = (recording.problem,) if recording is not None and recording.problem else ()
+        return (*ended, *stalled, *self._parted, *found, *waiting)
 
     @property
     def _searching(self) -> bool:
@@ -247,6 +281,8 @@ class Monitor:
 
     def close(self) -> None:
         """Let go of every file."""
+        if self._sampler is not None and self._sampler.recording is not None:
+            self._sampler.recording.close()
         for run in self._runs.values():
             run.close()
 

@@ -1,7 +1,8 @@
 """The wire: what a source can yield, and how it is written as JSON lines (schema `gradtop/1`).
 
-A source yields `Rows` (metric values of one or many steps, as columns), `RunFacts`, `Event`, `End` and
-`Restart`. Nothing else enters the store, so a recorded run, a test and a live log are the same to it.
+A source yields `Rows` (metric values of one or many steps, as columns), `RunFacts`, `Event`, `End`, `Restart` and
+`Machine` (a sample, see `machine.py`). Nothing else enters the store, so a recorded run, a test and a live log are the
+same to it.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 
 from gradtop.errors import RecordError
+from gradtop.machine import Machine
 
 SCHEMA = "gradtop/1"
 """The schema that this version writes and reads."""
@@ -181,10 +183,10 @@ class LayerNames(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     numel: tuple[int, ...] = ()
 
 
-Record = Rows | RunFacts | Event | End | Restart
+Record = Rows | RunFacts | Event | End | Restart | Machine
 """What the store takes."""
 
-WireRecord = RunFacts | Event | End | Restart | LayerNames
+WireRecord = RunFacts | Event | End | Restart | LayerNames | Machine
 """What a typed line of the stream decodes to; metrics and layers lines stay mappings for the row reader."""
 
 _TYPED: dict[str, type[WireRecord]] = {
@@ -193,6 +195,7 @@ _TYPED: dict[str, type[WireRecord]] = {
     "end": End,
     "restart": Restart,
     "layer_names": LayerNames,
+    "machine": Machine,
 }
 _NOT_OBJECTS = {type(None): "null", list: "a list", str: "a string", bool: "true or false"}
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -219,6 +222,18 @@ def _decode_lenient(line: bytes) -> Any:
         return json.loads(line.decode("utf-8", errors="replace"))
     except (ValueError, RecursionError) as error:
         raise RecordError(f"not JSON: {type(error).__name__}: {str(error)[:120]}") from None
+
+
+SAMPLE_START = b'{"type":"machine"'
+"""How `encode` begins a sample: recordings hold nothing else, a line a second for days."""
+
+
+def sample(line: bytes) -> Machine | None:
+    """The sample of a line that begins like one, four times as fast as by its fields; None where that does not do."""
+    try:
+        return msgspec.json.decode(line, type=Machine)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def typed(fields: Mapping[str, Any]) -> WireRecord | None:

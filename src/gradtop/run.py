@@ -148,7 +148,10 @@ class _Wide:
 
 
 class Run:
-    """The store of one run: records in, a frozen view out. One thread writes; views go anywhere."""
+    """The store of one run: records in, a frozen view out. One thread writes; views go anywhere.
+
+    Samples of the machine have no steps and are kept apart (`gradtop.beside`).
+    """
 
     def __init__(self) -> None:
         self._series: dict[str, Series] = {}
@@ -317,6 +320,13 @@ class Run:
             self._events.append((self._event_count, event))
         elif len(self._alarms) < MAX_ALARMS:
             self._alarms.append((self._event_count, event))
+
+    @property
+    def position(self) -> tuple[int, float]:
+        """(number of the session, its newest step) of what was read last."""
+        if not self._sessions:
+            return 0, -math.inf
+        return self._sessions[-1].number, self._sessions[-1].newest.get(self._counted(), -math.inf)
 
     def view(self) -> RunView:
         """The run as it is now."""

@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradtop.attention import Attention
+from gradtop.config import Settings
 from gradtop.finding import Coverage, Finding
+from gradtop.machine import MachineView
 from gradtop.sources import SourceStatus
 from gradtop.verdict import Judgement
 
 if TYPE_CHECKING:  # a screen is painted before numpy is there
     from gradtop.detect.course import Course
+    from gradtop.detect.perlayer import Move
     from gradtop.merge import Joined
+    from gradtop.origin import OriginView
     from gradtop.run import RunView
 
 
@@ -62,9 +66,15 @@ class RunSnapshot:
     """What it is after where its loss need not fall, and how that is known; empty elsewhere. It quotes foreign text."""
     attention: Attention = field(default_factory=Attention)
     """What the user said of its findings, and where that is kept."""
+    origins: "tuple[OriginView, ...]" = ()
+    """Which lines of its files its rows were read from; empty for files without lines."""
+    moves: "tuple[Move, ...]" = ()
+    """When layers left the usual range of their gradients, as far as the log has values per layer."""
 
     course: "Course | None" = None
     """Its own usual range over the steps and its warm-up, as the rules see them."""
+    machine: MachineView | None = None
+    """Samples of its process and of the GPUs that it uses: taken here, or read from its files (`recorded`)."""
 
     @property
     def muted(self) -> frozenset[str]:
@@ -85,3 +95,7 @@ class Snapshot:
     """The first search of the paths is not over yet."""
     following: str = ""
     """How new data is noticed: `inotify`, or `polling` with the reason in brackets; empty where nobody waits for it."""
+    settings: Settings = field(default_factory=Settings)
+    """What the runs are judged by, and where that is set."""
+    machine: MachineView | None = None
+    """Samples of this machine, all its GPUs among them; None while nobody takes any."""

@@ -6,17 +6,22 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gradtop.config import Settings
+from gradtop.config import Profile, Settings
 from gradtop.errors import SourceError
+from gradtop.hardware.recording import Recording
+from gradtop.hardware.sampler import Sampler
 from gradtop.monitor import OPEN_RUNS, Monitor
 from gradtop.shelf import state_folder
 from gradtop.snapshot import Snapshot
 from gradtop.sources.follow.stream import StreamSource
 from gradtop.sources.follow.watch import Watch
 from gradtop.sources.replay import Replay, recorded_run
-from gradtop.sources.text.profile import rules_of
 from gradtop.workspace import Named
+
+if TYPE_CHECKING:
+    from gradtop.sources.text.reader import Rule
 
 STANDARD_INPUT = Path("-")
 """How a user names it."""
@@ -80,14 +85,21 @@ class Watching:
         return self.monitor.finish()
 
 
-def watch_paths(paths: Sequence[Path], settings: Settings, piped: int | None = None) -> Watching:
+def watch_paths(
+    paths: Sequence[Path], settings: Settings, piped: int | None = None, recording: Recording | None = None
+) -> Watching:
     """Watch paths live, the newest runs open; where one is `-`, the descriptor `piped` or else standard input."""
-    return _watching(paths, settings, OPEN_RUNS, piped)
+    return _watching(paths, settings, OPEN_RUNS, piped, sampler(recording))
 
 
-def read_paths(paths: Sequence[Path], settings: Settings) -> Watching:
-    """Watch paths with every run open, for a report on all of them."""
-    return _watching(paths, settings, sys.maxsize, None)
+def sampler(recording: Recording | None = None) -> Sampler:
+    """Samples of this machine, written into a `recording` where there is one."""
+    return Sampler(time.monotonic, time.time, recording=recording)
+
+
+def read_paths(paths: Sequence[Path], settings: Settings, recording: Recording | None = None) -> Watching:
+    """Watch paths with every run open, for a report on all of them; samples are taken only to record them."""
+    return _watching(paths, settings, sys.maxsize, None, sampler(recording) if recording is not None else None)
 
 
 def read_newest(paths: Sequence[Path], settings: Settings) -> Watching:
@@ -102,14 +114,36 @@ def _standard_input() -> int:
         raise SourceError("standard input is closed: there is nothing to read") from None
 
 
-def _watching(paths: Sequence[Path], settings: Settings, open_runs: int, piped: int | None) -> Watching:
-    rules = rules_of(settings.profiles)
+def _rules(profiles: Sequence[Profile]) -> "Sequence[Rule]":
+    """The user's own rules. What reads text is not imported before there is any."""
+    if not profiles:
+        return ()
+    from gradtop.sources.text.profile import rules_of
+
+    return rules_of(profiles)
+
+
+def _pipe(fd: int) -> str:
+    """What `/proc` calls the pipe behind a descriptor; empty where it does not tell."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return ""
+
+
+def _watching(
+    paths: Sequence[Path], settings: Settings, open_runs: int, piped: int | None, sampler: Sampler | None = None
+) -> Watching:
+    rules = _rules(settings.profiles)
     fd = (_standard_input() if piped is None else piped) if STANDARD_INPUT in paths else None
     stream = StreamSource(fd, profiles=rules) if fd is not None else None
-    streams = [(Named(STANDARD_INPUT, "standard input"), stream)] if stream is not None else []
+    named = Named(STANDARD_INPUT, "standard input", pipe=_pipe(fd)) if fd is not None else None
+    streams = [(named, stream)] if named is not None and stream is not None else []
     files = tuple(path for path in paths if path != STANDARD_INPUT)
     state = state_folder(os.environ)
-    monitor = Monitor(files, settings, sources=streams, profiles=rules, open_runs=open_runs, state=state)
+    monitor = Monitor(
+        files, settings, sources=streams, profiles=rules, open_runs=open_runs, state=state, sampler=sampler
+    )
     return Watching(monitor, stream, Watch(files) if files else None)
 
 

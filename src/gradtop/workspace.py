@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -10,13 +11,16 @@ from gradtop.attention import Attention
 from gradtop.config import Limits
 from gradtop.detect import liveness
 from gradtop.finding import Finding, FindingState, Severity
+from gradtop.hardware.answer import Wanted
 from gradtop.history import History
+from gradtop.life import Life
+from gradtop.machine import Machine
 from gradtop.merge import Joined
 from gradtop.pace import LEAST_SEEN, Rhythm, replayed, speed
 from gradtop.run import RunView
 from gradtop.snapshot import RunSnapshot, RunState
 from gradtop.sources import Source, SourceStatus
-from gradtop.sources.search.group import STATE, Part
+from gradtop.sources.search.group import STATE, Part, of_samples
 from gradtop.verdict import judge
 
 LIVE_S = 60.0
@@ -73,6 +77,8 @@ class Named:
     modified: float = float("inf")
     parts: tuple[Part, ...] = ()
     folder: Path | None = None
+    pipe: str = ""
+    """The pipe that it is read from, as `/proc` names it."""
 
 
 class Watched:
@@ -87,12 +93,13 @@ class Watched:
 
     def _reset(self) -> None:
         self._sources: dict[Path, Source] = {}
-        self._history = History(self._limits, joinable=self.candidate.folder is not None)
+        self._history = _unread(self._limits)
         self._behind: dict[Path, None] = {}
         self._rhythm = Rhythm()
         self._caught_up = False
         self._read_at: float | None = None
         self._opened_at: float | None = None
+        self._life = Life()
 
     @property
     def id(self) -> str:
@@ -175,6 +182,7 @@ class Watched:
     def read(self, monotonic: float) -> bool:
         """Take in the next portion of every source; True when more is waiting."""
         if not self._sources:
+            self._history = History(self._limits, joinable=self.candidate.folder is not None)
             for part in self.candidate.parts or (Part(self.candidate.path),):
                 self._history.open(part)
                 self._sources[part.path] = self._open_source(part.path)
@@ -203,6 +211,20 @@ class Watched:
         # What was only held back, for a line that never came, is as old as its file.
         return self._history.take(source.status, batch.records) and source.status.offset != before
 
+    def wanted(self, monotonic: float) -> Wanted:
+        """What tells which process it is of."""
+        facts = self.view().facts
+        # Who records the machine has a file of the run open, too.
+        paths = tuple(path.absolute() for path in self._sources if not of_samples(path))
+        pipe = self.candidate.pipe if isinstance(self.candidate, Named) else ""
+        written = self.active(monotonic)
+        return Wanted(self.id, paths, facts.host, facts.pid, facts.time, facts.argv, pipe, written)
+
+    def sample(self, machine: Machine, monotonic: float) -> None:
+        """A sample of the machine that it may run on, and of its process."""
+        self._history.sample(machine)
+        self._life.see(machine, monotonic)
+
     def due_s(self, monotonic: float) -> float:
         """Seconds until there is something to do although nothing new came; infinite where there is not."""
         return self._history.due_s(monotonic)
@@ -213,7 +235,8 @@ class Watched:
             modified = source.status.modified
             if modified is None or now - modified > WRITTEN_S:
                 self._history.take(source.status, source.finish().records)
-        self._history.settle()
+        if self._sources:
+            self._history.settle()
 
     def close(self) -> None:
         """Let go of its files and of what was read."""
@@ -252,7 +275,7 @@ class Watched:
         read = _part_read(statuses) if self._sources else 0.0
         loading = bool(self._sources) and not self._caught_up
         findings = attention.weighed(self._findings(view, now, monotonic, statuses))
-        changed = max((s.modified for s in statuses if s.modified is not None), default=None)
+        changed = _changed(statuses)
         state = _state(view, findings, loading, now, changed, self._rhythm.last, monotonic)
         self._rhythm.reached(view.last_step)
         told = speed(view)
@@ -287,26 +310,34 @@ class Watched:
             course=self._history.detector.course,
             eta_s=_eta_s(view, rate) if state is RunState.LIVE and not past else None,
             attention=attention,
+            origins=self._history.origins(),
+            moves=self._history.detector.moves,
+            machine=self._history.machine(),
         )
 
     def _findings(
         self, view: RunView, now: float, monotonic: float, statuses: Sequence[SourceStatus]
     ) -> tuple[Finding, ...]:
         found = self._history.detector.findings()
-        if not self._caught_up or view.end is not None:
+        if not self._caught_up or view.end is not None or any(map(_died, found)):
             return found
+        alive, changed = self._life.alive(monotonic), _changed(statuses)
+        # Of a log that did not grow while it was watched, its file tells since when, if somebody has it open.
+        before = monotonic - (now - changed) if alive and changed is not None else None
         silent = liveness(
             view,
             now=monotonic,
-            last_arrival=self._rhythm.last,
+            last_arrival=self._rhythm.last if self._rhythm.last is not None else before,
             arrival_gaps=tuple(self._rhythm.gaps),
             watching=self._rhythm.last is not None,
-            writer_alive=None,
+            writer_alive=alive,
+            machine=self._life.machine,
             limits=self._limits,
         )
         return (*found, silent) if silent is not None else found
 
 
+@lru_cache(maxsize=8192)
 def called(name: str, place: Path) -> str:
     """The name of a run; one that says nothing by itself comes after the names of the folders that it lies in.
 
@@ -325,6 +356,17 @@ def called(name: str, place: Path) -> str:
     return name
 
 
+@lru_cache(maxsize=4)
+def _unread(limits: Limits) -> History:
+    """The history of every run that is not open; nothing is ever taken into it."""
+    return History(limits, joinable=False)
+
+
+def _changed(statuses: Sequence[SourceStatus]) -> float | None:
+    """Unix seconds of the newest change of its files; recordings of the machine grow whatever the run does."""
+    return max((s.modified for s in statuses if s.modified is not None and not of_samples(s.path)), default=None)
+
+
 def _part_read(statuses: Sequence[SourceStatus]) -> float:
     size = sum(s.size for s in statuses)
     return min(1.0, sum(s.offset for s in statuses) / size) if size else 1.0
@@ -340,11 +382,9 @@ def _state(
     monotonic: float,
 ) -> RunState:
     active = {f.kind for f in findings if f.state is FindingState.ACTIVE}
-    # What fails after the training has said its end, say an export, is no death of it.
-    died = any(f.kind == "crashed" and f.severity > Severity.NOTICE for f in findings if f.state is FindingState.ACTIVE)
     if loading:
         return RunState.LOADING
-    if died or (view.end is not None and view.end.status == "crashed"):
+    if any(map(_died, findings)) or (view.end is not None and view.end.status == "crashed"):
         return RunState.CRASHED
     if view.end is not None:
         return RunState.FINISHED
@@ -353,6 +393,11 @@ def _state(
     ages = [now - changed] if changed is not None else []
     ages += [monotonic - last_arrival] if last_arrival is not None else []
     return RunState.LIVE if ages and min(ages) < LIVE_S else RunState.QUIET
+
+
+def _died(finding: Finding) -> bool:
+    """It is a death; what fails after the training has said its end, say an export, is none."""
+    return finding.kind == "crashed" and finding.severity > Severity.NOTICE and finding.state is FindingState.ACTIVE
 
 
 def _eta_s(view: RunView, rate: float | None) -> float | None:

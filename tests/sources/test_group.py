@@ -226,3 +226,29 @@ def test_a_run_does_not_reach_above_the_given_directory() -> None:
     top = Path("/work/out/checkpoint-5")
     assert place_of(top / "trainer_state.json", top).root == top
     assert place_of(top / "trainer_state.json", top.parent).root == top.parent
+
+
+SAMPLES = '{"type":"machine","time":1700000000.0,"gpus":[{"index":0,"utilization":0.5}]}\n' * 5
+
+
+def test_a_recording_of_the_machine_is_part_of_the_run_beside_it(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "metrics.jsonl", log())
+    put(tmp_path / "a" / "machine.jsonl", SAMPLES, age=-50)
+    put(tmp_path / "b" / "exp1.jsonl", log(1.0))
+    put(tmp_path / "b" / "exp2.jsonl", log(2.0))
+    put(tmp_path / "b" / "exp2.machine.jsonl", SAMPLES)
+    assert runs(tmp_path) == {
+        "a": ["a/machine.jsonl", "a/metrics.jsonl"], "exp1.jsonl": ["b/exp1.jsonl"],
+        "exp2.jsonl": ["b/exp2.jsonl", "b/exp2.machine.jsonl"],
+    }  # fmt: skip
+    # The run goes by its metrics, although the recording is newer and comes first by its name.
+    assert {c.path.name for c in discover([tmp_path]).candidates} == {"metrics.jsonl", "exp1.jsonl", "exp2.jsonl"}
+
+
+def test_a_recording_alone_is_no_run_unless_it_is_named(tmp_path: Path) -> None:
+    path = put(tmp_path / "a" / "machine.jsonl", SAMPLES)
+    assert runs(tmp_path) == {}
+    assert runs(tmp_path, path) == {"machine.jsonl": ["a/machine.jsonl"]}
+    put(tmp_path / "b" / "machine_translation.jsonl", log())
+    put(tmp_path / "c" / "machine.jsonl", log())
+    assert sorted(runs(tmp_path)) == ["b", "c"]

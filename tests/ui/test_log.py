@@ -167,7 +167,7 @@ async def test_a_redrawn_line_is_shown_as_it_ended_and_searched_as_a_whole(tmp_p
     async with staged(of(path)) as (app, pilot):
         await pilot.press("6")
         await pilot.pause()
-        assert "│ {'loss': 2.5}" in text(app)
+        assert "│2  {'loss': 2.5}" in text(app)
         assert "/100" not in text(app)
         await pilot.press("slash", *"3/100", "enter")
         await pilot.pause()

@@ -233,6 +233,9 @@ async def test_an_empty_snapshot_after_runs_is_shown_too() -> None:
     async with staged(snapshot(run())) as (app, pilot):
         await post(app, pilot, Snapshot(NOW, (), ("all gone",), searching=False))
         assert "all gone" in text(app)
+        await pilot.press("y", "s", "plus", "left", "n", "G", "h", "tab", "enter")
+        await pilot.pause()
+        assert app.is_running
 
 
 async def test_resizing_in_every_direction_is_survived() -> None:
@@ -290,5 +293,12 @@ def test_a_legend_names_each_further_line_in_the_room_there_is() -> None:
     assert "".join(text for text, _ in legend(traces, 30)) == " ─ a run-…-name ─ b run-…-name"
     assert "".join(text for text, _ in legend(traces, 12)) == " ─ a ─ b"
     assert legend(traces, 3) == legend((), 60) == ()
+    # A value goes before a part of the name.
+    values = "3.142", ""
+    assert (
+        "".join(t for t, _ in legend(traces, 60, values)) == " ─ a run-1-wit…long-name 3.142 ─ b run-2-with-a-long-name"
+    )
+    assert "".join(t for t, _ in legend(traces, 38, values)) == " ─ a run…name 3.142 ─ b run-2-…g-name"
+    assert legend(traces, 30, values) == legend(traces, 30)
     # A line keeps its letter where another one is missing.
     assert [text for text, _ in legend(traces[1:], 30)] == [" ─ ", "b run-2-with-a-long-name"]

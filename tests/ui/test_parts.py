@@ -1,4 +1,5 @@
 from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 from rich.cells import cell_len
@@ -65,6 +66,10 @@ def test_a_banner_keeps_its_most_important_rows(width: int, most: int) -> None:
     assert "WATCH" in flat[0]
     assert "first sentence" in flat[1]
     assert most < 4 or any("Next: act" in line for line in flat)
+
+
+def test_the_trend_and_the_marks_keep_their_meaning_in_ascii() -> None:
+    assert ascii_text("▼ 2 % ▲ ◆ ↻ ░") == "v 2 % ^ * @ ,"
 
 
 def test_ascii_text_is_ascii_and_as_wide() -> None:
@@ -147,6 +152,44 @@ def test_the_newest_snapshot_is_never_held_back_longer_than_an_update() -> None:
     assert waits[1] <= UPDATE_S
 
 
+def test_what_comes_then_comes_once_and_after_the_first_run() -> None:
+    shown = [snapshot(), snapshot(run(read=0.5)), *[snapshot(run())] * 3]
+    done, clock = list[int](), Clock()
+
+    def wait(timeout_s: float) -> None:
+        clock.now += UPDATE_S
+        if not shown:
+            feed.stop()
+
+    feed = Feed(lambda: shown.pop(0), wait, lambda message: None, 1.0, clock, then=lambda: done.append(len(shown)))
+    feed.run()
+    assert done == [2]
+
+
+@pytest.mark.parametrize(("took_s", "every_s"), [(0.0, 0.25), (0.012, 0.3), (2.0, 0.45)])
+def test_a_dear_screen_is_updated_less_often_but_twice_a_second(took_s: float, every_s: float) -> None:
+    clock, posted, polls = Clock(), list[float](), [0]
+
+    def poll() -> Snapshot:
+        polls[0] += 1
+        if polls[0] == 400:
+            feed.stop()
+        return snapshot()
+
+    def post(message: Message) -> None:
+        posted.append(clock.now)
+        feed.shown(took_s)
+
+    def wait(timeout_s: float) -> None:
+        clock.now += min(timeout_s, 0.01)
+
+    feed = Feed(poll, wait, post, 1.0, clock)
+    feed.run()
+    # The first one goes by what is usual: nothing was shown before.
+    assert [b - a for a, b in pairwise(posted[1:])] == pytest.approx([every_s] * (len(posted) - 2), abs=0.011)
+    assert len(posted) > 7
+
+
 def test_a_failing_poll_is_posted() -> None:
     posted: list[Message] = []
 
@@ -182,3 +225,43 @@ def test_names_that_are_cut_stay_different() -> None:
     assert shown[2] == "short"
     assert ["seed-1" in shown[0], "seed-2" in shown[1]] == [True, True]
     assert all(cell_len(text) <= 16 for text in shown)
+
+
+def said(view: Banner, width: int, most: int) -> list[str]:
+    return ["".join(text for text, _ in row).rstrip() for row in composed(view, width, most)]
+
+
+LOUD = Banner(
+    Tone.ACT,
+    "INTERVENE",
+    (
+        "Grad norm Inf beside a finite loss at step 1 of a warm-up of 500 steps; no update can be trusted.",
+        "Also: more.",
+    ),
+    "2 of 3 reasons to act",
+    ((True, "persists"), (True, "not skipped"), (False, "loss affected")),
+    "See whether the loss moves: with an infinite norm, clipping makes every update 0 or NaN.",
+    True,
+)
+
+
+def test_on_a_small_screen_why_and_next_are_whole_and_the_criteria_stand_on_the_frame() -> None:
+    assert said(LOUD, 80, 6) == [
+        "╭─  INTERVENE  ─ 2 of 3 reasons to act ●●○ ─────────────────────── c checklist ╮",
+        "│ Grad norm Inf beside a finite loss at step 1 of a warm-up of 500 steps; no   │",
+        "│ update can be trusted. Also: more.                                           │",
+        "│ Next: See whether the loss moves: with an infinite norm, clipping makes      │",
+        "│ every update 0 or NaN.                                                       │",
+        "╰──────────────────────────────────────────────────────────────────────────────╯",
+    ]
+
+
+def test_on_a_large_screen_the_criteria_have_their_names() -> None:
+    rows = said(LOUD, 120, 7)
+    assert "● persists  ● not skipped  ○ loss affected" in rows[-3]
+    assert rows[-2].startswith("│ Next: See whether")
+
+
+@pytest.mark.parametrize(("width", "shown"), [(60, "2 of 3 reasons to act ●●○"), (40, "2 of 3 ●●○"), (24, "INTERVENE")])
+def test_a_narrow_frame_keeps_as_much_of_the_criteria_as_fits(width: int, shown: str) -> None:
+    assert shown in said(LOUD, width, 6)[0]

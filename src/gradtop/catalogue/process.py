@@ -30,6 +30,60 @@ STALLED = Kind(
         Check("If the output is only buffered: PYTHONUNBUFFERED=1."),
     ),
     reference="SageMaker's StalledTrainingRule waits 1,800 s for any job; here the run's own arrival gaps decide",
+    forms={
+        "disk": Advice(
+            (
+                "A disk or network file system that does not answer, or that is full.",
+                "A checkpoint that is written to a slow disk.",
+            ),
+            (
+                Check("See what it waits for: cat /proc/{pid}/wchan, and /proc/{pid}/stack as root."),
+                Check(
+                    "Look at df -h, at iostat -x 1 and at the kernel log (dmesg): a server that is lost is named there."
+                ),
+            ),
+        ),
+        "collective": Advice(
+            (
+                "A collective operation that waits for a rank that died or fell behind.",
+                "Ranks that do not call the same collectives in the same order.",
+            ),
+            (
+                Check("See where each rank stands: py-spy dump --pid {pid}, and the same for its other ranks."),
+                Check("Look for the first error in the logs of all ranks: who waits is not who failed."),
+                Check("Run again with TORCH_DISTRIBUTED_DEBUG=DETAIL and NCCL_DEBUG=INFO."),
+            ),
+        ),
+        "computes": Advice(
+            (
+                "An evaluation, a compilation or a checkpoint that takes long.",
+                "Output that is held back in a buffer.",
+                "A loop that never ends, or an input that takes for ever.",
+            ),
+            (
+                Check("See what it is doing: py-spy dump --pid {pid}."),
+                Check("If the output is only buffered: PYTHONUNBUFFERED=1."),
+            ),
+        ),
+        "waits": Advice(
+            (
+                "A dead data-loader worker that is waited for, or a lock that is never released.",
+                "A collective operation that waits for a lost rank.",
+                "A network service that does not answer: a tracker, a data store.",
+            ),
+            (
+                Check("See what it waits for: py-spy dump --pid {pid}."),
+                Check("See whether its data-loader workers are still there: ps --ppid {pid}."),
+                Check(
+                    "If nvidia-smi shows full utilisation at low power, a collective hangs: look at the other ranks."
+                ),
+            ),
+        ),
+        "stopped": Advice(
+            ("A signal stopped it: ctrl+z in its terminal, a scheduler that suspends jobs, or a debugger.",),
+            (Check("Let it go on: kill -CONT {pid}, or fg in its terminal."),),
+        ),
+    },
 )
 
 _FIRST_ERROR = Check(
@@ -46,7 +100,7 @@ CRASHED = Kind(
     severity="intervene until rows arrive again",
     limits=(),
     criteria=(
-        ("died", "The log names an error that ends a process"),
+        ("died", "The log names an error that ends a process, or the process is gone too early"),
         ("not_resumed", "No rows arrived after it"),
     ),
     causes=("An error that the quoted line of the log names.",),
@@ -56,6 +110,17 @@ CRASHED = Kind(
     ),
     reference="messages of Python, PyTorch, NCCL, DeepSpeed and Slurm",
     forms={
+        "its process is gone": Advice(
+            (
+                "It was killed: by the kernel for want of memory, by the scheduler, or by somebody.",
+                "An error that ended it before anything was written of it.",
+            ),
+            (
+                Check("See dmesg -T | grep -i -e oom -e killed for the kernel's reason."),
+                Check("Look for its output: the terminal, the scheduler's log (sacct -j JOBID), stderr."),
+                _RESUME,
+            ),
+        ),
         "out of memory": Advice(
             (
                 "Batch, sequence or model are too large for the memory of the device.",

@@ -13,6 +13,7 @@ from gradtop.cli.option import (
     ascii_option,
     path_type,
     paths_argument,
+    record_option,
     rule_options,
     settings_of,
     warn_of_shadowed,
@@ -25,6 +26,7 @@ from gradtop.config import Settings
 from gradtop.errors import GradtopError
 
 if TYPE_CHECKING:
+    from gradtop.hardware.recording import Recording
     from gradtop.wiring import Watching
 
 DEFAULT_COMMAND = "watch"
@@ -68,24 +70,28 @@ cli.add_command(run)
 @cli.command(DEFAULT_COMMAND, hidden=True)
 @paths_argument
 @rule_options
+@record_option
 @ascii_option
-def watch(paths: tuple[Path, ...], ascii_only: bool, **typed: Any) -> None:
+def watch(paths: tuple[Path, ...], record: Path | None, ascii_only: bool, **typed: Any) -> None:
     """Open the app on the newest run of PATH (default: the current directory).
 
     Example: gradtop logs/
     """
     settings = _settings(paths, typed)
     if not is_terminal(paths):
+        if record is not None:
+            raise click.UsageError("--record goes on while the app runs: without a terminal, use check --follow")
         from gradtop.wiring import read_paths
 
         print_report(read_paths(paths or HERE, settings).to_end(), as_json=False)
         return
     piped = take_stdin() if Path("-") in paths else None
+    recording = _recording(record)
 
     def make() -> "Watching":
         from gradtop.wiring import watch_paths
 
-        return watch_paths(paths or HERE, settings, piped)
+        return watch_paths(paths or HERE, settings, piped, recording)
 
     open_app(make, settings, ascii_only, paths or HERE)
 
@@ -93,6 +99,7 @@ def watch(paths: tuple[Path, ...], ascii_only: bool, **typed: Any) -> None:
 @cli.command()
 @paths_argument
 @rule_options
+@record_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document instead of text; with --follow, many.")
 @click.option("--follow", is_flag=True, help="Keep going; print a line at each change of a verdict or a finding.")
 @click.option(
@@ -105,7 +112,15 @@ def watch(paths: tuple[Path, ...], ascii_only: bool, **typed: Any) -> None:
 @click.option(
     "--list-rules", is_flag=True, help="Print all rules with their limits, or those of the KINDs named instead of PATH."
 )
-def check(paths: tuple[Path, ...], as_json: bool, follow: bool, fail_on: str, list_rules: bool, **typed: Any) -> None:
+def check(
+    paths: tuple[Path, ...],
+    record: Path | None,
+    as_json: bool,
+    follow: bool,
+    fail_on: str,
+    list_rules: bool,
+    **typed: Any,
+) -> None:
     """Print the verdict of every run under PATH, without a screen.
 
     Exit codes follow the Nagios plugin convention: 0 keep_training, 1 watch, 2 intervene, 3 unknown or wrong usage.
@@ -119,7 +134,9 @@ def check(paths: tuple[Path, ...], as_json: bool, follow: bool, fail_on: str, li
     from gradtop.report import EXIT_CODES, overall
     from gradtop.wiring import read_paths
 
-    watching = read_paths(paths or HERE, _settings(paths, typed))
+    if record is not None and not follow:
+        raise click.UsageError("--record needs --follow: it takes samples while it watches")
+    watching = read_paths(paths or HERE, _settings(paths, typed), _recording(record))
     snapshot = followed(watching, as_json) if follow else watching.to_end()
     if not follow:
         print_report(snapshot, as_json)
@@ -183,6 +200,15 @@ def demo(speed: float, ascii_only: bool) -> None:
         return watch_demo(speed)
 
     open_app(make, _settings((), {}), ascii_only)
+
+
+def _recording(path: Path | None) -> "Recording | None":
+    """Where samples go; opened before anything else, so that what is wrong with it is said at once."""
+    if path is None:
+        return None
+    from gradtop.hardware.recording import Recording
+
+    return Recording(path)
 
 
 def _settings(paths: tuple[Path, ...], typed: dict[str, Any]) -> Settings:

@@ -61,6 +61,16 @@ paths_argument = click.argument("paths", nargs=-1, type=path_type, metavar="[PAT
 ascii_option = click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII characters only.")
 
 
+record_option = click.option(
+    "--record",
+    "record",
+    type=AnyPath(dir_okay=False),
+    metavar="FILE",
+    help="Append what the machine does (GPUs, the training process, the host) to this file, once a second: "
+    "machine.jsonl in the directory of a run is shown with it.",
+)
+
+
 def _number(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
     """A range does not refuse what is no number."""
     if value is not None and math.isnan(value):

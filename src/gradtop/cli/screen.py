@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gradtop.cli.curtain import curtain
 from gradtop.recollection import Recollection, keep, recalled
 from gradtop.shelf import absolute, state_folder
 
@@ -39,6 +40,12 @@ class Deferred:
         """Read this run first."""
         if self._made is not None:
             self._made.monitor.select(run_id)
+            self._made.wake()
+
+    def compare(self, run_ids: Sequence[str]) -> None:
+        """Keep these runs open."""
+        if self._made is not None:
+            self._made.monitor.compare(run_ids)
             self._made.wake()
 
     def acknowledge(self, run_id: str, finding_id: str, upto: "Severity | None") -> None:
@@ -110,23 +117,24 @@ def show_app(
     Raises:
         ConfigError: the settings bind keys that there are not, or the same one twice.
     """
-    kept = Kept(paths, os.environ)
+    kept, watching = Kept(paths, os.environ), Deferred(make)
     # A monitor does no linear algebra: without this, numpy starts a thread for every core when it is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from gradtop.ui.app import GradtopApp
+    with curtain():
+        from gradtop.ui.app import GradtopApp
 
-    watching = Deferred(make)
-    app = GradtopApp(
-        watching.poll,
-        watching.wait,
-        settings=settings,
-        select=watching.select,
-        acknowledge=watching.acknowledge,
-        mute=watching.mute,
-        recollection=kept.recalled(),
-        keep=kept.keep,
-        ascii=ascii_only or prefers_ascii(os.environ),
-    )
+        app = GradtopApp(
+            watching.poll,
+            watching.wait,
+            settings=settings,
+            select=watching.select,
+            compare=watching.compare,
+            acknowledge=watching.acknowledge,
+            mute=watching.mute,
+            recollection=kept.recalled(),
+            keep=kept.keep,
+            ascii=ascii_only or prefers_ascii(os.environ),
+        )
     app.run()
     kept.close()
     return app.return_code

@@ -22,7 +22,7 @@ from gradtop.detect.gradient.vanishing import GradientVanishing
 from gradtop.detect.loss.divergence import LossDivergence
 from gradtop.detect.loss.learning import NoLearning
 from gradtop.detect.loss.spike import LossSpike
-from gradtop.detect.perlayer import is_layered
+from gradtop.detect.perlayer import Move, is_layered
 from gradtop.detect.process.crash import Crashed
 from gradtop.detect.process.liveness import liveness
 from gradtop.detect.signals import Signals
@@ -78,6 +78,7 @@ class Detector:
         self._validation = Validation()
         self._plans: dict[tuple[str, ...], _Plan] = {}
         self._found: tuple[Finding, ...] | None = None
+        self._coverage: tuple[Coverage, ...] | None = None
 
     @property
     def rows(self) -> int:
@@ -90,13 +91,19 @@ class Detector:
         return self._signals.goal.text if self._signals.goal is not None else ""
 
     @property
+    def moves(self) -> tuple[Move, ...]:
+        """Rows at which layers left the usual range of their gradients, or stopped having finite ones."""
+        moves = self._signals.layers.moves
+        return (*moves.found, *moves.bad)
+
+    @property
     def course(self) -> Course:
         """The run's own usual range so far, and where its warm-up ends."""
         return self._signals.course
 
     def feed(self, observation: Observation | Uncounted | Event | End | RunFacts) -> None:
         """Take in what the store yields, in the order of the stream."""
-        self._found = None
+        self._found = self._coverage = None
         match observation:
             case Observation():
                 self._observe(observation)
@@ -127,11 +134,13 @@ class Detector:
 
     def coverage(self) -> tuple[Coverage, ...]:
         """Of every kind of the catalogue that rows decide: whether this log can tell, and what would change that."""
-        s = self._signals
-        blind = {kind: rule.blind(s, kind) for rule in self._rules for kind in rule.kinds}
-        needs = {why: f"a loss that has to fall: {REMEDY}" for why in (off(s),) if why}
-        told = ((kind, blind[kind.id]) for kind in CATALOGUE if kind.id in blind)
-        return tuple(Coverage(kind.id, why, needs.get(why, kind.needs)) for kind, why in told)
+        if self._coverage is None:
+            s = self._signals
+            blind = {kind: rule.blind(s, kind) for rule in self._rules for kind in rule.kinds}
+            needs = {why: f"a loss that has to fall: {REMEDY}" for why in (off(s),) if why}
+            told = ((kind, blind[kind.id]) for kind in CATALOGUE if kind.id in blind)
+            self._coverage = tuple(Coverage(kind.id, why, needs.get(why, kind.needs)) for kind, why in told)
+        return self._coverage
 
     def _see_event(self, event: Event) -> None:
         if event.event == "alarm":

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from gradtop.machine import Machine
 from gradtop.merge.fold import Cursor, alike, folded, union
 from gradtop.merge.plan import HISTORY, NOWHERE, Fit, Plan
 from gradtop.merge.track import Track
@@ -187,7 +188,7 @@ class Join:
         return changed
 
     def _put(self, i: int, fit: Fit, lap: int, newest: dict[str, float], said: Record) -> bool:
-        if isinstance(said, Rows | Restart) or fit.contradicts or (fit.echo and isinstance(said, End)):
+        if isinstance(said, Rows | Restart | Machine) or fit.contradicts or (fit.echo and isinstance(said, End)):
             return False
         session, position = self._position(fit, lap, newest, said)
         if fit.console and not isinstance(said, RunFacts) and said.step is not None:

@@ -40,13 +40,15 @@ def placed(first: float, last: float, width: int, ticks: Iterable[tuple[float, s
 
 
 def _step(step: float) -> str:
-    if abs(step) >= 1e15:
+    if abs(step) >= 1e15 or 0 < abs(step) < 5e-4:
         return f"{step:.3g}"
-    return f"{int(step):,}" if step == int(step) else f"{step:,.3f}".rstrip("0")
+    return f"{int(step):,}" if step == int(step) else f"{step:,.3f}".rstrip("0").rstrip(".")
 
 
 def grown_end(first: float, last: float) -> float:
     """The right end of an x axis that a live run grows into: a round step, moved about eight times a decade."""
+    if not math.isfinite(last - first):
+        return last
     every = nice_step(max(last - first, 10.0) / 4)
     end = (math.floor(last / every) + 1) * every
     return end if math.isfinite(end) and end > last else last

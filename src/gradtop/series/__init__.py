@@ -13,7 +13,7 @@ import numpy as np
 
 from gradtop.series.column import Array, Column, Floats, before, upto
 from gradtop.series.envelope import Envelope, Sums
-from gradtop.series.pyramid import Blocks, Pyramid
+from gradtop.series.pyramid import Blocks, Pyramid, quiet
 
 __all__ = ["Array", "Column", "Envelope", "Floats", "Segment", "Series", "SeriesView", "Stats", "falls"]
 
@@ -197,6 +197,23 @@ class SeriesView:
         """The last `n` values, oldest first."""
         return [float(v) for v in self.values[max(0, len(self.values) - n) :]]
 
+    def stretch(self, step: float, before: int, after: int) -> tuple[list[float], list[float]]:
+        """Steps and values of the last `before` rows before a step and of the first `after` rows from it on.
+
+        Ghosts are left out.
+        """
+        steps: list[float] = []
+        values: list[float] = []
+        wanted = after
+        for segment, live in self.live():
+            at = int(np.searchsorted(live, step))
+            start, stop = max(0, at - before), min(len(live), at + wanted)
+            wanted -= max(0, stop - at)
+            steps += [float(s) for s in live[start:stop]]
+            values += [float(v) for v in self.values[segment.start + start : segment.start + stop]]
+        first = max(0, sum(s < step for s in steps) - before)
+        return steps[first:], values[first:]
+
     def nearest_step(self, step: float) -> float | None:
         """The step of the value nearest to `step`, ghosts left out."""
         best: float | None = None
@@ -235,9 +252,10 @@ class SeriesView:
         begins = np.linspace(first, last, columns + 1)[:-1] if edges is None else np.asarray(edges, dtype=np.float64)
         sums = Sums(columns, self.stats.lost)
         values = np.asarray(self.values, dtype=np.float64)
-        for segment, steps in self.live():
-            stop = int(upto(steps, [last])[0])
-            if stop and float(steps[0]) <= last and float(steps[stop - 1]) >= first:
-                starts = np.minimum(before(steps, begins), stop)
-                sums.add(values, self.levels, segment.start + np.append(starts, stop))
-        return sums.envelope(first, last, None if edges is None else begins)
+        with quiet():
+            for segment, steps in self.live():
+                stop = int(upto(steps, [last])[0])
+                if stop and float(steps[0]) <= last and float(steps[stop - 1]) >= first:
+                    starts = np.minimum(before(steps, begins), stop)
+                    sums.add(values, self.levels, segment.start + np.append(starts, stop))
+            return sums.envelope(first, last, None if edges is None else begins)

@@ -25,7 +25,8 @@ class Column:
 
     def extend(self, values: Sequence[float]) -> None:
         """Append values, widening the type where they need it."""
-        added = np.asarray(values)
+        # One by one, the numbers of a range would cost a hundred times as much.
+        added = np.arange(values.start, values.stop, values.step) if isinstance(values, range) else np.asarray(values)
         dtype = _wide_enough(self._buffer.dtype, added)
         needed = self.n + len(added)
         if needed > len(self._buffer) or dtype != self._buffer.dtype:

@@ -3,8 +3,10 @@
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from gradtop.sources.numbering import MARK_BYTES, Numbering
 
 WINDOW_BYTES = 256 * 1024
 """Bytes read at most for one page."""
@@ -40,14 +42,19 @@ class LogPage:
     """Byte at which the line found by a search starts; None without a search or without a match."""
     problem: str = ""
     """Why there is nothing to see; empty when all is well."""
+    number: int | None = None
+    """Of the first line, from 1; None where it was not counted."""
 
 
 class Peek:
     """Pages of one file. Every call opens the file anew, so that a replaced file shows its new content."""
 
-    def __init__(self, path: Path, limit: int | None = None) -> None:
-        """Nothing is opened yet. What lies at or beyond byte `limit` counts as not written yet."""
-        self._path, self._limit = path, limit
+    def __init__(self, path: Path, limit: int | None = None, numbering: Numbering | None = None) -> None:
+        """Nothing is opened yet. What lies at or beyond byte `limit` counts as not written yet.
+
+        With a `numbering` pages say which number their first line has.
+        """
+        self._path, self._limit, self._numbering = path, limit, numbering
 
     def last(self, n: int) -> LogPage:
         """The last `n` lines, the unfinished one included."""
@@ -74,12 +81,24 @@ class Peek:
             if found is None:
                 span, where = _span(offset, size, forward), "after" if forward else "before"
                 return LogPage(size=size, problem=f"{text!r} is not in the {span} {where} this line")
-            page = _after(fd, found, size, n)
-            if len(page.lines) < n and page.stop >= size:
-                page = _before(fd, size, size, n)
-            return LogPage(page.lines, page.start, page.stop, size, found)
+            return _with(fd, found, size, n, 0)
 
         return self._page(search)
+
+    def line(self, number: int, n: int) -> LogPage:
+        """`n` lines around the one with this number, which is the one that was found.
+
+        Where the file has no such line (any more) the page has no lines and `problem` says so.
+        """
+        numbering = self._numbering or Numbering()
+
+        def seek(fd: int, size: int) -> LogPage:
+            found = numbering.offset_of(fd, size, number)
+            if found is None:
+                return LogPage(size=size, problem=_missing(number, size - numbering.counted))
+            return _with(fd, found, size, n, n // 3)
+
+        return self._page(seek)
 
     def _page(self, read: "Read") -> LogPage:
         if str(self._path) == "-":
@@ -95,15 +114,44 @@ class Peek:
                 return LogPage(problem="is not a regular file: there is no text to go back to")
             if os.pread(fd, 2, 0) == _GZIP:
                 return LogPage(size=info.st_size, problem="is compressed: its raw text is not shown")
-            return read(fd, info.st_size if self._limit is None else min(info.st_size, self._limit))
+            size = info.st_size if self._limit is None else min(info.st_size, self._limit)
+            return self._numbered(read(fd, size), fd, size)
         except OSError as error:
             return LogPage(problem=f"cannot be read: {error.strerror}")
         finally:
             os.close(fd)
 
+    def _numbered(self, page: LogPage, fd: int, size: int) -> LogPage:
+        if self._numbering is None or not page.lines:
+            return page
+        return replace(page, number=self._numbering.number_at(fd, size, page.start))
 
+
+class Peeks:
+    """Opens pages, and keeps what was counted of the files that were looked into last. One thread uses it."""
+
+    def __init__(self) -> None:
+        """Nothing opened yet."""
+        self._numberings: dict[Path, Numbering] = {}
+
+    def __call__(self, path: Path, limit: int | None) -> Peek:
+        """The pages of a file, up to a byte."""
+        numbering = self._numberings.pop(path, None) or Numbering()
+        self._numberings[path] = numbering
+        if len(self._numberings) > _FILES_KEPT:
+            del self._numberings[next(iter(self._numberings))]
+        return Peek(path, limit, numbering)
+
+
+_FILES_KEPT = 16
 Read = Callable[[int, int], LogPage]
 """(descriptor, size) to a page."""
+
+
+def _missing(number: int, left: int) -> str:
+    if left > MARK_BYTES:
+        return f"line {number:,} lies so far into the file that counting takes several tries: try again"
+    return f"line {number:,} is not in this file, as it is now"
 
 
 def _span(offset: int, size: int, forward: bool) -> str:
@@ -134,6 +182,18 @@ def _before(fd: int, end: int, size: int, n: int) -> LogPage:
     skipped = max(0, len(pieces) - n)
     start += sum(len(piece) + 1 for piece in pieces[:skipped])
     return _as_page(pieces[skipped:], start, size, end)
+
+
+def _with(fd: int, found: int, size: int, n: int, above: int) -> LogPage:
+    """`n` lines with the one that starts at `found`, at most `above` lines over it where others follow."""
+    start = _before(fd, found, size, above).start if above else found
+    page = _after(fd, start, size, n)
+    if len(page.lines) < n and page.stop >= size:
+        page = _before(fd, size, size, n)
+    if not any(line.offset == found for line in page.lines):
+        # Lines beside it are so long that it has no room there.
+        page = _after(fd, found, size, n)
+    return LogPage(page.lines, page.start, page.stop, size, found)
 
 
 def _as_page(pieces: list[bytes], start: int, size: int, end: int) -> LogPage:

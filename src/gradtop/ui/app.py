@@ -16,20 +16,23 @@ from textual.screen import Screen
 from gradtop import plot
 from gradtop.clean import clean
 from gradtop.config import Settings
-from gradtop.recollection import Memory, Recollection
+from gradtop.recollection import Recollection
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.ui import keys
 from gradtop.ui.background import Background
 from gradtop.ui.binding import keymap, rebound
 from gradtop.ui.feed import Feed, FeedFailed, SnapshotReady
+from gradtop.ui.habit import Habit
 from gradtop.ui.palette import AsciiOnly, Colourless, toolkit_theme
-from gradtop.ui.rooms import Rooms, makers
+from gradtop.ui.place import Jumped, Place
+from gradtop.ui.rooms import Rooms, makers, prefetch
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.room import Room
 from gradtop.ui.terminal import guarded, report_crash
 from gradtop.ui.theme import BARE, BY_NAME, SIXTEEN, THEMES
 from gradtop.ui.widgets.profile import ProfileTile
+from gradtop.view import Marks
 
 if TYPE_CHECKING:  # what is not needed for the first picture is imported when it is
     from gradtop.ui.capture import Saved
@@ -40,6 +43,8 @@ if TYPE_CHECKING:  # what is not needed for the first picture is imported when i
 
 TICK_S = 1.0
 """Seconds between two looks at how old the data is."""
+MOST_STEPS_BACK = 8
+"""Rooms that the user can go back through."""
 
 
 class GradtopApp(App[None]):
@@ -56,6 +61,7 @@ class GradtopApp(App[None]):
         *,
         settings: Settings | None = None,
         select: Callable[[str], object] | None = None,
+        compare: Callable[[tuple[str, ...]], object] = lambda _: None,
         acknowledge: "Acknowledge" = lambda *_: None,
         mute: "Mute" = lambda *_: None,
         pages: "Callable[[Path, int | None], Pages] | None" = None,
@@ -72,6 +78,7 @@ class GradtopApp(App[None]):
             wait: `wait(timeout_s)` returns early when there is something to read.
             settings: how often to poll.
             select: told the id of the run that the user opens.
+            compare: told the ids of the runs that are to be drawn over it.
             acknowledge: told what the user says of a finding.
             mute: told what the user says of a kind of findings.
             pages: opens a file for the Log, up to a byte.
@@ -88,10 +95,10 @@ class GradtopApp(App[None]):
         for theme in BY_NAME.values():
             self.register_theme(toolkit_theme(theme))
         self._themes = [BARE.name] if self.no_color else [theme.name for theme in THEMES]
-        self._usual_theme = settings.theme
-        self.theme = BARE.name if self.no_color else _theme(recollection.app, settings.theme)
-        self._feed = Feed(poll, wait, self.post_message, settings.interval_s)
-        self._select = select
+        self._habit = Habit(recollection, settings.theme)
+        self.theme = BARE.name if self.no_color else self._habit.theme
+        self._feed = Feed(poll, wait, self.post_message, settings.interval_s, then=prefetch)
+        self._select, self._compare = select, compare
         self._drawing = background or Background()
         self._clock = clock
         self._ascii = [AsciiOnly()] if ascii else []
@@ -101,14 +108,16 @@ class GradtopApp(App[None]):
         self._taken = clock()
         self._run_id: str | None = None
         self._paused = False
+        self._came: list[str] = []
+        self._sought: Place | None = None
         self._keep = keep
-        self._left = recollection.app
+        self._marks = Marks.recalled(recollection.rooms.get("runs", {}))
+        self._told: tuple[str, ...] = ()
         glyphs = plot.ASCII if ascii else plot.BRAILLE
         self._overview = Overview(glyphs, (ProfileTile(ascii),))
-        self._recalled = recollection.rooms
         made = makers(self._overview, glyphs, acknowledge, mute, pages, background)
         self._rooms = Rooms(made, self._furnish)
-        self._furnish("overview", self._overview)
+        self._rooms["overview"]
 
     def run(self, **options: Any) -> None:
         """Run until the user or a signal ends it; the terminal is as it was afterwards."""
@@ -125,7 +134,7 @@ class GradtopApp(App[None]):
             report_crash(self._exception)
 
     def _furnish(self, name: str, room: Room) -> None:
-        room.table, room.recalled = self._table, self._recalled.get(name, {})
+        room.table, room.recalled = self._table, self._habit.rooms.get(name, {})
         # What is not installed is removed when it is left, and a removed screen never answers again.
         if room is not self._overview:
             self.install_screen(room, name)
@@ -152,8 +161,8 @@ class GradtopApp(App[None]):
         self._loop_of_app = asyncio.get_running_loop()
         if self._leave_code is not None:
             self.exit(return_code=self._leave_code)
-        elif (left := str(self._left.get("room"))) in self._rooms and left != "help":
-            self.action_room(left)
+        elif self._habit.room in self._rooms:
+            self.action_room(self._habit.room)
         self.set_interval(TICK_S, self._tick)
         # Textual leaves the screen blank after `fg`.
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh(layout=True))
@@ -172,22 +181,15 @@ class GradtopApp(App[None]):
 
     @property
     def recollection(self) -> Recollection:
-        """How the screen is left. A room that was not shown wants to be told what it was not told this time."""
+        """How the screen is left."""
         shown = [name for name, room in self._rooms.items() if room in self.screen_stack]
-        name = shown[-1] if shown else "overview"
-        runs = self._snapshot.runs
-        app: Memory = dict(self._left)
-        if runs and not self._snapshot.searching:
-            app = {"run": self._run_id, "newest": runs[0].id}
-        rooms = dict(self._recalled) | {n: room.memory() for n, room in self._rooms.items() if room.is_mounted}
-        if self.theme in (theme.name for theme in THEMES):
-            app = {**app, "theme": self.theme, "instead_of": self._usual_theme}
-        return Recollection({**app, "room": name}, rooms)
+        room = shown[-1] if shown else "overview"
+        return self._habit.left(self._snapshot, self._run_id, room, self._rooms.items(), self.theme)
 
     @property
     def scene(self) -> Scene:
         """What there is to show now."""
-        return Scene(self._snapshot, self._run, self._clock() - self._taken, self._paused)
+        return Scene(self._snapshot, self._run, self._clock() - self._taken, self._paused, self._marks)
 
     @property
     def _run(self) -> RunSnapshot | None:
@@ -199,17 +201,13 @@ class GradtopApp(App[None]):
         if self._paused:
             return
         before, self._snapshot, self._taken = self._snapshot, message.snapshot, self._clock()
-        if self._left and not message.snapshot.searching:
-            self._reopen()
+        self._tell_compared()
+        if (run_id := self._habit.run(message.snapshot, self._run_id)) is not None:
+            self._open(run_id)
         if not _same(before, message.snapshot):
+            began = time.perf_counter()
             self._show()
-
-    def _reopen(self) -> None:
-        """Open the run that was open when the screen was left, unless a newer one came since: that one is news."""
-        left, self._left = self._left, {}
-        runs, opened = self._snapshot.runs, left.get("run")
-        if runs and self._run_id is None and left.get("newest") == runs[0].id and isinstance(opened, str):
-            self._open(opened)
+            self._feed.shown(time.perf_counter() - began)
 
     def _open(self, run_id: str) -> None:
         self._run_id = run_id
@@ -223,6 +221,18 @@ class GradtopApp(App[None]):
     def on_room_entered(self) -> None:
         """A room came onto the screen."""
         self._show()
+        if (room := self._room) is not None and self._sought is not None:
+            place, self._sought = self._sought, None
+            room.arrive(place)
+
+    def on_jumped(self, message: Jumped) -> None:
+        """Go to a room to see a place there; one step back leads to where the jump began."""
+        if self._room is None or self._room is self._rooms[message.room]:
+            return
+        self._sought = message.place
+        self._came = [*self._came, self._here][-MOST_STEPS_BACK:]
+        self._enter(message.room)
+        self._rooms[message.room].arrived = True
 
     def on_runs_opened(self, message: "Runs.Opened") -> None:
         """Open a run on the Overview."""
@@ -232,6 +242,18 @@ class GradtopApp(App[None]):
         self._open(run_id)
         self.action_room("overview")
         self._show()
+
+    def on_runs_marked(self, message: "Runs.Marked") -> None:
+        """Draw a run over the open one, or not any more."""
+        self._marks = self._marks.toggled(message.run_id) if message.run_id is not None else Marks()
+        self._tell_compared()
+        self._show()
+
+    def _tell_compared(self) -> None:
+        """Say which runs are to be kept open; not before there is a monitor to hear it."""
+        if self._marks.ids != self._told:
+            self._told = self._marks.ids
+            self._compare(self._told)
 
     def on_key(self, event: events.Key) -> None:
         """Give the prompt what was typed ahead of it: those keys went to the panel that had the focus before."""
@@ -256,21 +278,46 @@ class GradtopApp(App[None]):
             room.show_header(self.scene)
 
     def action_room(self, name: str) -> None:
-        """Go to a room."""
-        room = self._rooms[name]
+        """Go to a room; one step back leads to the one before."""
         if self._choosing:
             self.pop_screen()
-        if self.screen is room:
+        if self.screen is self._rooms[name]:
             return
+        if (place := self._selected_for(name)) is not None:
+            self.on_jumped(Jumped(name, place))
+            return
+        # Nobody walks back through a room that is entered again: the way to it is the way from there.
+        way = [*self._came, self._here]
+        self._came = way[: way.index(name)] if name in way else way[-MOST_STEPS_BACK:]
+        self._enter(name)
+
+    def _selected_for(self, name: str) -> Place | None:
+        """What is selected in a list of findings, where the room to enter can show that by itself."""
+        place = self._room.here() if self._room is not None and self._room.chosen is not None else None
+        shown = {"checklist": place is not None, "layers": place is not None and place.layer is not None}
+        return place if shown.get(name) else None
+
+    @property
+    def _here(self) -> str:
+        top = self.screen_stack[-1] if self.screen_stack else None
+        return next((name for name, room in self._rooms.items() if room is top), "overview")
+
+    def _enter(self, name: str) -> None:
+        room = self._rooms[name]
+        if self._room is not None:
+            self._room.arrived = False
+            room.before = self._room.ROOM
         if self.screen is not self._overview:
             self.pop_screen()
         if room is not self._overview:
             self.push_screen(room)
 
     async def action_back(self) -> None:
-        """One step back: inside the room, then to the Overview."""
-        if isinstance(self.screen, Room) and not self.screen.leave():
-            self.action_room("overview")
+        """One step back: inside the room, then to the room before; at last there is the Overview."""
+        if self._room is None or self._room.leave():
+            return
+        if self._came or self.screen is not self._overview:
+            self._enter(self._came.pop() if self._came else "overview")
 
     def action_pause(self) -> None:
         """Keep what is on the screen, or show what there is now."""
@@ -351,17 +398,17 @@ class GradtopApp(App[None]):
         self._exit_renderables.clear()
 
 
-def _theme(left: Memory, usual: str) -> str:
-    """The colours that were chosen last, unless the settings say something new since."""
-    chosen = left.get("theme")
-    known = any(chosen == theme.name for theme in THEMES)
-    return str(chosen) if known and left.get("instead_of") == usual else usual
-
-
 def _same(a: Snapshot, b: Snapshot) -> bool:
     """Nothing on the screen differs, ages apart."""
-    return (a.notes, a.searching, len(a.runs)) == (b.notes, b.searching, len(b.runs)) and all(
-        x.view is y.view and (x.id, x.state, x.read, x.judgement, x.findings, x.sources, x.changed_at, x.attention)
+    return (
+        (a.notes, a.searching, len(a.runs)) == (b.notes, b.searching, len(b.runs))
+        and a.machine is b.machine
+        and (all(_same_run(x, y) for x, y in zip(a.runs, b.runs, strict=True)))
+    )
+
+
+def _same_run(x: RunSnapshot, y: RunSnapshot) -> bool:
+    return x.view is y.view and x.machine is y.machine and (
+        (x.id, x.state, x.read, x.judgement, x.findings, x.sources, x.changed_at, x.attention)
         == (y.id, y.state, y.read, y.judgement, y.findings, y.sources, y.changed_at, y.attention)
-        for x, y in zip(a.runs, b.runs, strict=True)
     )  # fmt: skip

@@ -12,6 +12,10 @@ from gradtop.snapshot import Snapshot
 
 UPDATE_S = 0.25
 """Seconds between two snapshots that reach the screen: at most four updates a second."""
+SLOWEST_UPDATE_S = 0.45
+"""The same where showing one is dear: what is new is on the screen within half a second."""
+REST = 25
+"""Times that the screen rests for as long as showing a snapshot took, within those bounds."""
 
 
 class SnapshotReady(Message):
@@ -49,11 +53,22 @@ class Feed:
         post: Callable[[Message], object],
         interval_s: float,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        then: Callable[[], object] = lambda: None,
     ) -> None:
-        """`wait(timeout_s)` returns early when there is something to read; `clock` counts seconds."""
+        """`wait(timeout_s)` returns early when there is something to read; `clock` counts seconds.
+
+        `then` is done once, when a run is on the screen.
+        """
         self._poll, self._wait, self._post = poll, wait, post
         self._interval_s, self._clock = interval_s, clock
+        self._then: Callable[[], object] | None = then
         self._stopping = threading.Event()
+        self._update_s = UPDATE_S
+
+    def shown(self, took_s: float) -> None:
+        """A snapshot was shown, which took so long: the dearer, the longer the next one waits."""
+        self._update_s = min(max(UPDATE_S, REST * took_s), SLOWEST_UPDATE_S)
 
     def start(self) -> None:
         """Begin to poll."""
@@ -72,8 +87,14 @@ class Feed:
                 left = due - self._clock()
                 if left <= 0:
                     self._post(SnapshotReady(snapshot))
-                    due = self._clock() + UPDATE_S
+                    due = self._clock() + self._update_s
+                    self._do_then(snapshot)
                 self._wait(min(self._interval_s, left) if left > 0 else self._interval_s)
+
+    def _do_then(self, snapshot: Snapshot) -> None:
+        if self._then is not None and any(run.read >= 1 for run in snapshot.runs[:1]):
+            then, self._then = self._then, None
+            then()
 
 
 class _Reported:

@@ -9,6 +9,7 @@ ROOMS = {
     "everywhere": "Everywhere",
     "overview": "Overview",
     "layers": "Layers",
+    "metrics": "Metrics",
     "findings": "Findings",
     "log": "Log",
     "runs": "Runs",
@@ -62,10 +63,18 @@ _WAYS: dict[tuple[float, float], str] = {(1, 0): "right", (-1, 0): "left", (0, 1
 TABLE = (
     Key("everywhere", "1", "1", "app.room('overview')", "Overview", "the verdict and the curves"),
     Key("everywhere", "2", "2", "app.room('layers')", "Layers", "every layer over all steps"),
+    Key("everywhere", "3", "3", "app.room('metrics')", "Metrics", "every metric as a chart, and marked runs over it"),
     Key("everywhere", "4", "4", "app.room('findings')", "Findings", "all findings; acknowledge them, mute kinds"),
     Key("everywhere", "6", "6", "app.room('log')", "Log", "the text of the run's files"),
     Key("everywhere", "r", "r", "app.room('runs')", "runs", "all runs that were found"),
-    Key("everywhere", "c", "c", "app.room('checklist')", "checklist", "the reasons to act, causes and next checks"),
+    Key(
+        "everywhere",
+        "c",
+        "c",
+        "app.room('checklist')",
+        "checklist",
+        "the reasons to act, and what would change the verdict",
+    ),
     Key("everywhere", "space", "space", "app.pause", "pause", "stop adopting new data; collecting goes on"),
     Key("everywhere", "t", "t", "app.next_theme", "", "other colours: dark, light, colour-blind safe, high contrast"),
     Key("everywhere", "p", "p", "app.picture", "", "save the screen as a picture (SVG) in the current directory"),
@@ -93,6 +102,7 @@ TABLE = (
     Key("overview", "G", "G", "screen.cursor_to('last')", "", "cursor to the newest step"),
     Key("overview", "n", "n", "screen.mark(1)", "", "cursor to the next mark: finding or resume"),
     Key("overview", "N", "N", "screen.mark(-1)", "", "cursor to the previous mark"),
+    Key("overview", "L", "L", "screen.jump('log')", "", "the line of the log at the cursor, or the newest"),
     Key("overview", "Y", "Y", "screen.copy", "", "copy the value under the cursor, or the newest one"),
     Key("layers", "down,j", "↓", "screen.move(1)", "", "next layer"),
     Key("layers", "up,k", "↑", "screen.move(-1)", "", "previous layer"),
@@ -118,6 +128,36 @@ TABLE = (
     Key("layers", "plus,equals_sign", "+", "screen.zoom(2)", "zoom", "zoom in on the cursor"),
     Key("layers", "minus", "-", "screen.zoom(0.5)", "", "zoom out"),
     Key("layers", "0", "0", "screen.reset", "", "the whole run and the newest step again"),
+    Key("metrics", "tab", "tab", "screen.next_panel(1)", "", "next chart"),
+    Key("metrics", "shift+tab", "shift+tab", "screen.next_panel(-1)", "", "previous chart"),
+    Key("metrics", "right,l", "→", "screen.walk('right')", "", "the chart on the right; in full screen, the cursor on"),
+    Key("metrics", "left,h", "←", "screen.walk('left')", "", "the chart on the left; in full screen, the cursor back"),
+    Key("metrics", "down,j", "↓", "screen.walk('down')", "", "the chart below; in full screen, the next one"),
+    Key("metrics", "up,k", "↑", "screen.walk('up')", "", "the chart above; in full screen, the previous one"),
+    Key("metrics", "pagedown", "pgdn", "screen.page(1)", "page", "next page of charts"),
+    Key("metrics", "pageup", "pgup", "screen.page(-1)", "", "previous page of charts"),
+    Key("metrics", "g,home", "g", "screen.first", "", "the first chart"),
+    Key("metrics", "G,end", "G", "screen.last", "", "the last chart"),
+    Key("metrics", "enter", "enter", "screen.full", "full", "this chart on the whole screen, and back"),
+    Key("metrics", "slash", "/", "screen.filter", "filter", "show some: a b, a | b, !a, /re/, two words in quotes"),
+    Key("metrics", "left_square_bracket", "[", "screen.density(-1)", "larger", "fewer and larger charts"),
+    Key("metrics", "right_square_bracket", "]", "screen.density(1)", "smaller", "more and smaller charts"),
+    Key("metrics", "y", "y", "screen.axis", "log/lin", "y axis: log, linear, symlog where values are 0 or less"),
+    Key("metrics", "x", "x", "screen.across", "x axis", "x axis of all charts: steps, time, epochs"),
+    Key("metrics", "s", "s", "screen.smooth", "smooth", "smoothed line over this chart's raw data, on or off"),
+    Key("metrics", "plus,equals_sign", "+", "screen.zoom(2)", "zoom", "zoom in on the cursor, or on the newest steps"),
+    Key("metrics", "minus", "-", "screen.zoom(0.5)", "", "zoom out"),
+    Key("metrics", "0", "0", "screen.reset", "", "the whole run again"),
+    Key("metrics", "full_stop", ".", "screen.cursor(1)", "", "cursor one column on, in all charts"),
+    Key("metrics", "comma", ",", "screen.cursor(-1)", "", "cursor one column back"),
+    Key("metrics", "shift+right", "shift+→", "screen.cursor(10)", "", "cursor ten columns on"),
+    Key("metrics", "shift+left", "shift+←", "screen.cursor(-10)", "", "cursor ten columns back"),
+    Key("metrics", "greater_than_sign", ">", "screen.pan(1)", "", "a quarter of the window on"),
+    Key("metrics", "less_than_sign", "<", "screen.pan(-1)", "", "a quarter of the window back"),
+    Key("metrics", "n", "n", "screen.mark(1)", "", "cursor to the next mark: finding or resume"),
+    Key("metrics", "N", "N", "screen.mark(-1)", "", "cursor to the previous mark"),
+    Key("metrics", "Y", "Y", "screen.copy", "", "copy the value under the cursor, or the newest one"),
+    Key("metrics", "L", "L", "screen.jump('log')", "", "the line of the log at the cursor, or the newest"),
     Key("findings", "down,j", "↓", "screen.move(1)", "", "next finding"),
     Key("findings", "up,k", "↑", "screen.move(-1)", "", "previous finding"),
     Key("findings", "g,home", "g", "screen.first", "", "the first finding"),
@@ -135,6 +175,10 @@ TABLE = (
     Key(
         "findings", "m", "m", "screen.mute", "mute", "findings of this kind do not count in this directory, or do again"
     ),
+    Key("findings", "enter", "enter", "screen.open", "chart", "this finding in the charts; several in one row: unfold"),
+    Key("findings", "L", "L", "screen.jump('log')", "log", "the line of the log that tells of this finding"),
+    Key("findings", "o", "o", "screen.order", "order", "the worst first, or the newest"),
+    Key("findings", "Y", "Y", "screen.copy", "copy", "copy this finding as text, to the terminal's clipboard"),
     Key("log", "down,j", "↓", "screen.scroll_lines(1)", "", "one line down"),
     Key("log", "up,k", "↑", "screen.scroll_lines(-1)", "", "one line up"),
     Key("log", "pagedown", "pgdn", "screen.scroll_pages(1)", "", "one page down"),
@@ -146,17 +190,21 @@ TABLE = (
     Key("log", "slash", "/", "screen.search", "search", "search for text"),
     Key("log", "n", "n", "screen.next_match(1)", "next", "next match"),
     Key("log", "N", "N", "screen.next_match(-1)", "", "previous match"),
+    Key("log", "enter", "enter", "screen.jump('overview')", "chart", "the step of the marked line in the charts"),
+    Key("log", "number_sign", "#", "screen.numbers", "", "line numbers, on or off"),
     Key("log", "tab", "tab", "screen.next_source", "source", "next file of the run"),
     Key("runs", "down,j", "↓", "screen.move(1)", "", "next run"),
     Key("runs", "up,k", "↑", "screen.move(-1)", "", "previous run"),
     Key("runs", "pagedown", "pgdn", "screen.page(1)", "", "one page down"),
     Key("runs", "pageup", "pgup", "screen.page(-1)", "", "one page up"),
-    Key("runs", "g,home", "g", "screen.first", "newest", "the newest run"),
-    Key("runs", "G,end", "G", "screen.last", "oldest", "the oldest run"),
-    Key("runs", "slash", "/", "screen.search", "search", "search in the names"),
-    Key("runs", "n", "n", "screen.next_match(1)", "", "next match"),
-    Key("runs", "N", "N", "screen.next_match(-1)", "", "previous match"),
+    Key("runs", "g,home", "g", "screen.first", "", "the first run of the list"),
+    Key("runs", "G,end", "G", "screen.last", "", "the last run of the list"),
     Key("runs", "enter", "enter", "screen.open", "open", "open this run on the Overview"),
+    Key("runs", "x", "x", "screen.mark", "compare", "draw this run over the open one in every chart, or not any more"),
+    Key("runs", "X", "X", "screen.unmark", "", "draw no run over the open one"),
+    Key("runs", "slash", "/", "screen.filter", "filter", "show some: a b, a | b, !a, /re/, state:live, verdict:watch"),
+    Key("runs", "o", "o", "screen.sort", "order", "sort by newest, name, state, verdict, loss, steps"),
+    Key("runs", "O", "O", "screen.turn", "", "sort the other way round"),
     Key("sheet", "down,j", "↓", "screen.move(1)", "", "one line down"),
     Key("sheet", "up,k", "↑", "screen.move(-1)", "", "one line up"),
     Key("sheet", "pagedown", "pgdn", "screen.page(1)", "", "one page down"),
@@ -213,9 +261,14 @@ def rooms(table: Table = TABLE) -> Iterable[tuple[str, list[Key]]]:
     return ((title, [k for k in table if k.room == room]) for room, title in ROOMS.items())
 
 
+def _cells(key: Key) -> str:
+    shown, help = (text.replace("|", r"\|") for text in (key.shown, key.help))
+    return f"| `{shown}` | {help} | `{key.id}` |"
+
+
 def markdown() -> str:
     """The table for the README."""
     lines: list[str] = []
     for title, keys in rooms():
-        lines += [f"| {title} | | |", "|---|---|---|", *(f"| `{k.shown}` | {k.help} | `{k.id}` |" for k in keys), ""]
+        lines += [f"| {title} | | |", "|---|---|---|", *map(_cells, keys), ""]
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """The rooms of the app, each made when it is first entered: the first picture waits for one of them only."""
 
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,12 @@ class Rooms:
         return self._made.items()
 
 
+def prefetch() -> None:
+    """Import what the rooms are made of, so that the first key that leads to one finds it there. In any thread."""
+    for name in ("commands", "findings", "layers", "log", "metrics", "runs", "sheets"):
+        import_module(f"gradtop.ui.screens.{name}")
+
+
 def makers(
     overview: Room,
     glyphs: plot.Glyphs,
@@ -57,16 +64,21 @@ def makers(
 
         return LayersRoom(glyphs)
 
+    def metrics() -> Room:
+        from gradtop.ui.screens.metrics import MetricsRoom
+
+        return MetricsRoom(glyphs)
+
     def findings() -> Room:
         from gradtop.ui.screens.findings import FindingsRoom
 
-        return FindingsRoom(acknowledge, mute)
+        return FindingsRoom(acknowledge, mute, glyphs)
 
     def log() -> Room:
-        from gradtop.sources.peek import Peek
+        from gradtop.sources.peek import Peeks
         from gradtop.ui.screens.log import LogRoom
 
-        return LogRoom(pages or Peek, background or Background())
+        return LogRoom(pages or Peeks(), background or Background())
 
     def runs() -> Room:
         from gradtop.ui.screens.runs import RunsRoom
@@ -86,6 +98,7 @@ def makers(
     return {
         "overview": overview,
         "layers": layers,
+        "metrics": metrics,
         "findings": findings,
         "log": log,
         "runs": runs,

@@ -1,8 +1,9 @@
 """What the app hands to the room on the screen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gradtop.snapshot import RunSnapshot, Snapshot
+from gradtop.view import Marks, Other, others_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,13 @@ class Scene:
     stale_s: float = 0.0
     """Seconds since the snapshot was taken: it is paused, or nothing new came."""
     paused: bool = False
+    marks: Marks = field(default_factory=Marks)
+    """Runs that are drawn over the open one."""
+
+    @property
+    def others(self) -> tuple[Other, ...]:
+        """The marked runs beside the open one, or why they are not drawn."""
+        return others_of(self.snapshot, self.run, self.marks)
 
     @property
     def age_s(self) -> float | None:

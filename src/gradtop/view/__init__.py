@@ -6,36 +6,49 @@ Foreign text is cleaned here, so that a view model holds nothing that a terminal
 from gradtop.view.across import EPOCH, STEP, TIME, Across, across, offered
 from gradtop.view.banner import Banner, banner
 from gradtop.view.charts import Chart, Reading, Trace, charts, copied, reading
-from gradtop.view.checklist import Entry, checklist, waiting_for
+from gradtop.view.checklist import checklist, waiting_for
 from gradtop.view.checklist import title as finding_title
-from gradtop.view.findings import FindingRow, FindingsView
+from gradtop.view.entry import Entry
+from gradtop.view.findings import NEWEST, WORST, FindingRow, FindingsView
 from gradtop.view.header import Part, header
 from gradtop.view.log import first_source, marked_values, standing
 from gradtop.view.metrics import MetricsView
+from gradtop.view.origin import LinePlace, StepPlace, line_at, no_line, row_lines, step_at
 from gradtop.view.overlay import MOST_MARKED, Marks, Other, others_of, overlaid
+from gradtop.view.ranking import FIELDS as RUN_FIELDS
+from gradtop.view.ranking import Order, Ranking
 from gradtop.view.runs import RunRow, RunsView
 from gradtop.view.tone import Tone
+from gradtop.view.window import Window
 
 __all__ = [
     "EPOCH",
     "MOST_MARKED",
+    "NEWEST",
+    "RUN_FIELDS",
     "STEP",
     "TIME",
+    "WORST",
     "Across",
     "Banner",
     "Chart",
     "Entry",
     "FindingRow",
     "FindingsView",
+    "LinePlace",
     "Marks",
     "MetricsView",
+    "Order",
     "Other",
     "Part",
+    "Ranking",
     "Reading",
     "RunRow",
     "RunsView",
+    "StepPlace",
     "Tone",
     "Trace",
+    "Window",
     "across",
     "banner",
     "charts",
@@ -44,11 +57,15 @@ __all__ = [
     "finding_title",
     "first_source",
     "header",
+    "line_at",
     "marked_values",
+    "no_line",
     "offered",
     "others_of",
     "overlaid",
     "reading",
+    "row_lines",
     "standing",
+    "step_at",
     "waiting_for",
 ]

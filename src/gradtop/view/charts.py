@@ -281,6 +281,8 @@ class Reading:
     """Empty where the series has no value there."""
     time: str
     """Local time of day of that step; empty where the run has no times."""
+    others: tuple[str, ...] = ()
+    """The values of the further lines, in their order."""
 
 
 def reading(chart: Chart, step: float, times: Sampled | None) -> Reading:
@@ -289,9 +291,14 @@ def reading(chart: Chart, step: float, times: Sampled | None) -> Reading:
     when = times.at(step) if times is not None else None
     return Reading(
         step=units.count(step),
-        value=units.number(value) if value is not None else "",
+        value=_number(value),
         time=_time_of_day(when) if when is not None else "",
+        others=tuple(_number(trace.data.at(step)) for trace in chart.others),
     )
+
+
+def _number(value: float | None) -> str:
+    return units.number(value) if value is not None else ""
 
 
 def copied(chart: Chart, step: float | None) -> tuple[str, str] | None:

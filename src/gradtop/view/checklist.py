@@ -1,49 +1,46 @@
 """The checklist behind a verdict: what was seen, which reasons to act hold, likely causes, what to check."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from gradtop import units
 from gradtop.catalogue import KINDS
 from gradtop.clean import clean
+from gradtop.config import Settings
 from gradtop.finding import Criterion, Finding, FindingState, Severity, Standing
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources import SourceStatus
 from gradtop.view.banner import primary
+from gradtop.view.entry import MARKS, Entry
+from gradtop.view.incident import incident_entries
+from gradtop.view.limit import limit_entries
 
-MARKS = {True: "●", False: "○", None: "?"}
 _WORDS = {True: "met", False: "not met", None: "cannot tell"}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One paragraph of a sheet."""
-
-    text: str
-    ink: str = "plain"
-    """`title`, `heading`, `plain`, `quiet`, or a tone."""
-    indent: int = 0
-    """Cells before every line of it."""
-    mark: str = ""
-    """What stands before its first line, inside the indent."""
-
-
-def checklist(run: RunSnapshot | None) -> tuple[Entry, ...]:
-    """The primary finding (or the newest) in full, then the others in one line each."""
+def checklist(
+    run: RunSnapshot | None, settings: Settings | None = None, chosen: str | None = None
+) -> tuple[Entry, ...]:
+    """A finding in full, then the others in one line each: the one with the id `chosen`, else the primary one."""
     if run is None:
         return (Entry("There is no run yet.", "quiet"),)
-    finding = primary(run) or next(iter(run.judgement.set_aside), None)
+    finding = next((found for found in run.findings if found.id == chosen), None)
+    finding = finding or primary(run) or next(iter(run.judgement.set_aside), None)
     if finding is None:
         return (
             Entry("No finding", "title"),
             Entry(clean(run.judgement.summary, 600)),
             Entry("A checklist opens here when something is found.", "quiet"),
         )
-    return (*described(run, finding), *_others(run, finding))
+    settings = settings or Settings()
+    full = described(run, finding, settings, changes=True)
+    return (*full, *_others(run, finding))
 
 
-def described(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
-    """A finding of a run in full: what goes with it, its checklist, numbers, likely causes and what to check."""
+def described(run: RunSnapshot, finding: Finding, settings: Settings, *, changes: bool = False) -> Iterator[Entry]:
+    """A finding of a run in full: what goes with it, its checklist, numbers, likely causes and what to check.
+
+    With `changes` also what would change the verdict.
+    """
     yield Entry(title(finding), "title")
     yield Entry(_where(finding), "quiet")
     yield from _said(run, finding)
@@ -53,12 +50,16 @@ def described(run: RunSnapshot, finding: Finding) -> Iterator[Entry]:
         yield Entry(f"{finding.met} of {len(finding.criteria)} reasons to act", "heading")
         for criterion in finding.criteria:
             yield from _criterion(criterion)
+    if changes:
+        yield from _changes(run, finding, settings)
+    yield from incident_entries(run, finding)
     yield from _list(
         "What was measured", tuple(f"{k.replace('_', ' ')}: {_value(v)}" for k, v in finding.evidence.items())
     )
     yield from _list("Likely causes", finding.causes)
     yield from _list("Check next", finding.checks)
     yield from _list("What this log cannot say", finding.caveats)
+    yield from limit_entries(finding, settings)
 
 
 def title(finding: Finding) -> str:
@@ -93,6 +94,30 @@ def _criterion(criterion: Criterion) -> Iterator[Entry]:
     ink = "watch" if criterion.met else "plain" if criterion.met is False else "unknown"
     yield Entry(f"{_WORDS[criterion.met]}: {clean(criterion.text, 300)}", ink, 2, MARKS[criterion.met])
     yield Entry(clean(criterion.evidence, 600), "quiet", 4)
+
+
+def _changes(run: RunSnapshot, finding: Finding, settings: Settings) -> Iterator[Entry]:
+    """What would make the verdict worse or better, as far as this finding decides it."""
+    yield Entry("What would change the verdict", "heading")
+    kind, holds = KINDS.get(finding.kind), finding.state is FindingState.ACTIVE
+    if kind is not None:
+        yield Entry(f"How it is judged: {kind.severity}.", "plain", 2, "·")
+    missing = [c for c in finding.criteria if c.met is not True]
+    if holds and finding.severity < Severity.INTERVENE:
+        yield from (Entry(f"Worse if: {_lower(clean(c.text, 300))}", "plain", 2, MARKS[c.met]) for c in missing)
+    if holds and kind is not None and "clear_rows" in kind.limits:
+        yield Entry(f"Over after {settings.limits.clear_rows} rows without it.", "plain", 2, "·")
+    if not holds:
+        yield Entry("It is over and does not count; it counts again if it comes back.", "plain", 2, "·")
+    main = run.judgement.primary
+    if main is not None and main.id != finding.id:
+        yield Entry(f"The verdict goes by another finding: {_lower(title(main))}.", "plain", 2, "·")
+    if finding.counts:
+        yield Entry("In Findings (4), a says that it is known and m that its kind does not count.", "quiet", 2, "·")
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _list(heading: str, items: tuple[str, ...]) -> Iterator[Entry]:

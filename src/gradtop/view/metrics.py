@@ -1,23 +1,21 @@
 """Every series of a run as charts, each made when it is looked at."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from gradtop import units
 from gradtop.filter import Filter
 from gradtop.plot import TRACES
 from gradtop.snapshot import RunSnapshot
 from gradtop.view.charts import KNOWN, NOT_DRAWN, Chart, Trace, charts_of, label_of, layers_of
+from gradtop.view.natural import Natural, natural
 from gradtop.view.overlay import Other, overlaid
 from gradtop.view.pairs import Group, grouped
 
 if TYPE_CHECKING:
     from gradtop.series import SeriesView
 
-_NUMBER = re.compile(r"(\d{1,15})")
 _Names = tuple[tuple[str, str], ...]
 """(name, what its steps count) of series."""
 
@@ -67,36 +65,37 @@ def _paired(chart: Chart, group: Group, run: RunSnapshot) -> Chart:
         return chart
     words = [word for word, _ in group.others]
     held = [(word if words.count(word) == 1 else label_of(name), run.view.series[name]) for word, name in group.others]
-    traces = (
-        Trace(f"{label} {units.number(series.stats.last)}", f"trace {n}", series, len(series))
-        for n, (label, series) in zip(TRACES, held, strict=False)
-    )
+    traces = (Trace(label, f"trace {n}", series, len(series)) for n, (label, series) in zip(TRACES, held, strict=False))
     return replace(chart, others=tuple(traces))
 
 
 @lru_cache(maxsize=8)
 def _arranged(names: _Names, found: Filter, apart: bool) -> tuple[Group, ...]:
     """The series that a filter admits, in groups and in order. Remembered: names rarely change."""
-    layers = layers_of([name for name, _ in names])
-    kept = [held for held in names if held[0] not in layers and found.admits(held[0], *_also(held[0]))]
+    kept = [held for held in _without_layers(names) if found.admits(held[0], *_also(held[0]))]
     groups = (Group(name) for name, _ in kept) if apart else grouped(kept)
     return tuple(sorted(groups, key=lambda group: _place(group.name)))
 
 
+@lru_cache(maxsize=8)
+def _without_layers(names: _Names) -> _Names:
+    layers = layers_of([name for name, _ in names])
+    return tuple(held for held in names if held[0] not in layers)
+
+
+@lru_cache(maxsize=8192)
 def _also(name: str) -> tuple[str, ...]:
     """What else a series is called on the screen."""
     label = label_of(name)
     return (label,) if label != name else ()
 
 
-@lru_cache(maxsize=8192)
-def _place(name: str) -> tuple[int, int, tuple[str, ...], tuple[tuple[int, int | str], ...]]:
+def _place(name: str) -> tuple[int, int, Natural, Natural]:
     """What series are sorted by: counters and clocks last, known ones first, the others folder by folder."""
     if name in KNOWN:
         return 0, KNOWN.index(name), (), ()
-    folders = tuple(name.lower().split("/")[:-1])
-    parts = ((0, int(part)) if part.isdecimal() else (1, part) for part in _NUMBER.split(name.lower()) if part)
-    return 2 if name in NOT_DRAWN else 1, 0, folders, tuple(parts)
+    folder, _, last = name.rpartition("/")
+    return 2 if name in NOT_DRAWN else 1, 0, natural(folder), natural(last)
 
 
 def _at_rest_last(groups: Sequence[Group], series: "Mapping[str, SeriesView]") -> tuple[Group, ...]:

@@ -74,6 +74,11 @@ class Other:
     """What is drawn; None where it is not."""
 
 
+def letter_of(ink: str) -> str:
+    """What stands at the end of the lines in an ink."""
+    return LETTERS[TRACES.index(ink[-1])]
+
+
 def others_of(snapshot: Snapshot, opened: RunSnapshot | None, marks: Marks) -> tuple[Other, ...]:
     """The marked runs beside the one that is open."""
     wanted = [run_id for run_id in marks.ids if opened is None or run_id != opened.id]
@@ -85,8 +90,7 @@ def _other(run_id: str, run: RunSnapshot | None, opened: RunSnapshot | None, ink
     label = clean(run.name if run is not None else Path(run_id).name or run_id, 200)
     why_not = _why_not(run, opened)
     lost = next((s.problem for s in run.sources if s.problem), "") if run is not None else ""
-    letter = LETTERS[TRACES.index(ink[-1])]
-    return Other(label, ink, letter, why_not or clean(lost, 60), None if why_not else run)
+    return Other(label, ink, letter_of(ink), why_not or clean(lost, 60), None if why_not else run)
 
 
 def _why_not(run: RunSnapshot | None, opened: RunSnapshot | None) -> str:

@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 
 from gradtop import units
 from gradtop.clean import clean
+from gradtop.filter import Filter
 from gradtop.plot import sparkline
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.view.header import STATE_GLYPHS, state_ink, state_word
+from gradtop.view.overlay import Marks, letter_of
+from gradtop.view.ranking import Ranking, chosen, unread
 from gradtop.view.tone import TONES
 
 if TYPE_CHECKING:
@@ -33,24 +36,45 @@ class RunRow:
     verdict: str
     tone: str
     age: str
+    mark: str = ""
+    """The ink in which it is drawn over other runs; empty where it is not."""
+    letter: str = ""
+    """Stands at the end of its lines."""
 
 
 class RunsView:
-    """All runs, newest first. A row costs nothing until it is asked for."""
+    """The runs that are asked for, in the order that is asked for. A row costs nothing until it is asked for."""
 
-    def __init__(self, snapshot: Snapshot, age_s: float = 0.0, ascii_only: bool = False) -> None:
-        """`age_s` is how old the snapshot is."""
-        self._runs = snapshot.runs
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        age_s: float = 0.0,
+        ascii_only: bool = False,
+        *,
+        ranking: Ranking = Ranking(),  # noqa: B008  # frozen
+        found: Filter = Filter(),  # noqa: B008
+        marks: Marks = Marks(),  # noqa: B008
+    ) -> None:
+        """`age_s` is how old the snapshot is, `found` says which runs are listed, `marks` which are marked."""
+        self._runs = ranking.sorted(chosen(snapshot.runs, found))
+        self._places = {run.id: i for i, run in enumerate(self._runs)}
         self._now = snapshot.now + age_s
         self._ascii = ascii_only
+        self._marks = marks
+        self.ranking = ranking
+        self.filter = found
+        self.of = len(snapshot.runs)
+        """Number of runs without the filter."""
+        self.marked = bool(marks.ids)
+        """Some are marked."""
 
     def __len__(self) -> int:
         """Number of runs."""
         return len(self._runs)
 
-    def index(self, run_id: str | None) -> int:
-        """The place of a run; 0 where it is not there."""
-        return next((i for i, run in enumerate(self._runs) if run.id == run_id), 0)
+    def index(self, run_id: str | None) -> int | None:
+        """The place of a run; None where it is not there."""
+        return self._places.get(run_id or "")
 
     def id(self, i: int) -> str:
         """The id of a run."""
@@ -59,27 +83,30 @@ class RunsView:
     def key(self, i: int) -> tuple[object, ...]:
         """What a row depends on: rows of equal keys are equal."""
         run = self._runs[i]
-        return (run.id, run.name, run.state, run.view.rows, run.judgement.verdict, int(run.read * 100), self._age(run))
+        how = run.state, run.view.rows, run.judgement.verdict, int(run.read * 100)
+        return run.id, run.name, *how, self._age(run), self._marks.ink(run.id)
 
     def row(self, i: int) -> RunRow:
         """The run at place `i`."""
         run = self._runs[i]
-        unread = not run.sources and not run.view.rows
+        known, mark = not unread(run), self._marks.ink(run.id)
         loss, loss_spark = self._metric(run.view, "loss")
         norm, norm_spark = self._metric(run.view, "grad_norm")
         return RunRow(
             id=run.id,
             name=clean(run.name, 200),
-            state="not read yet" if unread else f"{STATE_GLYPHS[run.state]} {state_word(run)}",
-            state_ink="quiet" if unread else state_ink(run.state),
+            state=f"{STATE_GLYPHS[run.state]} {state_word(run)}" if known else "not read yet",
+            state_ink=state_ink(run.state) if known else "quiet",
             step=_reached(run.view),
             loss=loss,
             loss_spark=loss_spark,
             grad_norm=norm,
             grad_norm_spark=norm_spark,
-            verdict="" if unread else run.judgement.verdict.value.replace("_", " "),
-            tone="quiet" if unread else TONES[run.judgement.verdict],
+            verdict=run.judgement.verdict.value.replace("_", " ") if known else "",
+            tone=TONES[run.judgement.verdict] if known else "quiet",
             age=self._age(run),
+            mark=mark,
+            letter=letter_of(mark) if mark else "",
         )
 
     def _metric(self, view: "RunView", name: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, inf, nan
+from math import ceil, inf, log, nan
 from typing import TypeVar
 
 import numpy as np
@@ -34,7 +34,8 @@ _MOVED_Z = 6.0
 _MOVED_LOG = 0.5
 """Rise of the logarithm that a move has to be as well: smooth gradients have very small spreads."""
 _BACK_Z = 2.0
-_MOVES_KEPT = 64
+_MOVES_KEPT = 256
+_LEADERS = 4
 _LAYOUTS_KEPT = 256
 _GAPS_KEPT = 20
 
@@ -56,6 +57,13 @@ class Move:
     """How many left it."""
     of: int
     """How many layers the row has."""
+    leaders: tuple[tuple[str, float, float], ...] = ()
+    """(layer, spreads, decades) above their own usual level of those that went farthest, the farthest first."""
+
+    @property
+    def finite(self) -> bool:
+        """They left it for large values; NaN and infinities are told without their size."""
+        return bool(self.leaders)
 
 
 class Moves:
@@ -64,7 +72,7 @@ class Moves:
     A layer has moved when it is far above its range in two rows in a row, or together with half of all layers.
     """
 
-    __slots__ = ("_bad", "_burn", "_lag", "_seen", "_since", "_spread", "_y", "bad", "found", "z")
+    __slots__ = ("_bad", "_burn", "_lag", "_off", "_seen", "_since", "_spread", "_y", "bad", "found", "z")
 
     def __init__(self) -> None:
         """No layer seen yet."""
@@ -72,6 +80,7 @@ class Moves:
         """Moves, in the order in which they became known."""
         self.bad: deque[Move] = deque(maxlen=_MOVES_KEPT)
         """Rows at which gradients stopped being finite."""
+        self._off = np.zeros(0)
         self.z = np.zeros(0)
         """Spreads by which each layer is above its usual level; 0 where that is not known."""
         self._y, self._lag, self._since = np.zeros(0), np.zeros(0), np.zeros(0)
@@ -101,7 +110,7 @@ class Moves:
         y = np.log(np.where(fine, grads, 1.0))
         known = fine & (self._seen >= _BURN_IN)
         off = y - self._y - self._lag
-        self.z = np.where(known, off / self._spread, 0.0)
+        self.z, self._off = np.where(known, off / self._spread, 0.0), off
         self._learn(off, known)
         if not known.all():
             self._burn_some(y, fine & ~known)
@@ -150,8 +159,10 @@ class Moves:
         self._since[(self.z < _BACK_Z) | (~out & (self._since < inf))] = nan
 
     def _tell(self, step: float, moved: Flags, named: Flags, names: Sequence[str]) -> None:
-        farthest = int(np.where(moved, self.z, -inf).argmax())
-        self.found.append(Move(step, names[farthest], int(np.count_nonzero(moved)), int(np.count_nonzero(named))))
+        order = np.argsort(np.where(moved, -self.z, inf), kind="stable")[: min(_LEADERS, int(np.count_nonzero(moved)))]
+        leaders = tuple((names[i], float(self.z[i]), float(self._off[i]) / log(10.0)) for i in order.tolist())
+        n, of = int(np.count_nonzero(moved)), int(np.count_nonzero(named))
+        self.found.append(Move(step, leaders[0][0], n, of, leaders))
 
     def _see_bad(self, step: float, bad: Flags, named: Flags, names: Sequence[str], depth: Depth) -> None:
         """What is not finite spreads towards the input: it comes from the layer nearest to the output."""

@@ -1,13 +1,14 @@
 """`stalled`: the only verdict that depends on the clock."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gradtop import units
 from gradtop.catalogue import KINDS
 from gradtop.config import Limits
 from gradtop.detect.case import criterion
 from gradtop.finding import Criterion, Finding, FindingState, Severity
+from gradtop.machine import Gpu, Machine, Process
 from gradtop.run import RunView
 
 _LEAST_GAPS = 5
@@ -22,6 +23,7 @@ def liveness(
     arrival_gaps: Sequence[float],
     watching: bool,
     writer_alive: bool | None,
+    machine: Machine | None = None,
     limits: Limits | None = None,
 ) -> Finding | None:
     """`stalled` when rows stop arriving by the run's own rhythm, `crashed` when its process is gone too early.
@@ -33,37 +35,70 @@ def liveness(
         arrival_gaps: seconds between arrivals that were seen.
         watching: it grew while it was watched.
         writer_alive: whether the process that writes the log is alive; None where that is not known.
+        machine: how that process and its GPUs stood when they were looked at last; None where that is not known.
         limits: thresholds; the defaults where None.
     """
     if view.end is not None or view.last_step is None:
         return None
     if writer_alive is False:
-        return _gone(view)
+        return _gone(view, machine.process if machine is not None else None)
     if last_arrival is None or not (watching or writer_alive) or _done(view):
         return None
     limits = limits or Limits()
     silent, allowed = now - last_arrival, allowed_silence_s(arrival_gaps, limits)
-    return (
-        _stalled(view, silent, allowed, percentile_99(arrival_gaps), bool(writer_alive)) if silent > allowed else None
-    )
+    if silent <= allowed:
+        return None
+    return _stalled(view, silent, allowed, percentile_99(arrival_gaps), machine if writer_alive else None)
 
 
-def _stalled(view: RunView, silent: float, allowed: float, usual: float | None, alive: bool) -> Finding:
+def _stalled(view: RunView, silent: float, allowed: float, usual: float | None, machine: Machine | None) -> Finding:
     rhythm = f"usually at most {units.duration(usual)} pass" if usual is not None else "its rhythm is not known yet"
+    process = machine.process if machine is not None else None
+    doing, said = _doing(process, machine.gpus) if machine is not None and process is not None else ("", "")
+    alive = f"process {process.pid} is alive{f': {said}' if said else ''}" if process is not None else ""
     return _finding(
         view,
         "stalled",
         Severity.WATCH,
-        f"No new row for {units.duration(silent)} after {_place(view)}; {rhythm}.",
+        f"No new row for {units.duration(silent)} after {_place(view)}; {rhythm}.{f' P{alive[1:]}.' if alive else ''}",
         (
             criterion("stalled", "silent", True, f"{units.duration(silent)}, allowed {units.duration(allowed)}"),
-            criterion(
-                "stalled", "growing", True, "its process is alive" if alive else "rows arrived while it was watched"
-            ),
+            criterion("stalled", "growing", True, alive or "rows arrived while it was watched"),
             criterion("stalled", "not_over", True, "no end in the log"),
         ),
-        {"silent_s": silent, "allowed_s": allowed},
+        {"silent_s": silent, "allowed_s": allowed} | ({"process": doing} if doing else {}),
+        process,
+        doing,
     )
+
+
+_BUSY_CORES = 0.5
+"""Cores in use from which a process computes, as opposed to one that waits."""
+_SPINS, _COLD = 0.99, 0.6
+"""Utilisation from which a GPU is never idle, and the part of its power limit below which it computes nothing."""
+
+
+def _doing(process: Process, gpus: Sequence[Gpu]) -> tuple[str, str]:
+    """What a silent process does: a form of the catalogue, and words for it; empty where that is not known."""
+    if process.state == "stopped":
+        return "stopped", "it is stopped"
+    if process.state == "disk":
+        return "disk", "it waits for a disk"
+    if stuck := next((worker for worker in process.workers if worker.state == "disk"), None):
+        return "disk", f"its child {stuck.pid} waits for a disk"
+    if gpus and all(_spins(gpu) for gpu in gpus):
+        return "collective", "its GPUs show full utilisation at low power"
+    if process.cpu is None:
+        return "", ""
+    cores = process.cpu + sum(worker.cpu or 0.0 for worker in process.workers)
+    used = f"{units.number(cores, 2)} cores" if cores >= 1.0 else f"{units.percent(cores)} of a core"
+    return ("waits", f"it waits, on {used}") if cores < _BUSY_CORES else ("computes", f"it computes, on {used}")
+
+
+def _spins(gpu: Gpu) -> bool:
+    if gpu.utilization is None or gpu.power_w is None or not gpu.power_limit_w:
+        return False
+    return gpu.utilization >= _SPINS and gpu.power_w < _COLD * gpu.power_limit_w
 
 
 def allowed_silence_s(gaps: Sequence[float], limits: Limits) -> float:
@@ -92,22 +127,26 @@ def _done(view: RunView) -> bool:
     return bool(total) and view.last_step is not None and view.last_step >= _NEARLY_DONE * (total or 0)
 
 
-def _gone(view: RunView) -> Finding | None:
-    """A process that is gone: a crash only where the plan says that there was more to come."""
+def _gone(view: RunView, process: Process | None) -> Finding | None:
+    """A process that is gone: a crash where there was more to come, by its plan or because its stream has no end."""
     total = view.total
-    if not total or view.last_step is None or _done(view):
+    if view.last_step is None or _done(view) or not (total or view.facts.session is not None):
         return None
-    where = f"{_place(view)} of {units.count(total)}"
+    where = f"{_place(view)} of {units.count(total)}" if total else _place(view)
+    left = "is a zombie" if process is not None and process.state == "zombie" else "is gone"
+    who = f"Process {process.pid}, which wrote this log," if process is not None else "The process that wrote this log"
     return _finding(
         view,
         "crashed",
         Severity.INTERVENE,
-        f"The process that wrote this log is gone at {where}, and the log has no end.",
+        f"{who} {left} at {where}, and the log has no end.",
         (
-            criterion("crashed", "died", True, "its process is gone"),
+            criterion("crashed", "died", True, f"its process {left}"),
             criterion("crashed", "not_resumed", True, "no rows after it"),
         ),
-        {"step": view.last_step, "total_steps": float(total)},
+        {"step": view.last_step} | ({"total_steps": float(total)} if total else {}),
+        process,
+        "its process is gone",
     )
 
 
@@ -117,10 +156,14 @@ def _finding(
     severity: Severity,
     message: str,
     criteria: tuple[Criterion, ...],
-    evidence: dict[str, float],
+    evidence: Mapping[str, float | str],
+    process: Process | None,
+    form: str,
 ) -> Finding:
     step = view.last_step if view.last_step is not None else 0.0
-    known = {"pid": str(view.facts.pid)} if view.facts.pid is not None else {}
+    pid = process.pid if process is not None else view.facts.pid
+    known = {"pid": str(pid)} if pid is not None else {}
+    advice = KINDS[kind].advice(form)
     return Finding(
         kind=kind,
         scope="total",
@@ -133,6 +176,6 @@ def _finding(
         message=message,
         evidence=evidence,
         criteria=criteria,
-        causes=KINDS[kind].causes,
-        checks=tuple(text for check in KINDS[kind].checks if (text := check.filled(known))),
+        causes=advice.causes,
+        checks=tuple(text for check in advice.checks if (text := check.filled(known))),
     )

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gradtop.record import Record
 from gradtop.sources import Batch, SourceStatus
@@ -11,7 +12,9 @@ from gradtop.sources.fields.sidefile import stated_beside
 from gradtop.sources.follow.intake import Intake
 from gradtop.sources.follow.tail import CHUNK_BYTES, Tail
 from gradtop.sources.reader import Account
-from gradtop.sources.text.reader import Rule
+
+if TYPE_CHECKING:  # a run of rows does not wait for what reads text
+    from gradtop.sources.text.reader import Rule
 
 IDLE_S = 1.0
 """Seconds without new bytes after which a line that belongs to the ones before it is not waited for any more."""
@@ -25,7 +28,7 @@ class FileSource:
         path: Path,
         clock: Callable[[], float] = time.monotonic,
         *,
-        profiles: Sequence[Rule] = (),
+        profiles: "Sequence[Rule]" = (),
         beside: bool = False,
     ) -> None:
         """Follow `path`, which need not exist yet.
@@ -150,7 +153,7 @@ def status_of(
     )
 
 
-def open_source(path: Path, profiles: Sequence[Rule] = (), beside: bool = False) -> FileSource:
+def open_source(path: Path, profiles: "Sequence[Rule]" = (), beside: bool = False) -> FileSource:
     """A source that follows the file at `path`, which need not exist yet, and tells by its content how to read it.
 
     Args:

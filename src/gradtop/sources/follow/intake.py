@@ -1,31 +1,34 @@
 """The bytes of one file, from its first one on, to records: unpacked, told apart, split, read and accounted for."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from gradtop.record import Record, Restart
 from gradtop.sources.follow.compressed import Unpacker, bare_name, unpacker
 from gradtop.sources.follow.kind import HEAD_BYTES, TWICE, Kind, recognise
 from gradtop.sources.follow.tail import LineDecoder
-from gradtop.sources.reader import Account, Line, Reader
+from gradtop.sources.reader import Account, Block, Line, Reader
 from gradtop.sources.rows.counting import counted_by
 from gradtop.sources.rows.document import Document
 from gradtop.sources.rows.jsonl import RowReader
 from gradtop.sources.rows.second import second_writer
 from gradtop.sources.rows.table import CsvReader
-from gradtop.sources.text.reader import Rule, TextReader
 
-READERS: dict[str, Callable[[], Reader]] = {
-    "gradtop": RowReader,
-    "jsonl": RowReader,
-    "csv": CsvReader,
-    "text": TextReader,
-}
-"""Format → what reads its lines."""
+if TYPE_CHECKING:
+    from gradtop.sources.text.reader import Rule
+
+READERS: dict[str, Callable[[], Reader]] = {"gradtop": RowReader, "jsonl": RowReader, "csv": CsvReader}
+"""Format → what reads its lines, apart from text."""
 
 
-def reader_for(format: str, profiles: Sequence[Rule]) -> Reader:
+def reader_for(format: str, profiles: "Sequence[Rule]") -> Reader:
     """A new reader of this format; text is read with the user's own `profiles` first."""
-    return TextReader(profiles) if format == "text" else READERS[format]()
+    if format != "text":
+        return READERS[format]()
+    # A run of rows does not wait for all the patterns of text logs.
+    from gradtop.sources.text.reader import TextReader
+
+    return TextReader(profiles)
 
 
 _CUT_OFF = "the compressed data end in the middle: what comes before is read"
@@ -40,6 +43,8 @@ class Lines:
         self.problem = ""
         self._hole = hole
         self._decoder = LineDecoder(soft_cr=reader.format == "text")
+        # Readers of tables take lines only.
+        self._feed_block: Callable[[Block], list[Record]] | None = getattr(reader, "feed_block", None)
 
     @property
     def format(self) -> str:
@@ -58,8 +63,8 @@ class Lines:
 
     def take(self, data: bytes) -> list[Record]:
         """The records of the lines that end in the next bytes."""
-        if isinstance(self.reader, RowReader | TextReader) and (block := self._decoder.block(data)) is not None:
-            return self.reader.feed_block(block)
+        if self._feed_block is not None and (block := self._decoder.block(data)) is not None:
+            return self._feed_block(block)
         return self._feed(self._decoder.feed(data))
 
     def idle(self) -> list[Record]:
@@ -86,7 +91,7 @@ class Lines:
 class Intake:
     """Understands one file, from its start and again from every new beginning."""
 
-    def __init__(self, name: str, profiles: Sequence[Rule] = ()) -> None:
+    def __init__(self, name: str, profiles: "Sequence[Rule]" = ()) -> None:
         """Take the bytes of a file called `name`; text lines are read with `profiles` first."""
         self._profiles = profiles
         self._name = name

@@ -29,7 +29,7 @@ _BAR = re.compile(rb"\r[^\n]")
 _NUL_RUN = re.compile(rb"(?:\A|(?<=\n))\0+")
 _TABLE_NAMES = (".csv", ".tsv")
 _HISTORY = b'"log_history"'
-_STREAM_TYPES = frozenset(("run", "metrics", "layers", "layer_names", "event", "end"))
+_STREAM_TYPES = frozenset(("run", "metrics", "layers", "layer_names", "event", "end", "machine"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import select
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gradtop.record import Record
 from gradtop.sources import Batch, SourceStatus
@@ -12,7 +13,9 @@ from gradtop.sources.follow.file import Silence, status_of
 from gradtop.sources.follow.intake import Intake
 from gradtop.sources.follow.tail import CHUNK_BYTES
 from gradtop.sources.reader import Account
-from gradtop.sources.text.reader import Rule
+
+if TYPE_CHECKING:  # a run of rows does not wait for what reads text
+    from gradtop.sources.text.reader import Rule
 
 PIPE_BYTES = 64 * 1024
 """Bytes of one read: what a pipe holds on Linux."""
@@ -27,7 +30,7 @@ class StreamSource:
         path: Path = Path("-"),
         clock: Callable[[], float] = time.monotonic,
         *,
-        profiles: Sequence[Rule] = (),
+        profiles: "Sequence[Rule]" = (),
     ) -> None:
         """Read `fd` and own it from now on.
 

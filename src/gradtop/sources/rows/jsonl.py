@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 
 from gradtop.errors import RecordError
+from gradtop.machine import Machine
 from gradtop.record import (
+    SAMPLE_START,
     End,
     Event,
     LayerNames,
@@ -22,6 +24,7 @@ from gradtop.record import (
     decode_object,
     merged,
     number,
+    sample,
     typed,
 )
 from gradtop.sources.fields.block import Blocks
@@ -112,7 +115,7 @@ class RowReader:
                 waiting += reversed(parts)
             elif (table := self._shapes.read(part)) is not None:
                 self._take_table(table, part)
-            elif part.n <= SMALL:
+            elif part.n <= SMALL or part.data.startswith(SAMPLE_START):
                 for line in part.lines():
                     self._read(line)
             else:
@@ -163,6 +166,9 @@ class RowReader:
             return
         if said := launched(line) or ended(line):
             self._put(said, RULE, line)
+            return
+        if data.startswith(SAMPLE_START) and (found := sample(data)) is not None:
+            self._take_typed(found, {"type": "machine"}, line)
             return
         try:
             if data.startswith(b"["):
@@ -379,7 +385,7 @@ def _relaunched(old: RunFacts, new: RunFacts) -> bool:
     return any(before != now for before, now in stated)
 
 
-def _at_line(record: RunFacts | Event | End | Restart, line: Line) -> Record:
+def _at_line(record: RunFacts | Event | End | Restart | Machine, line: Line) -> Record:
     """The record with the number of its line, where it has a place for it."""
     if isinstance(record, RunFacts):
         return record

@@ -13,21 +13,26 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gradtop.record import Rows
 from gradtop.sources.follow.compressed import bare_name, unpacker
 from gradtop.sources.follow.intake import reader_for
 from gradtop.sources.follow.kind import HEAD_BYTES, Kind, recognise
 from gradtop.sources.reader import Line
-from gradtop.sources.search.group import STATE, Filed, Part, place_of
+from gradtop.sources.search.group import STATE, Filed, Part, of_samples, place_of
 from gradtop.sources.search.ties import Ties
 from gradtop.sources.search.walk import LINKED_ENTRIES, MAX_DEPTH, MAX_ENTRIES, Entry, Listing, Seen, Step, go_on, walk
-from gradtop.sources.text.reader import Rule
+
+if TYPE_CHECKING:  # a run of rows does not wait for what reads text
+    from gradtop.sources.text.reader import Rule
 
 LOOK_S = 0.15
 """Seconds of looking into files in one look; what is left is looked into in the next one."""
 WALK_S = 2.0
 """Seconds after which directories are listed again although not every file has been looked into."""
+WALK_SHARE = 10
+"""But not before this many times the seconds that it took: thousands of directories are not listed over and over."""
 TEXT_ROWS = 2
 """Rows with a metric that make a text file a training log: prose may hold one by chance."""
 END_BYTES = 16 * 1024
@@ -111,7 +116,7 @@ class Search:
         clock: Callable[[], float] = time.monotonic,
         step: Step = go_on,
         ties: Ties | None = None,
-        profiles: Sequence[Rule] = (),
+        profiles: "Sequence[Rule]" = (),
     ) -> None:
         """Search `paths`: directories, and files that are runs by being named.
 
@@ -124,6 +129,7 @@ class Search:
         self._profiles = profiles
         self._listing = Listing()
         self._walked_at = -math.inf
+        self._walk_s = 0.0
         self._left: list[Entry] = []
         self._looks: dict[Path, _Look] = {}
 
@@ -131,8 +137,9 @@ class Search:
         """Search for about `LOOK_S` beside the listing of directories; the newest files are looked into first."""
         folders = [path for path in self._paths if self._step(str(path)) and path.is_dir()]
         started = self._clock()
-        if not self._left or started - self._walked_at > WALK_S:
+        if not self._left or started - self._walked_at > max(WALK_S, WALK_SHARE * self._walk_s):
             self._walk(folders)
+            self._walk_s = self._clock() - started
         self._probe(self._clock() + LOOK_S)
         given = [f for path in self._paths if path not in folders and (f := _given(path, self._step)) is not None]
         paths = {file.place.part.path for file in given}
@@ -166,7 +173,8 @@ class Search:
             if look is not None and (look.kind is None or look.kind.readable):
                 step = _state_step(entry.path) if entry.path.name == STATE else 0
                 place = place_of(entry.path, entry.root)
-                yield Filed(place, entry.modified, entry.size, look.kind is not None, step)
+                metrics = look.kind is not None and not (look.kind.format == "gradtop" and of_samples(entry.path))
+                yield Filed(place, entry.modified, entry.size, metrics, step)
 
     def _candidates(self, files: Sequence[Filed], named: bool = False) -> Iterator[Candidate]:
         """The files as runs; those that were `named` keep their own names."""
@@ -227,7 +235,7 @@ def discover(paths: Sequence[Path]) -> Found:
     return found
 
 
-def probe(path: Path, size: int, profiles: Sequence[Rule] = ()) -> Kind | None:
+def probe(path: Path, size: int, profiles: "Sequence[Rule]" = ()) -> Kind | None:
     """What a file is, if it has metrics or is of a kind with a name; None where there is no metric (yet).
 
     Reads a bounded part of each end, and stops at the first rows.
@@ -242,7 +250,7 @@ def probe(path: Path, size: int, profiles: Sequence[Rule] = ()) -> Kind | None:
         return None
 
 
-def _looked_into(name: str, fd: int, size: int, profiles: Sequence[Rule]) -> Kind | None:
+def _looked_into(name: str, fd: int, size: int, profiles: "Sequence[Rule]") -> Kind | None:
     head = os.pread(fd, HEAD_BYTES, 0)
     kind = recognise(name, head, ended=size <= HEAD_BYTES)
     if kind.format == "packed":
@@ -277,7 +285,7 @@ def _lines(data: bytes, size: int) -> list[Line]:
     return [Line(number, piece.removesuffix(b"\r")) for number, piece in enumerate(whole, 1)]
 
 
-def _has_rows(kind: Kind, lines: list[Line], needed: int, profiles: Sequence[Rule] = ()) -> bool:
+def _has_rows(kind: Kind, lines: list[Line], needed: int, profiles: "Sequence[Rule]" = ()) -> bool:
     """The lines hold as many rows, and a metric."""
     reader = reader_for(kind.format, profiles)
     found = 0
@@ -293,10 +301,10 @@ def _has_rows(kind: Kind, lines: list[Line], needed: int, profiles: Sequence[Rul
 
 def _by_run(entries: Sequence[Entry]) -> list[Entry]:
     """The entries, newest first, those of one run together."""
-    order: dict[tuple[Path, str], int] = {}
+    runs: dict[tuple[Path, str], list[Entry]] = {}
     for entry in entries:
-        order.setdefault(_run_of(entry), len(order))
-    return sorted(entries, key=lambda entry: order[_run_of(entry)])
+        runs.setdefault(_run_of(entry), []).append(entry)
+    return [entry for run in runs.values() for entry in run]
 
 
 def _run_of(entry: Entry) -> tuple[Path, str]:

@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 STATE = "trainer_state.json"
@@ -26,6 +27,7 @@ _RANK = re.compile(r"(?:^|(?<=[-_. ]))(?:global|local)?rank[-_]?(\d+)(?=$|[-_. ]
 _ROTATED = re.compile(r"(\.(?:log|txt|out|err|csv|jsonl?))\.\d{1,3}(?=\.(?:gz|xz|bz2)\Z|\Z)", re.IGNORECASE)
 _ONE_METRIC = re.compile(r"\A(?:Train|Validation|Eval)_\w+\.csv\Z")
 """DeepSpeed's monitor writes one table for each metric, named after it."""
+_SAMPLES = re.compile(r"(?:\A|[-_. ])machine(?=\.jsonl\Z)")
 _SPLIT = re.compile(r"[-_. ]+")
 _PLAIN = re.compile(
     r"(?:train(?:er|ing)?|logs?|logging|metrics?|output|out|err|errors?|std|stdout|stderr|console|progress|results?"
@@ -68,6 +70,7 @@ class Place:
         return bool(_CONSOLE.search(self.part.path.name))
 
 
+@lru_cache(maxsize=32768)
 def place_of(path: Path, top: Path) -> Place:
     """Where the file at `path` belongs; a run never reaches above `top`, the directory that was given."""
     name, folder = path.name, path.parent
@@ -79,7 +82,7 @@ def place_of(path: Path, top: Path) -> Place:
         return Place(Part(path), root, "", STATE)
     found = _RANK.search(name)
     rank = int(found[1]) if found is not None else None
-    plain = _ROTATED.sub(r"\1", _RANK.sub("", name))
+    plain = _ROTATED.sub(r"\1", _RANK.sub("", _SAMPLES.sub("", name)))
     key = "" if _ONE_METRIC.match(name) else _key(plain)
     kin = "-".join(word for word in _SPLIT.split(plain) if word)
     return Place(Part(path, kin, rank), root, "" if key == _key(root.name) else key)
@@ -93,6 +96,14 @@ def _root(folder: Path, top: Path, name: str) -> Path:
             break
         folder = folder.parent
     return folder
+
+
+def of_samples(path: Path) -> bool:
+    """It is called like a recording of what the machine does, `machine.jsonl` or `NAME.machine.jsonl`.
+
+    Such a file is a part of its run and makes none by itself, and it grows whatever the run does.
+    """
+    return _SAMPLES.search(path.name) is not None
 
 
 def _key(name: str) -> str:
@@ -141,7 +152,7 @@ def _newest_of_families(found: Sequence[Filed]) -> Iterator[Filed]:
     for file in found:
         family = file.place.family
         if not family:
-            if file.metrics or file.place.console:
+            if file.metrics or file.place.console or of_samples(file.place.part.path):
                 yield file
         elif file.metrics and (held := families.get(family)) is not None:
             families[family] = max(held, file, key=lambda f: f.step) if _same_time(held, file) else _newer(held, file)

@@ -4,12 +4,15 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gradtop.sources.follow.lane import STALLED_S, Lane, Threads, stalled
 from gradtop.sources.follow.mount import remote
 from gradtop.sources.search.discover import Found, Search
 from gradtop.sources.search.ties import Ties
-from gradtop.sources.text.reader import Rule
+
+if TYPE_CHECKING:  # a run of rows does not wait for what reads text
+    from gradtop.sources.text.reader import Rule
 
 STUCK_S = 0.3
 """Seconds at one file or directory after which a search goes around it."""
@@ -44,7 +47,7 @@ def _lies_below(path: str, places: frozenset[str]) -> bool:
 class _Round:
     """One search in a lane of its own, with what it remembers from look to look."""
 
-    def __init__(self, paths: Sequence[Path], threads: Threads, ties: Ties, profiles: Sequence[Rule]) -> None:
+    def __init__(self, paths: Sequence[Path], threads: Threads, ties: Ties, profiles: "Sequence[Rule]") -> None:
         self.steps = Steps()
         self._search = Search(paths, step=self.steps, ties=ties, profiles=profiles)
         self._lane = Lane(threads)
@@ -73,7 +76,7 @@ class Lookout:
         threads: Threads,
         clock: Callable[[], float],
         interval_s: float,
-        profiles: Sequence[Rule] = (),
+        profiles: "Sequence[Rule]" = (),
     ) -> None:
         """Search `paths` every `interval_s` seconds of `clock`, by `threads`, for logs that `profiles` read too."""
         self._profiles = profiles

@@ -1,25 +1,34 @@
 """All findings of a run, one of them in full; what its user says of them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import BindingType
-from textual.containers import Container
+from textual.containers import Grid
 from textual.widget import Widget
 
+from gradtop import plot
 from gradtop.clean import clean
 from gradtop.finding import Finding, Severity, Standing
+from gradtop.recollection import Memory
 from gradtop.snapshot import RunSnapshot
 from gradtop.ui import keys
+from gradtop.ui.place import Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.room import Room
 from gradtop.ui.widgets.findings import Findings
 from gradtop.ui.widgets.note import Note
 from gradtop.ui.widgets.sheet import Sheet
-from gradtop.view import FindingsView, finding_title
+from gradtop.ui.widgets.window import FindingWindow
+from gradtop.view import NEWEST, WORST, FindingsView, finding_title
 
 _SIDE_BY_SIDE = 100
 """Columns of the screen from which the finding stands beside the list."""
+_PICTURE_BESIDE, _PICTURE_HEIGHT = 72, 22
+"""Columns and rows from which there is room for a picture of the finding."""
+_LIST_CELLS = 54
+"""Columns of the list at least, where the finding stands beside it."""
 
 Acknowledge = Callable[[str, str, Severity | None], object]
 """Told the run, the id and the severity of a finding that the user knows; None takes it back."""
@@ -28,24 +37,28 @@ Mute = Callable[[str, str, bool], object]
 
 
 class FindingsRoom(Room):
-    """The list, the selected finding, and a line on what was done."""
+    """The list, the selected finding with a picture of it, and a line on what was done."""
 
     ROOM: ClassVar[str] = "findings"
     BINDINGS: ClassVar[list[BindingType]] = [*keys.bindings("findings")]
     AUTO_FOCUS = "#findings"
 
-    def __init__(self, acknowledge: Acknowledge, mute: Mute) -> None:
+    def __init__(self, acknowledge: Acknowledge, mute: Mute, glyphs: plot.Glyphs) -> None:
         """Both are called at once, so that nothing is lost when the next key leaves the app."""
         super().__init__()
-        self._known, self._muted = acknowledge, mute
+        self._known, self._muted, self._glyphs = acknowledge, mute, glyphs
         self._view = FindingsView(None)
         self._shown: tuple[str | None, str | None] = None, None
         self._did = ""
         self._early: list[Callable[[], object]] = []
+        self._unfolded: frozenset[str] = frozenset()
+        self._order = WORST
 
     def furniture(self) -> list[Widget]:
-        """The list, the finding, and the line below them."""
-        return [Container(Findings(id="findings"), Sheet("finding", id="sheet"), id="both"), Note(id="note")]
+        """The list, the picture, the finding, and the line below them."""
+        found = Findings(id="findings")
+        picture = FindingWindow(self._glyphs, id="window")
+        return [Grid(found, picture, Sheet("finding", id="sheet"), id="both"), Note(id="note")]
 
     @property
     def _list(self) -> Findings:
@@ -58,7 +71,7 @@ class FindingsRoom(Room):
 
     def show_scene(self, scene: Scene) -> None:
         """Show the findings as they stand."""
-        self._view = FindingsView(scene.run)
+        self._look(scene)
         if scene.run is not None and scene.run.id != self._shown[0]:
             primary = scene.run.judgement.primary
             self._list.selected = primary.id if primary is not None else None
@@ -68,18 +81,26 @@ class FindingsRoom(Room):
         while self._early:
             self._early.pop(0)()
 
+    def _look(self, scene: Scene) -> None:
+        self._view = FindingsView(scene.run, scene.snapshot.settings, self._unfolded, self._order)
+
     def _arrange(self) -> None:
-        size, both, found = self.app.size, self.query_one("#both"), self._list
-        beside = size.width >= _SIDE_BY_SIDE
-        both.styles.layout = "horizontal" if beside else "vertical"
-        found.styles.width = max(56, size.width * 2 // 5) if beside else "100%"
-        found.styles.height = "100%" if beside else min(max(1, len(self._view.rows)) + 2, max(5, size.height // 3))
+        width, height = self.app.size
+        found, picture, sheet = self._list, self.query_one(FindingWindow), self.query_one(Sheet)
+        layout = laid_out(width, height, len(self._view.rows), drawn=bool(self._view.counts))
+        grid = self.query_one("#both", Grid).styles
+        grid.grid_size_columns, grid.grid_size_rows = len(layout.columns), len(layout.rows)
+        grid.grid_columns, grid.grid_rows = " ".join(layout.columns), " ".join(layout.rows)
+        found.styles.row_span = 2 if layout.beside and layout.picture else 1
+        sheet.styles.column_span = 1 if layout.beside else len(layout.columns)
+        picture.display = layout.picture
 
     def _describe(self) -> None:
         run = self.scene.run if self.scene is not None else None
         shown = run.id if run is not None else None, self._list.selected
         self._did = self._did if shown == self._shown else ""
         self.query_one(Sheet).show(self._view.entries(self._list.selected), anew=shown != self._shown)
+        self.query_one(FindingWindow).show(self._view.window(self._list.selected))
         self._shown = shown
         kept = clean(run.attention.kept, 300) if run is not None else ""
         paused = "The screen is paused: space shows it." if self._did and self.scene and self.scene.paused else ""
@@ -118,6 +139,67 @@ class FindingsRoom(Room):
         """Scroll the finding."""
         sheet = self.query_one(Sheet)
         self._do(lambda: sheet.scroll_rows(pages * max(1, sheet.page_rows - 1)))
+
+    @property
+    def chosen(self) -> str | None:
+        """The selected finding; of several in one row the newest."""
+        finding = self._view.subject(self._list.selected) if self.scene is not None else None
+        return finding.id if finding is not None else None
+
+    def here(self) -> Place | None:
+        """The selected finding, and where it began."""
+        finding = self._view.finding(self.chosen)
+        if finding is None:
+            return None
+        line = finding.evidence.get("line")
+        layer = finding.scope.removeprefix("layer:")
+        return Place(
+            step=finding.first_step,
+            line=int(line) if isinstance(line, float) else None,
+            layer=layer if layer != finding.scope else None,
+            finding=finding.id,
+        )
+
+    def action_open(self) -> None:
+        """See the finding in the charts; of several that are listed as one row, unfold or fold them."""
+        self._do(self._open)
+
+    def _open(self) -> None:
+        selected = self._list.selected
+        if selected is None or not self._view.counts_several(selected):
+            self.action_jump("overview")
+            return
+        self._unfolded ^= {selected}
+        self._again()
+
+    def action_order(self) -> None:
+        """The worst or the newest first."""
+        self._order = NEWEST if self._order == WORST else WORST
+        self._do(self._again)
+
+    def _again(self) -> None:
+        if self.scene is not None:
+            self._look(self.scene)
+            self._list.show(self._view)
+            self._arrange()
+            self._describe()
+
+    def action_copy(self) -> None:
+        """The selected finding as text to the clipboard of the terminal."""
+        self._do(self._copy)
+
+    def _copy(self) -> None:
+        if (subject := self._view.subject(self._list.selected)) is not None:
+            self.copy(self._view.text(self._list.selected), finding_title(subject))
+
+    def memory(self) -> dict[str, str | float | bool | None]:
+        """The order of the list."""
+        return {"order": self._order}
+
+    def recall(self, memory: Memory) -> None:
+        """Take the order up again."""
+        order = memory.get("order")
+        self._order = order if isinstance(order, str) and order in (WORST, NEWEST) else WORST
 
     def action_acknowledge(self) -> None:
         """The selected finding is known; or it is not any more."""
@@ -159,6 +241,34 @@ class FindingsRoom(Room):
     def _tell(self, done: str) -> None:
         self._did = done
         self._describe()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the list, the picture and the text stand."""
+
+    columns: tuple[str, ...]
+    rows: tuple[str, ...]
+    beside: bool
+    """The text stands beside the list, as opposed to below it."""
+    picture: bool
+    """There is room for the picture."""
+
+
+def laid_out(width: int, height: int, rows: int, drawn: bool) -> Layout:
+    """The places for a screen of `width` by `height` cells and a list of some rows; `drawn`: there is a finding.
+
+    On a wide screen the picture stands over the text, on a narrow one beside the list.
+    """
+    if width >= _SIDE_BY_SIDE:
+        columns = f"{max(_LIST_CELLS, width * 2 // 5)}", "1fr"
+        picture = drawn and height >= _PICTURE_HEIGHT
+        return Layout(columns, (f"{max(8, min(14, height // 3))}", "1fr") if picture else ("1fr",), True, picture)
+    tall = max(5, height // 3)
+    if drawn and width >= _PICTURE_BESIDE and height >= _PICTURE_HEIGHT:
+        # Two thirds of the width are enough for a row of the list without its steps.
+        return Layout((f"{width * 11 // 20}", "1fr"), (f"{max(tall, 8)}", "1fr"), False, True)
+    return Layout(("1fr",), (f"{min(max(1, rows) + 2, tall)}", "1fr"), False, False)
 
 
 def _acknowledged(finding: Finding) -> str:

@@ -12,6 +12,7 @@ from gradtop import plot
 from gradtop.clean import clean
 from gradtop.recollection import Memory
 from gradtop.ui import keys
+from gradtop.ui.place import Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.filtered import FilteredRoom
 from gradtop.ui.widgets.chart import Chart, Look
@@ -160,6 +161,11 @@ class LayersRoom(FilteredRoom):
     def on_heatmap_chosen(self) -> None:
         """The layer in full."""
         self.action_full()
+
+    def arrive(self, place: Place) -> None:
+        """Show the layer that a finding is about."""
+        if place.layer is not None:
+            self.show_layer(place.layer)
 
     def show_layer(self, name: str) -> None:
         """Select a layer, whatever is folded or filtered: at once, or as soon as the room is shown."""

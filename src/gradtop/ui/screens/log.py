@@ -1,6 +1,7 @@
 """The text of a run's files, as it was written."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -11,14 +12,18 @@ from textual.widget import Widget
 
 from gradtop import units
 from gradtop.clean import clean
+from gradtop.recollection import Memory
 from gradtop.sources.peek import LogPage
 from gradtop.ui import keys
+from gradtop.ui.place import Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.room import Room
 from gradtop.ui.widgets.log import Log, LogText
 from gradtop.ui.widgets.prompt import Prompt
-from gradtop.view import first_source, standing
+from gradtop.view import first_source, line_at, no_line, row_lines, standing, step_at
 
+MOST_LOOKS = 500
+"""Looks at a file at most to number the lines of a page."""
 SHIFT = 20
 """Characters that one key press moves long lines by."""
 
@@ -42,6 +47,10 @@ class Pages(Protocol):
         """Lines from the next match on."""
         ...
 
+    def line(self, number: int, n: int) -> LogPage:
+        """Lines around the one with a number."""
+        ...
+
 
 class PageReady(Message):
     """A page was read."""
@@ -52,6 +61,17 @@ class PageReady(Message):
         self.path = path
         self.page = page
         self.follow = follow
+
+
+class PageNumbered(Message):
+    """The lines before a page were counted, or as many of them as one look may take."""
+
+    def __init__(self, path: Path, start: int, number: int | None) -> None:
+        """`number` is that of the line at byte `start`; None: not yet."""
+        super().__init__()
+        self.path = path
+        self.start = start
+        self.number = number
 
 
 class LogRoom(Room):
@@ -76,6 +96,10 @@ class LogRoom(Room):
         self._follow = True
         self._left = 0
         self._query = ""
+        self._numbers = True
+        self._looks = 0
+        self._target: int | None = None
+        self._told = self._said = ""
 
     def furniture(self) -> list[Widget]:
         """The text and the search prompt."""
@@ -98,6 +122,7 @@ class LogRoom(Room):
         path = status.path if status is not None else scene.run.path if scene.run is not None else None
         if path != self._path:
             self._path, self._read_size, self._page, self._follow, self._left = path, None, LogPage(), True, 0
+            self._target, self._told, self._said = None, "", ""
         size = status.size if status is not None else 0
         # The text goes as far as the curves do: a replay has not written the rest of its file yet.
         self._limit = size if status is not None and not status.problem else None
@@ -114,13 +139,21 @@ class LogRoom(Room):
     def _again(self) -> None:
         if self._follow:
             self.action_last()
+        elif self._target is not None:
+            self._seek(self._target)
         else:
             start, n = self._page.start, self._rows
             self._read(lambda pages: _full(pages, start, n))
 
     def _read(self, read: Callable[[Pages], LogPage], follow: bool = False) -> None:
+        self._target, self._said = None, ""
         if self._path is not None:
             self._background(partial(self._deliver, self._path, self._limit, read, follow))
+
+    def _seek(self, line: int) -> None:
+        n = self._rows
+        self._read(lambda pages: pages.line(line, n))
+        self._target, self._follow = line, False
 
     def _deliver(self, path: Path, limit: int | None, read: Callable[[Pages], LogPage], follow: bool) -> None:
         self.post_message(PageReady(path, read(self._pages(path, limit)), follow))
@@ -134,27 +167,133 @@ class LogRoom(Room):
         if page.lines or not self._page.lines or not page.size:
             self._page, self._follow = page, message.follow
         else:
-            self._page = LogPage(self._page.lines, self._page.start, self._page.stop, page.size, None, page.problem)
+            kept = self._page
+            self._page = replace(kept, size=page.size, problem=page.problem)
         self._show_page()
+
+        self._count(MOST_LOOKS)
+
+    def on_page_numbered(self, message: PageNumbered) -> None:
+        """Number the lines of the page, where it is still the same, or go on counting."""
+        if message.path != self._path or message.start != self._page.start or not self.standing:
+            return
+        if message.number is None:
+            self._count(self._looks - 1)
+        else:
+            self._page = replace(self._page, number=message.number)
+            self._show_page()
+
+    def _count(self, looks: int) -> None:
+        """Count the lines before the page in the background, which takes several looks in a large file."""
+        self._looks, path, start = looks, self._path, self._page.start
+        if self._numbers and path is not None and self._page.lines and self._page.number is None and looks > 0:
+            self._background(partial(self._number, path, self._limit, start))
+
+    def _number(self, path: Path, limit: int | None, start: int) -> None:
+        self.post_message(PageNumbered(path, start, self._pages(path, limit).after(start, 1).number))
 
     def _show_page(self) -> None:
         page = self._page
         name = clean(str(self._path), 500) if self._path is not None else "no file"
-        found = next((i for i, line in enumerate(page.lines) if line.offset == page.found), None)
-        self.query_one(Log).show(LogText(name, self._note(page), self._texts(page), self._query, found, self._left))
+        first = page.number if self._numbers else None
+        text = LogText(
+            name,
+            self._note(page),
+            self._texts(page),
+            self._query,
+            self._found,
+            self._left,
+            first,
+            self._read_rows(page),
+        )
+        self.query_one(Log).show(text)
+
+    @property
+    def _found(self) -> int | None:
+        """The place of the line that a search, a jump or a click led to."""
+        page = self._page
+        return next((i for i, line in enumerate(page.lines) if line.offset == page.found), None)
+
+    def _read_rows(self, page: LogPage) -> frozenset[int]:
+        """The places of the lines that gave a row."""
+        run = self.scene.run if self.scene is not None else None
+        if page.number is None or not page.lines:
+            return frozenset()
+        rows = row_lines(run, self._path, page.number, page.number + len(page.lines) - 1)
+        return frozenset(line - page.number for line in rows)
 
     def _texts(self, page: LogPage) -> list[str]:
         """The lines as they are shown; of the one that a search led to, what was searched for is in sight."""
         return [clean(standing(line.text, self._query if line.offset == page.found else "")) for line in page.lines]
 
     def _note(self, page: LogPage) -> str:
-        if page.problem:
-            return clean(page.problem, 300)
+        if self._said or page.problem:
+            return clean(self._said or page.problem, 300)
         if not page.size:
             return "empty"
         place = "end, following" if self._follow else f"{units.percent(page.stop / page.size)} of {page.size:,} bytes"
         shift = f" · from character {self._left + 1}" if self._left else ""
-        return place + shift
+        told = f"{self._told} · " if self._told and self._found is not None else ""
+        return told + place + shift
+
+    def arrive(self, place: Place) -> None:
+        """Show the line of a step, or a line itself."""
+        run = self.scene.run if self.scene is not None else None
+        at = line_at(run, place.step) if place.line is None and place.step is not None else None
+        path, line = (at.path, at.line) if at is not None else (place.path or self._first, place.line)
+        if run is None or self.scene is None or line is None:
+            self._say(no_line(run))
+            return
+        if path is not None and path != self._source:
+            self._source = path
+            self.show_scene(self.scene)
+        self._told = at.note if at is not None else f"line {line:,}"
+        self._seek(line)
+
+    @property
+    def _first(self) -> Path | None:
+        """The file that people read: a line of no file in particular is one of it."""
+        sources = self.scene.run.sources if self.scene is not None and self.scene.run is not None else ()
+        return sources[first_source(sources)].path if sources else None
+
+    def here(self) -> Place | None:
+        """The step of the marked line, or of the last one in sight that has one."""
+        run, page = self.scene.run if self.scene is not None else None, self._page
+        if page.number is None or not page.lines:
+            self._say("its lines are not counted yet" if page.lines else "there is no line to go from")
+            return None
+        place = self._found if self._found is not None else max(self._read_rows(page), default=len(page.lines) - 1)
+        step = step_at(run, self._path, page.number + place)
+        if step is None:
+            self._say("no step is known of this line")
+        return Place(step=step.step) if step is not None else None
+
+    def _say(self, what: str) -> None:
+        """Tell why a key did nothing, until another one does something."""
+        self._said = what
+        self._show_page()
+
+    def on_log_clicked(self, message: Log.Clicked) -> None:
+        """Mark a line."""
+        lines = self._page.lines
+        if message.index < len(lines):
+            self._page = replace(self._page, found=lines[message.index].offset, problem="")
+            self._target, self._follow, self._told, self._said = None, False, "", ""
+            self._show_page()
+
+    def action_numbers(self) -> None:
+        """Line numbers, or more room for the lines."""
+        self._numbers = not self._numbers
+        self._show_page()
+        self._count(MOST_LOOKS)
+
+    def memory(self) -> dict[str, str | float | bool | None]:
+        """Whether lines have numbers."""
+        return {"numbers": self._numbers}
+
+    def recall(self, memory: Memory) -> None:
+        """Take that up again."""
+        self._numbers = memory.get("numbers") is not False
 
     def action_scroll_lines(self, lines: int) -> None:
         """Scroll by lines."""

@@ -1,5 +1,6 @@
 """What all rooms share: the header on top, the keys at the bottom, and how they are told what to show."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,6 +12,7 @@ from gradtop.clean import clean
 from gradtop.recollection import Memory
 from gradtop.ui import keys
 from gradtop.ui.compositor import CellScreen
+from gradtop.ui.place import Jumped, Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.widgets.footer import Footer
 from gradtop.ui.widgets.header import Header
@@ -31,6 +33,11 @@ class Room(CellScreen):
         """The room is on the screen and wants to be told what to show."""
 
     scene: Scene | None = None
+    _ahead: tuple[Callable[[], object], ...] = ()
+    arrived = False
+    """A jump led here: one step back leads to where it began."""
+    before = ""
+    """`ROOM` of the one that was left for it."""
     table: keys.Table = keys.TABLE
     """All keys, as the user bound them; the app says so."""
     recalled: Memory = {}  # noqa: RUF012  # read only
@@ -40,8 +47,12 @@ class Room(CellScreen):
         """Header, the room's own widgets, footer."""
         yield Header(id="header")
         yield from self.furniture()
-        yield Footer(keys.hints(self.ROOM, self.table), id="footer")
+        yield Footer(self.hints(), id="footer")
         yield Small(id="small")
+
+    def hints(self) -> keys.Hints:
+        """What the footer says."""
+        return keys.hints(self.ROOM, self.table)
 
     def furniture(self) -> list[Widget]:
         """The room's own widgets, from top to bottom."""
@@ -70,6 +81,16 @@ class Room(CellScreen):
         self.show_header(scene)
         self.show_scene(scene)
         self.show_state()
+        ahead, self._ahead = self._ahead, ()
+        for work in ahead:
+            work()
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Act on what is shown; keys that were typed ahead wait until something is."""
+        if self.scene is None:
+            self._ahead = (*self._ahead, work)
+        else:
+            work()
 
     def show_state(self) -> None:
         """Show the settings that are not as usual; a room calls it after a key that changed one."""
@@ -99,6 +120,23 @@ class Room(CellScreen):
     def leave(self) -> bool:
         """Step back inside the room; False where there is nowhere to step back to."""
         return False
+
+    @property
+    def chosen(self) -> str | None:
+        """The id of the finding that is selected in this room; None where it has none to select."""
+        return None
+
+    def here(self) -> Place | None:
+        """What a jump from this room is about; None where there is nothing to jump from."""
+        return None
+
+    def arrive(self, place: Place) -> None:
+        """Show what a jump is about; the scene is on the screen already."""
+
+    def action_jump(self, room: str) -> None:
+        """See what is selected here in another room."""
+        if (place := self.here()) is not None:
+            self.post_message(Jumped(room, place))
 
     def memory(self) -> dict[str, str | float | bool | None]:
         """What to look like the next time: asked for when gradtop is left, of rooms that were shown."""

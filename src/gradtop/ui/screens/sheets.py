@@ -9,6 +9,7 @@ from gradtop import plot
 from gradtop.config import THEMES
 from gradtop.settings import NAME
 from gradtop.ui import keys
+from gradtop.ui.place import Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.room import Room
 from gradtop.ui.widgets.sheet import Sheet
@@ -48,13 +49,21 @@ class SheetRoom(Room):
 
 
 class ChecklistRoom(SheetRoom):
-    """The primary finding of the run, in full."""
+    """A finding of the run in full: the one that a jump is about, else the primary one."""
 
     TITLE_TEXT = "checklist"
+    _chosen: str | None = None
 
     def show_scene(self, scene: Scene) -> None:
         """Show the finding as it stands now."""
-        self._sheet.show(checklist(scene.run))
+        self._sheet.show(checklist(scene.run, scene.snapshot.settings, self._chosen if self.arrived else None))
+
+    def arrive(self, place: Place) -> None:
+        """Show the finding that was selected."""
+        self._chosen = place.finding
+        if self.scene is not None:
+            self.show_scene(self.scene)
+            self.action_first()
 
 
 class HelpRoom(SheetRoom):
@@ -66,16 +75,24 @@ class HelpRoom(SheetRoom):
         """`glyphs` are those of the charts."""
         super().__init__()
         self._glyphs = glyphs
+        self._about: str | None = None
+
+    def on_screen_suspend(self) -> None:
+        """Begin at the top the next time."""
+        self._about = None
 
     def show_scene(self, scene: Scene) -> None:
         """Show the table of keys."""
-        self._sheet.show(help_entries(self._glyphs, self.table))
+        before, self._about = self._about, self.before
+        self._sheet.show(help_entries(self._glyphs, self.table, self.before), anew=before != self.before)
 
 
-def help_entries(glyphs: plot.Glyphs = plot.BRAILLE, table: keys.Table = keys.TABLE) -> list[Entry]:
-    """The table of keys, place by place, and the signs of the charts."""
+def help_entries(
+    glyphs: plot.Glyphs = plot.BRAILLE, table: keys.Table = keys.TABLE, room: str = "everywhere"
+) -> list[Entry]:
+    """The table of keys, place by place, that of `room` first; and the signs of the charts."""
     entries: list[Entry] = []
-    for title, rows in keys.rooms(table):
+    for title, rows in sorted(keys.rooms(table), key=lambda place: place[0] != keys.ROOMS.get(room)):
         entries.append(Entry(title, "heading"))
         entries += [Entry(key.help, "plain", 12, f"{key.shown:<9}") for key in rows]
     entries.append(Entry("Signs in a chart", "heading"))
@@ -99,5 +116,7 @@ def signs(glyphs: plot.Glyphs) -> tuple[tuple[str, str], ...]:
         (glyphs.nonfinite, "NaN or infinity"),
         (glyphs.below, "zero or negative, which a log axis cannot show"),
         (glyphs.resume, "a new session: the training was resumed"),
-        (glyphs.squeezed, "a part of a log axis with a few rare values: its decades are squeezed together"),
+        (glyphs.plan, "the warm-up ends or the run is planned to end here"),
+        (glyphs.band, "the usual range of this run: two standard deviations around its level, as the rules see it"),
+        (glyphs.squeezed, "a part of the axis with a few rare values far away: it is squeezed together"),
     )

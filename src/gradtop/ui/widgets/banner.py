@@ -1,10 +1,12 @@
 """The answer, in a box."""
 
+from rich.cells import cell_len
+
 from gradtop.ui.cells import shorten, wrap
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
 from gradtop.view import Banner as BannerView
-from gradtop.view.checklist import MARKS
+from gradtop.view.entry import MARKS
 
 _INKS: dict[bool | None, str] = {True: "watch", False: "quiet", None: "unknown"}
 
@@ -24,28 +26,49 @@ class Banner(Canvas):
         self.paint(composed_rows)
 
 
+ROOMY = 7
+"""Rows from which on the criteria have one of their own, with their names; in fewer they stand on the frame."""
+
+
 def composed(view: BannerView, width: int, most: int) -> list[Row]:
-    """The rows of a banner: sentences first, then the criteria, then what to do; the frame where there is room."""
+    """The rows of a banner in its frame: why, the criteria, what to do next; the why is cut last."""
     inner = max(8, width - 4)
     text = [line for sentence in view.lines for line in wrap(sentence, inner)]
-    checks = _criteria(view, inner)
+    checks = _criteria(view, inner) if most >= ROOMY else ()
     next_step = wrap(f"Next: {view.next_step}", inner) if view.next_step else []
     room = max(1, most - 2)
-    kept = _shares(room, len(text), 1 if checks else 0, len(next_step))
+    headline = len(wrap(view.lines[0], inner)) if view.lines else 0
+    kept = _shares(room, headline, len(text), 1 if checks else 0, len(next_step))
     rows: list[Row] = [((line, "plain"),) for line in _cut(text, kept[0], inner)]
     rows += [checks] if kept[1] and checks else []
     rows += [((line, "name"),) for line in _cut(next_step, kept[2], inner)]
     ink = view.tone.value
+    framed = [box.side(((" ", "plain"), *row), width, ink) for row in rows]
+    return [_top(view, width, named=bool(checks)), *framed, box.bottom(width, ink)]
+
+
+def _top(view: BannerView, width: int, *, named: bool) -> Row:
+    """The verdict on the frame, with the criteria where they have no row."""
+    ink = view.tone.value
     word = view.word if len(view.word) <= width - 8 else view.word[: max(1, width - 8)]
     title: Row = ((f" {word} ", f"{ink} word"),) if ink in ("watch", "act") else ((word, f"{ink} word"),)
-    framed = [box.side(((" ", "plain"), *row), width, ink) for row in rows]
-    return [box.top(title, width, ink), *framed, box.bottom(width, ink)]
+    if named or not view.count:
+        return box.top(title, width, ink)
+    hint: Row = ((" c", "key"), (" checklist ", "quiet")) if view.more else ()
+    marks: Row = ((" ", "plain"), *((MARKS[met], _INKS[met]) for met, _ in view.criteria))
+    few = view.count.partition(" reasons")[0]
+    for count, signs, end in ((view.count, marks, hint), (view.count, marks, ()), (few, marks, ()), (few, (), ())):
+        row: Row = (*title, (" ─ ", ink), (count, "plain"), *signs)
+        if box.width_of(row) + box.width_of(end) <= width - 6:
+            return box.top(row, width, ink, end)
+    return box.top(title, width, ink)
 
 
-def _shares(room: int, text: int, checks: int, next_step: int) -> tuple[int, int, int]:
-    """Rows for each: one for everything first, then the text, then the next step."""
+def _shares(room: int, headline: int, text: int, checks: int, next_step: int) -> tuple[int, int, int]:
+    """Rows for each: one for everything first, then the headline in full, what to do next, and the other sentences."""
     got = [min(1, text), 0, 0]
-    for i, want in ((2, min(1, next_step)), (1, checks), (0, text), (2, next_step)):
+    wants = ((2, min(1, next_step)), (1, checks), (0, headline), (2, next_step), (0, text))
+    for i, want in wants:
         got[i] += min(max(0, want - got[i]), room - sum(got))
     return got[0], got[1], got[2]
 
@@ -53,7 +76,8 @@ def _shares(room: int, text: int, checks: int, next_step: int) -> tuple[int, int
 def _cut(lines: list[str], most: int, width: int) -> list[str]:
     if len(lines) <= most or most < 1:
         return lines[:most]
-    return [*lines[: most - 1], box.fit_end(lines[most - 1] + " " + lines[most], width)]
+    rest = " ".join(lines[most - 1 :])
+    return [*lines[: most - 1], rest if cell_len(rest) <= width else box.fit_end(rest, width)]
 
 
 def _criteria(view: BannerView, width: int) -> Row:

@@ -20,8 +20,8 @@ MOST_COVERED = 64
 """New values looked at one by one before the chart is drawn anew."""
 _NUMBERED = 40
 """Cells of a chart from which on its title has room for its number."""
-_LEAST_NAME = 4
-"""Cells below which the name of a further line says nothing."""
+_LEAST_NAME, _LEAST_VALUED = 4, 8
+"""Cells below which the name of a further line says nothing; and from which on there is room for its value."""
 _RUN = re.compile(r"(.)\1*", re.DOTALL)
 
 
@@ -157,12 +157,12 @@ class Chart(Canvas, can_focus=True):
         self.redraw()
 
     def on_focus(self) -> None:
-        """Show that the keys act here."""
-        self.redraw()
+        """Show that the keys act here. The toolkit handles the event after this."""
+        self.call_later(self.redraw)
 
     def on_blur(self) -> None:
         """Show that the keys act elsewhere."""
-        self.redraw()
+        self.call_later(self.redraw)
 
     def _part(self, event: events.MouseEvent) -> float:
         """The place of the mouse across the plot, 0 to 1."""
@@ -291,10 +291,14 @@ class Chart(Canvas, can_focus=True):
             line.append((view.value, "value" if view.ended else "act"))
             scale = "symlog" if look.symlog else "log" if _log(view, look) else ""
             tail = [text for text in (scale, view.note) if text]
+        # Lines without a name say nothing; what else there is to say comes where there is room left.
+        values = look.reading.others if look.reading is not None else [_newest(trace) for trace in view.others]
+        names = legend(view.others, room - box.width_of(line), values)
+        room -= box.width_of(names)
         for text in tail:
             if box.width_of(line) + len(text) + 3 <= room:
                 line += [(" ─ ", "border"), (text, "quiet")]
-        return (*line, *legend(view.others, room - box.width_of(line)))
+        return (*line, *names)
 
 
 def _drawn_alike(view: ChartView) -> tuple[object, ...]:
@@ -306,13 +310,20 @@ def _log(view: ChartView, look: Look) -> bool:
     return not look.symlog and (view.log if look.log is None else look.log)
 
 
-def legend(traces: Sequence[Trace], room: int) -> Row:
-    """Letter and name of each further line, names shortened to share `room` cells; letters alone where it is short."""
+def _newest(trace: Trace) -> str:
+    return units.number(trace.data.tail(1)[0]) if len(trace.data) else ""
+
+
+def legend(traces: Sequence[Trace], room: int, values: Sequence[str] = ()) -> Row:
+    """Letter, name and value of each further line in `room` cells: values are dropped, then names are shortened."""
     shown = traces[: len(plot.TRACES)]
     if not shown:
         return ()
     each = room // len(shown) - len(" ─ a ")
     names = [shorten(trace.label, each) if each >= _LEAST_NAME else "" for trace in shown]
+    valued = [(trace.label, value, each - len(value) - 1) for trace, value in zip(shown, values, strict=False)]
+    if valued and all(left >= min(cell_len(name), _LEAST_VALUED) for name, _, left in valued):
+        names = [f"{shorten(name, left)} {value}".rstrip() for name, value, left in valued]
     row: list[tuple[str, str]] = []
     for trace, name in zip(shown, names, strict=True):
         piece = f"{plot.LETTERS[plot.TRACES.index(trace.ink[-1])]} {name}".rstrip()

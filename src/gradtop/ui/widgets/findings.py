@@ -79,21 +79,31 @@ class Findings(Canvas, can_focus=True):
         cells += [()] * (self.page_rows - len(cells))
         if not count:
             cells[0] = ((" No finding.", "quiet"),)
-        below = count - self._top - self.page_rows
-        more: Row = ((f"{below} more ↓", "quiet"),) if below > 0 else ()
         self.paint(
             [
-                box.top((("findings", "title"),), width, "border"),
+                box.top(self._title(), width, "border"),
                 *(box.side(row, width, "border") for row in cells),
-                box.bottom(width, "border", more),
+                box.bottom(width, "border", self._counter(count)),
             ]
         )
 
+    def _title(self) -> Row:
+        told = self._view.counts if self._view is not None else ""
+        order = self._view.order if self._view is not None and told and self.size.width >= 50 else ""
+        return (("findings", "title"), (f" {told}" if told else "", "quiet"), (f" · {order}" if order else "", "quiet"))
+
+    def _counter(self, count: int) -> Row:
+        """Which rows are in sight, where that is not all of them."""
+        if count <= self.page_rows:
+            return ()
+        last = min(count, self._top + self.page_rows)
+        return ((f"{self._top + 1}–{last} of {count}", "quiet"),)
+
 
 def _cells(row: FindingRow, width: int, when: int, selected: bool) -> Row:
-    title = max(4, width - 3 - _WORD_CELLS - 1 - (when + 1 if when else 0))
+    title = max(4, width - 3 - row.indent - _WORD_CELLS - 1 - (when + 1 if when else 0))
     pieces = [
-        (f"{row.mark} ", row.ink),
+        (" " * row.indent + f"{row.mark} ", row.ink),
         (fit(row.word, _WORD_CELLS) + " ", row.ink),
         (fit(row.title, title), "quiet" if row.ink == "quiet" else "plain"),
         (" " + row.when.rjust(when + len(row.when) - cell_len(row.when))[-when:] if when else "", "quiet"),

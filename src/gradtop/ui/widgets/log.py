@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from textual import events
+from textual.message import Message
+
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
 from gradtop.view import marked_values
@@ -23,10 +26,22 @@ class LogText:
     """Index of the line that a search led to."""
     left: int = 0
     """Characters cut off at the left."""
+    first: int | None = None
+    """The number of the first line; None: lines have no numbers."""
+    rows: frozenset[int] = frozenset()
+    """Indices of the lines that gave a row."""
 
 
 class Log(Canvas, can_focus=True):
     """A window into a file."""
+
+    class Clicked(Message):
+        """A line was clicked."""
+
+        def __init__(self, index: int) -> None:
+            """`index` is its place among the lines that are shown."""
+            super().__init__()
+            self.index = index
 
     _text = LogText("", "")
 
@@ -42,7 +57,7 @@ class Log(Canvas, can_focus=True):
         if width < 8 or self.size.height < 3:
             return
         rows = [
-            box.side(((" ", "plain"), *marked(line, text.query, text.left, i == text.found)), width, "border")
+            box.side((*_margin(text, i), *marked(line, text.query, text.left, i == text.found)), width, "border")
             for i, line in enumerate(text.lines[: self.page_rows])
         ]
         rows += [box.side((), width, "border")] * (self.page_rows - len(rows))
@@ -53,6 +68,20 @@ class Log(Canvas, can_focus=True):
     def on_resize(self) -> None:
         """Lay the lines out again."""
         self.show(self._text)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click chooses a line."""
+        if 1 <= event.y <= min(self.page_rows, len(self._text.lines)):
+            self.post_message(self.Clicked(event.y - 1))
+
+
+def _margin(text: LogText, i: int) -> Row:
+    """What stands before a line: its number, and whether gradtop read a row there."""
+    mark = ("▸", "key") if i == text.found else ("·", "good") if i in text.rows else (" ", "plain")
+    if text.first is None:
+        return (mark, (" ", "plain")) if text.rows or text.found is not None else ((" ", "plain"),)
+    cells = len(str(text.first + len(text.lines)))
+    return ((f"{text.first + i:>{cells}}", "quiet"), mark, (" ", "plain"))
 
 
 def marked(line: str, query: str, left: int, found: bool) -> Row:

@@ -11,7 +11,7 @@ from gradtop.finding import Finding, FindingState, Standing
 from gradtop.plot import grown_end
 from gradtop.plot.shade import Shades
 from gradtop.snapshot import RunSnapshot, RunState
-from gradtop.view.checklist import Entry
+from gradtop.view.entry import Entry
 from gradtop.view.layers.family import Family, families
 from gradtop.view.layers.tree import LayerRow, in_depth, ordered
 
