@@ -58,6 +58,19 @@ def test_a_cell_shows_its_greatest_value_and_no_nan_is_lost_in_it() -> None:
     assert (cell.rows, cell.first_step, cell.last_step, cell.nan, cell.zeros) == (100, 500, 599, True, False)
 
 
+def test_a_dip_of_one_row_is_shown_where_it_is_farther_than_the_greatest_value() -> None:
+    rows: list[tuple[float, Sequence[float]]] = [(step, [0.1, 0.1]) for step in range(1000)]
+    rows[500] = (500, [1e-4, 0.02])
+    deep, shallow = grid_of(*rows).view().codes([[0], [1]], 10, 0, 999, SCALE)
+    usual = deep[0]
+    assert [code < usual for code in deep] == [k == 5 for k in range(10)]
+    assert deep[5] == 0
+    assert set(shallow) == {usual}
+    assert grid_of(*rows[:499]).view().layer(0).envelope(1).mean == pytest.approx([0.1])
+    mixed = grid_of(*((step, [10.0 ** (-step), 1.0]) for step in range(3))).view().layer(0).envelope(1)
+    assert mixed.mean == pytest.approx([0.1])
+
+
 def test_buckets_are_merged_and_keep_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "MAX_BUCKETS", 8)
     grid = Grid("grad_norm")

@@ -283,3 +283,14 @@ async def test_the_overview_has_a_tile_of_the_layers() -> None:
     async with staged(snapshot(run()), (120, 36)) as (app, pilot):
         assert "layers:" not in text(app)
         await pilot.pause()
+
+
+async def test_long_names_are_cut_at_the_module_that_all_are_in() -> None:
+    names = [f"transformer.h.{k}.attn.c_proj.weight" for k in range(4)] + ["lm_head"]
+    shown = run("gpt", [Rows([1], {f"grad_norm/{name}": [1.0] for name in names})])
+    async with staged(snapshot(shown), (80, 24)) as (app, pilot):
+        await pilot.press("2")
+        await pilot.pause()
+        assert "…h.0.attn.c_proj.weight " in lines(app)[2]
+        assert "lm_head " in lines(app)[6]
+        assert "transformer.h.0.attn.c_proj.weight  step 1" in said(app)

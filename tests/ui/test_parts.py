@@ -152,6 +152,20 @@ def test_the_newest_snapshot_is_never_held_back_longer_than_an_update() -> None:
     assert waits[1] <= UPDATE_S
 
 
+def test_what_comes_then_comes_once_and_after_the_first_run() -> None:
+    shown = [snapshot(), snapshot(run(read=0.5)), *[snapshot(run())] * 3]
+    done, clock = list[int](), Clock()
+
+    def wait(timeout_s: float) -> None:
+        clock.now += UPDATE_S
+        if not shown:
+            feed.stop()
+
+    feed = Feed(lambda: shown.pop(0), wait, lambda message: None, 1.0, clock, then=lambda: done.append(len(shown)))
+    feed.run()
+    assert done == [2]
+
+
 @pytest.mark.parametrize(("took_s", "every_s"), [(0.0, 0.25), (0.012, 0.3), (2.0, 0.45)])
 def test_a_dear_screen_is_updated_less_often_but_twice_a_second(took_s: float, every_s: float) -> None:
     clock, posted, polls = Clock(), list[float](), [0]

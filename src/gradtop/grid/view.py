@@ -14,6 +14,8 @@ from gradtop.grid.tally import Doubles, Tally
 from gradtop.plot.shade import BLANK, HEAT, MISSING, NONFINITE, ZERO, Shades
 from gradtop.series import Envelope, Series, Stats
 
+DIP = 1.0
+"""Decades below the mean of a cell from which on its least value is shown, where that is farther than the greatest."""
 _SAMPLED = 50_000
 """Cells that a scale is made of."""
 _RARE = 1.0
@@ -142,23 +144,35 @@ class GridView:
         pairs = np.minimum(pairs, max(0, stop - start) + (self.open is not None))
         heads = np.cumsum([0, *(len(group) for group in groups[:-1])])
 
-        def reduced(name: str, function: np.ufunc) -> npt.NDArray[Any]:
+        def reduced(name: str, function: np.ufunc, known: bool = False) -> npt.NDArray[Any]:
             parts = [getattr(self.closed, name)[start:stop, members], getattr(behind, name)]
             if self.open is not None:
                 parts.insert(1, getattr(self.open, name)[:, members])
             whole = np.concatenate(parts)
+            if name == "level":
+                # Of levels the sum is wanted, and of how many it is.
+                whole = (~np.isnan(whole)).astype(np.float32) if known else np.nan_to_num(whole)
             by_column = function.reduceat(whole, pairs, axis=0)[::2]
             return by_column if len(heads) == len(members) else function.reduceat(by_column, heads, axis=1)
 
         least, most = reduced("low", np.fmin), reduced("high", np.fmax)
-        return Cells(least, most, reduced("level", np.fmax) if levels else most, reduced("flags", np.bitwise_or))
+        level = np.full(most.shape, np.nan)
+        if levels:
+            count = reduced("level", np.add, known=True)
+            np.divide(reduced("level", np.add), count, out=level, where=count > 0)
+            # Layers of unlike sizes have no mean: of a module the greatest value is shown.
+            level[:, [len(group) > 1 for group in groups]] = np.nan
+        return Cells(least, most, level, reduced("flags", np.bitwise_or))
 
     def codes(self, groups: Groups, columns: int, first: float, last: float, scale: Shades) -> list[bytes]:
-        """One line of `columns` codes for each group, between two steps; a cell shows the greatest of its values."""
+        """One line of `columns` codes for each group, between two steps; a cell shows the greatest of its values.
+
+        On a log scale it shows the least one where that is a dip: see `DIP`.
+        """
         if not len(self.first) or not groups or columns < 1:
             return [bytes((BLANK,)) * columns] * len(groups)
         low, high = self._spans(columns, first, last)
-        cells = self._merged(groups, np.minimum(low, len(self.first) - 1), high)
+        cells = self._merged(groups, np.minimum(low, len(self.first) - 1), high, levels=scale.log)
         found = _coded(cells, scale)
         found[low >= high] = BLANK
         return [line.tobytes() for line in np.ascontiguousarray(found.T)]
@@ -173,7 +187,7 @@ class GridView:
         start, stop = int(low[at]), int(high[at])
         if start >= stop:
             return None
-        one = self._merged((group,), np.array([start]), np.array([stop]))
+        one = self._merged((group,), np.array([start]), np.array([stop]), levels=scale.log)
         flags = int(one.flags[0, 0])
         return Cell(
             float(self.first[start]),
@@ -230,11 +244,21 @@ class GridView:
         return column
 
 
+def _logarithm(values: npt.NDArray[Any]) -> Doubles:
+    """Decimal logarithms, infinitely low for zero and below, NaN for NaN."""
+    wide = values.astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Doubles = np.where(wide > 0.0, np.log10(wide), np.where(wide <= 0.0, -np.inf, np.nan))
+    return found
+
+
 def _coded(cells: Cells, scale: Shades) -> npt.NDArray[np.uint8]:
     value = cells.high.astype(np.float64)
     if scale.log:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value = np.where(value > 0.0, np.log10(value), np.where(value <= 0.0, -np.inf, np.nan))
+        value = _logarithm(cells.high)
+        # A dip of one row is news as a spike is; an exact zero among others is said in words alone.
+        down = np.where(cells.low > 0.0, cells.level - _logarithm(np.where(cells.low > 0.0, cells.low, 1.0)), 0.0)
+        value = np.where((down >= DIP) & (down > value - cells.level + 1e-3), cells.level - down, value)
     value = np.clip(np.nan_to_num(value, nan=scale.low), scale.low, scale.high)
     part = (value - scale.low) / (scale.high - scale.low)
     found = np.clip(part * HEAT, 0, HEAT - 1).astype(np.uint8)

@@ -25,7 +25,7 @@ from gradtop.ui.feed import Feed, FeedFailed, SnapshotReady
 from gradtop.ui.habit import Habit
 from gradtop.ui.palette import AsciiOnly, Colourless, toolkit_theme
 from gradtop.ui.place import Jumped, Place
-from gradtop.ui.rooms import Rooms, makers
+from gradtop.ui.rooms import Rooms, makers, prefetch
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.room import Room
@@ -98,7 +98,7 @@ class GradtopApp(App[None]):
         self._themes = [BARE.name] if self.no_color else [theme.name for theme in THEMES]
         self._habit = Habit(recollection, settings.theme)
         self.theme = BARE.name if self.no_color else self._habit.theme
-        self._feed = Feed(poll, wait, self.post_message, settings.interval_s)
+        self._feed = Feed(poll, wait, self.post_message, settings.interval_s, then=prefetch)
         self._select, self._compare = select, compare
         self._drawing = background or Background()
         self._clock = clock

@@ -53,10 +53,16 @@ class Feed:
         post: Callable[[Message], object],
         interval_s: float,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        then: Callable[[], object] = lambda: None,
     ) -> None:
-        """`wait(timeout_s)` returns early when there is something to read; `clock` counts seconds."""
+        """`wait(timeout_s)` returns early when there is something to read; `clock` counts seconds.
+
+        `then` is done once, when a run is on the screen.
+        """
         self._poll, self._wait, self._post = poll, wait, post
         self._interval_s, self._clock = interval_s, clock
+        self._then: Callable[[], object] | None = then
         self._stopping = threading.Event()
         self._update_s = UPDATE_S
 
@@ -82,7 +88,13 @@ class Feed:
                 if left <= 0:
                     self._post(SnapshotReady(snapshot))
                     due = self._clock() + self._update_s
+                    self._do_then(snapshot)
                 self._wait(min(self._interval_s, left) if left > 0 else self._interval_s)
+
+    def _do_then(self, snapshot: Snapshot) -> None:
+        if self._then is not None and any(run.read >= 1 for run in snapshot.runs[:1]):
+            then, self._then = self._then, None
+            then()
 
 
 class _Reported:

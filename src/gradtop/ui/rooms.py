@@ -1,6 +1,7 @@
 """The rooms of the app, each made when it is first entered: the first picture waits for one of them only."""
 
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,12 @@ class Rooms:
     def items(self) -> Iterable[tuple[str, Room]]:
         """Those that were made."""
         return self._made.items()
+
+
+def prefetch() -> None:
+    """Import what the rooms are made of, so that the first key that leads to one finds it there. In any thread."""
+    for name in ("commands", "findings", "layers", "log", "metrics", "runs", "sheets"):
+        import_module(f"gradtop.ui.screens.{name}")
 
 
 def makers(

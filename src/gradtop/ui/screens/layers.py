@@ -230,9 +230,11 @@ class LayersRoom(FilteredRoom):
             self._show()
 
     def action_order(self) -> None:
-        """The next order."""
+        """The next order; of the worst the first one is selected."""
         at = (ORDERS.index(self._look.order) + 1) % len(ORDERS)
         self._look = replace(self._look, order=ORDERS[at])
+        if ORDERS[at] == "worst first":
+            self._map.select(None)
         self._show()
 
     def action_fold(self) -> None:

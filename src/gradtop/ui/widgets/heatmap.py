@@ -1,5 +1,7 @@
 """Layers down, steps across: a heatmap that is walked by keys."""
 
+from collections import Counter
+from collections.abc import Sequence
 from itertools import groupby
 
 from rich.cells import cell_len
@@ -123,6 +125,11 @@ class Heatmap(Canvas, can_focus=True):
         # Another theme may say with characters what this one says with colours.
         self._draw()
 
+    def select(self, key: str | None) -> None:
+        """Select a line at the next `show`; None: the first."""
+        self.selected = key
+        self._at = 0 if key is None else self._at
+
     def move(self, rows: int) -> None:
         """Select another line, within the list."""
         self._go(self._at + rows)
@@ -228,10 +235,13 @@ class Heatmap(Canvas, can_focus=True):
         notes = [f" ▸ {view.note(i)}" if view.rows[i].folded else "" for i in shown]
         rooms = [max(4, self._name_cells - len(note)) for note in notes]
         least = min(rooms, default=4)
-        names = apart([view.name(i) for i in shown], least)
+        whole = [view.name(i) for i in shown]
+        if any(cell_len(name) > room for name, room in zip(whole, rooms, strict=True)):
+            whole = _without_root(whole)
+        cut = apart(whole, least)
         return [
-            (view.name(i) if cell_len(view.name(i)) <= room else name) + note
-            for i, name, room, note in zip(shown, names, rooms, notes, strict=True)
+            (name if cell_len(name) <= room else short) + note
+            for name, short, room, note in zip(whole, cut, rooms, notes, strict=True)
         ]
 
     def _row(self, view: LayersView, i: int, name: str, line: bytes, palette: Palette, edge: str) -> Row:
@@ -299,12 +309,19 @@ class Heatmap(Canvas, can_focus=True):
         signs: list[Row] = [((f"  {palette.missing}", ink(HEAT)), (f" {lacking}", "quiet"))]
         signs += [((f"  {palette.zero}", ink(HEAT + 1)), (" exactly 0", "quiet"))] if view.scale.log else []
         signs += [(("  ", "plain"), (palette.nonfinite, ink(HEAT + 2)), (" NaN/Inf", "quiet"))]
-        scale: Row = (("  log10, highest in a cell", "quiet"),) if view.scale.log else ()
+        scale: Row = (("  highest in a cell, or a dip of 10x", "quiet"),) if view.scale.log else ()
         row: Row = ramp
         for more in (*signs, scale):
             if more and box.width_of((*row, *more)) <= self.size.width - 6:
                 row = (*row, *more)
         return row
+
+
+def _without_root(names: Sequence[str]) -> list[str]:
+    """The names without the module that most of them are in; as they are where two would be the same then."""
+    root, count = Counter(name.partition(".")[0] for name in names).most_common(1)[0]
+    cut = [f"…{name[len(root) + 1 :]}" if name.startswith(f"{root}.") and count > 1 else name for name in names]
+    return cut if len(set(cut)) == len(set(names)) else list(names)
 
 
 def _pieces(line: bytes, palette: Palette) -> Row:

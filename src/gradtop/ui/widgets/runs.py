@@ -13,6 +13,8 @@ from gradtop.view.runs import SPARK_CELLS
 _GAP = 2
 _NAME_CELLS = 16
 """Cells of the name for which other columns are dropped."""
+_LEAST_NAME = 12
+"""The same for the word of the state."""
 _LONG_NAME_CELLS = 28
 """The same for the sparklines, where a name on the screen is that long."""
 _SPARKS_RANK = 5
@@ -156,7 +158,7 @@ class Runs(Canvas, can_focus=True):
             empty = "the filter leaves no run" if view.of else "no run yet"
             rows[0] = box.side(((f" {empty}", "quiet"),), width, "border")
         arrows = {_SORTED[view.ranking.order]: view.ranking.arrow}
-        titles = "".join(fit(t + arrows.get(t, ""), w) + " " * _GAP for t, w in columns).rstrip()
+        titles = "".join(fit(t + arrows.get(t, "") if w > 1 else "", w) + " " * _GAP for t, w in columns).rstrip()
         head = box.side(((" " * lead + titles, "quiet"),), width, "border")
         note: Row = ((said, "watch"),) if (said := self._problem or self._note) else ()
         self.paint([box.top(_title(view, at), width, "border"), head, *rows, box.bottom(width, "border", note)])
@@ -180,6 +182,9 @@ def fitted(width: int, longest: int = 0) -> list[tuple[str, int]]:
         if sum(w + _GAP for _, w, _ in columns) + wanted <= width:
             break
         columns = [column for column in columns if column[2] != worst]
+    if width - _GAP - sum(w + _GAP for _, w, _ in columns) < _LEAST_NAME:
+        # The sign of a state says it too.
+        columns = [(title, 1 if title == "state" else w, rank) for title, w, rank in columns]
     name = max(4, width - _GAP - sum(w + _GAP for _, w, _ in columns))
     return [("name", name), *((title, w) for title, w, _ in columns)]
 
@@ -195,6 +200,8 @@ def _cells(row: RunRow, name: str, columns: list[tuple[str, int]], selected: boo
         "verdict": (row.verdict, row.tone),
         "age": (row.age, "quiet"),
     }
+    if ("state", 1) in columns:
+        values["state"] = (row.state[:1] if row.verdict else " ", row.state_ink)
     cells = [(next(sparks), "r") if title == "" else values[title] for title, _ in columns]
     pieces = [(fit(text, width) + " " * _GAP, ink) for (text, ink), (_, width) in zip(cells, columns, strict=True)]
     pieces[-1] = (pieces[-1][0][:-_GAP] + " ", pieces[-1][1])
