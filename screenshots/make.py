@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradtop.config import DARK, Settings
+from gradtop.config import DARK, LIGHT, Settings
 from gradtop.monitor import Monitor
 from gradtop.snapshot import Snapshot
 from gradtop.sources.replay import Replay, recorded_run
@@ -39,6 +39,9 @@ class Picture:
 PICTURES = (
     Picture("overview", 120, 36),
     Picture("checklist", 120, 36, ("c",)),
+    Picture("layers", 120, 36, ("2",)),
+    Picture("metrics", 120, 36, ("3",), LIGHT),
+    Picture("findings", 120, 36, ("4",)),
     Picture("narrow", 80, 24),
 )
 

@@ -26,7 +26,7 @@ from gradtop.ui.habit import Habit
 from gradtop.ui.palette import AsciiOnly, Colourless, toolkit_theme
 from gradtop.ui.place import Jumped, Place
 from gradtop.ui.rooms import Rooms, makers, prefetch
-from gradtop.ui.scene import Scene
+from gradtop.ui.scene import Scene, same
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.room import Room
 from gradtop.ui.terminal import guarded, report_crash
@@ -183,9 +183,7 @@ class GradtopApp(App[None]):
     @property
     def recollection(self) -> Recollection:
         """How the screen is left."""
-        shown = [name for name, room in self._rooms.items() if room in self.screen_stack]
-        room = shown[-1] if shown else "overview"
-        return self._habit.left(self._snapshot, self._run_id, room, self._rooms.items(), self.theme)
+        return self._habit.left(self._snapshot, self._run_id, self._here, self._rooms.items(), self.theme)
 
     @property
     def scene(self) -> Scene:
@@ -205,7 +203,7 @@ class GradtopApp(App[None]):
         self._tell_compared()
         if (run_id := self._habit.run(message.snapshot, self._run_id)) is not None:
             self._open(run_id)
-        if not _same(before, message.snapshot):
+        if not same(before, message.snapshot):
             began = time.perf_counter()
             self._show()
             self._feed.shown(time.perf_counter() - began)
@@ -300,8 +298,9 @@ class GradtopApp(App[None]):
 
     @property
     def _here(self) -> str:
-        top = self.screen_stack[-1] if self.screen_stack else None
-        return next((name for name, room in self._rooms.items() if room is top), "overview")
+        """The room on the screen, or below the list of commands."""
+        names = {room: name for name, room in self._rooms.items()}
+        return next((names[screen] for screen in reversed(self.screen_stack) if screen in names), "overview")
 
     def _enter(self, name: str) -> None:
         room = self._rooms[name]
@@ -397,19 +396,3 @@ class GradtopApp(App[None]):
 
     def _print_error_renderables(self) -> None:
         self._exit_renderables.clear()
-
-
-def _same(a: Snapshot, b: Snapshot) -> bool:
-    """Nothing on the screen differs, ages apart."""
-    return (
-        (a.notes, a.searching, len(a.runs)) == (b.notes, b.searching, len(b.runs))
-        and a.machine is b.machine
-        and (all(_same_run(x, y) for x, y in zip(a.runs, b.runs, strict=True)))
-    )
-
-
-def _same_run(x: RunSnapshot, y: RunSnapshot) -> bool:
-    return x.view is y.view and x.machine is y.machine and (
-        (x.id, x.state, x.read, x.judgement, x.findings, x.sources, x.changed_at, x.attention)
-        == (y.id, y.state, y.read, y.judgement, y.findings, y.sources, y.changed_at, y.attention)
-    )  # fmt: skip

@@ -30,3 +30,19 @@ class Scene:
         if self.run is None or self.run.changed_at is None:
             return None
         return max(0.0, self.snapshot.now - self.run.changed_at) + self.stale_s
+
+
+def same(a: Snapshot, b: Snapshot) -> bool:
+    """Nothing on the screen differs, ages apart."""
+    return (
+        (a.notes, a.searching, len(a.runs)) == (b.notes, b.searching, len(b.runs))
+        and a.machine is b.machine
+        and (all(_same_run(x, y) for x, y in zip(a.runs, b.runs, strict=True)))
+    )
+
+
+def _same_run(x: RunSnapshot, y: RunSnapshot) -> bool:
+    return x.view is y.view and x.machine is y.machine and (
+        (x.id, x.state, x.read, x.judgement, x.findings, x.sources, x.changed_at, x.attention)
+        == (y.id, y.state, y.read, y.judgement, y.findings, y.sources, y.changed_at, y.attention)
+    )  # fmt: skip
