@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from gradtop.plot.picture import BAND, BLANK, Columns, Frame, Glyphs
 from gradtop.plot.scale import Scale
@@ -28,7 +29,9 @@ def shaded(
     return out
 
 
+@lru_cache(maxsize=4096)
 def _filled(column: Cells, top: int, bottom: int, sign: str) -> Cells:
+    """Remembered, as most of a live picture stays as it was."""
     text, inks = column
     blank = [top <= y <= bottom and ink == BLANK for y, ink in enumerate(inks)]
     return (
