@@ -92,6 +92,8 @@ def test_a_counter_that_falls_tells_no_rate() -> None:
     [
         (("/usr/bin/python3", "-u", "src/train.py", "--token", "secret"), "python3 train.py"),
         (("python", "-m", "torchtitan.train", "--job.config"), "python -m torchtitan.train"),
+        (("python", "-u", "-m", "train.main"), "python -m train.main"),
+        (("python3", "-c", "key = 'secret'; train(key)"), "python3 -c"),
         (("/opt/bin/trainer", "--key=secret"), "trainer"),
         ((), ""),
     ],

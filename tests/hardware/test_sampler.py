@@ -103,6 +103,15 @@ def test_while_no_run_is_written_samples_are_rare() -> None:
     assert [b - a for a, b in zip(stage.asked, stage.asked[1:], strict=False)] == [QUIET_S] * 3
 
 
+def test_a_run_that_turns_up_does_not_wait_for_its_first_sample() -> None:
+    stage = Stage(lambda _: gpus(), lambda *_: told())
+    quiet = Wanted("run", (Path("/logs/run"),), written=False)
+    stage.look(0.0, quiet)
+    stage.look(1.0, quiet)
+    stage.look(0.5, RUN)
+    assert stage.asked == [100.0, 101.5]
+
+
 def test_g10_a_driver_that_hangs_is_told_of_and_holds_up_nothing() -> None:
     hang = threading.Event()
     calls = iter([False, True, False])

@@ -151,10 +151,14 @@ def short(command: Sequence[str]) -> str:
     What else stands there may be a password, and samples can be recorded.
     """
     words = [command[0].rpartition("/")[2]] if command else []
-    if len(command) > 2 and command[1] == "-m":
-        words += command[1:3]
-    else:
-        words += [word.rpartition("/")[2] for word in command[1:] if not word.startswith("-")][:1]
+    for word in command[1:]:
+        if not word.startswith("-"):
+            words.append(word.rpartition("/")[2])
+            break
+        if word in ("-m", "-c"):
+            words.append(word)
+        if word == "-c":
+            break
     # Arguments are bytes, and need not be text.
     return " ".join(words)[:_NAME_CHARS].encode("utf-8", "replace").decode()
 

@@ -101,7 +101,8 @@ class Sampler:
         self._driver, self._system = driver or _Late(_driver), system or _Late(_system)
         self._gpus, self._told = _Asked(Gpus()), _Asked(Told())
         self.recording = recording
-        self._due_at = -math.inf
+        self._asked_at = -math.inf
+        self._every_s = QUIET_S
         self._open = False
         self._time = 0.0
         self._samples: deque[Machine] = deque(maxlen=SAMPLES_KEPT)
@@ -116,15 +117,15 @@ class Sampler:
 
     def due_s(self, at: float) -> float:
         """Seconds until it has to be looked at again; what was asked for is taken in when the next sample is due."""
-        return FIRST_S if self._open and not self._samples else max(0.0, self._due_at - at)
+        return FIRST_S if self._open and not self._samples else max(0.0, self._asked_at + self._every_s - at)
 
     def look(self, wanted: Sequence[Wanted]) -> dict[str, Machine]:
         """Take in what was asked for, and ask anew when it is time; the new samples of the runs by their ids."""
         at = self._clock()
         found = self._taken(at) if self._open else {}
-        if not self._open and at >= self._due_at:
-            self._open, self._time = True, self._now()
-            self._due_at = at + (SAMPLE_S if any(run.written for run in wanted) else QUIET_S)
+        self._every_s = SAMPLE_S if any(run.written for run in wanted) else QUIET_S
+        if not self._open and at >= self._asked_at + self._every_s:
+            self._open, self._asked_at, self._time = True, at, self._now()
             self._ask(tuple(wanted), at)
         return found
 
