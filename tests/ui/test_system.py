@@ -12,6 +12,7 @@ from gradtop.recollection import Recollection
 from gradtop.snapshot import Snapshot
 from gradtop.ui.app import GradtopApp
 from gradtop.ui.screens.system import SystemRoom, shares
+from gradtop.ui.widgets.canvas import changed_spans
 from gradtop.ui.widgets.devices import Devices, fitted
 from gradtop.ui.widgets.gauge import bar, laid_out, widths
 from gradtop.ui.widgets.outlines import outlines
@@ -466,3 +467,33 @@ async def test_a_run_of_which_nothing_is_known_leaves_the_rows_to_the_charts() -
         await pilot.pause()
         assert "pid" not in text(app)
         assert lines(app)[-2].startswith("╰────────1")
+
+
+async def test_a_line_that_comes_and_goes_moves_no_panel() -> None:
+    def with_name(name: str) -> Snapshot:
+        return scene(sample(1, process=process(name=name)))
+
+    async with staged(with_name("python train.py " + "x" * 60)) as (app, pilot):
+        await entered(app, pilot)
+        host = next(y for y, line in enumerate(lines(app)) if "─ host ─" in line)
+        await post(app, pilot, with_name("python train.py"))
+        assert "─ host ─" in lines(app)[host]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "spans"),
+    [
+        ("0123456789", "0123x56789", [(4, 5)]),
+        ("a---------b", "x---------y", [(0, 11)]),
+        ("a-----------------b", "x-----------------y", [(0, 1), (18, 19)]),
+        ("same", "same", [(0, 1)]),
+        ("short", "longer row", [(0, 10)]),
+        ("名--", "字--", [(0, 4)]),
+    ],
+)
+def test_the_terminal_gets_the_cells_that_changed(old: str, new: str, spans: list[tuple[int, int]]) -> None:
+    assert changed_spans(((old, "plain"),), ((new, "plain"),)) == spans
+
+
+def test_a_cell_of_another_ink_has_changed() -> None:
+    assert changed_spans((("ab", "plain"),), (("a", "plain"), ("b", "good"))) == [(1, 2)]

@@ -42,6 +42,8 @@ class SystemRoom(Room):
         self._panel = "gpu"
         self._begin = ""
         self._known: object = None
+        self._stood: object = None
+        self._wanted: dict[str, int] = {}
 
     def furniture(self) -> list[Widget]:
         """The list, the panels, and the line below them."""
@@ -143,7 +145,13 @@ class SystemRoom(Room):
     def _stack(self, stacked: dict[str, Facts], height: int, width: int) -> None:
         names = list(stacked)
         first = names.index(self._panel) if self._panel in names else 0
-        heights = shares([panel.wanted(width) for panel in stacked.values()], first, height)
+        place = (names, first, height, width, self._view.selected, self._run_id)
+        if place != self._stood:
+            self._stood, self._wanted = place, {}
+        for name, panel in stacked.items():
+            # Lines come and go with the values: what had room keeps it.
+            self._wanted[name] = max(self._wanted.get(name, 0), panel.wanted(width))
+        heights = shares([self._wanted[name] for name in names], first, height)
         for panel, rows in zip(stacked.values(), heights, strict=True):
             panel.styles.height = rows
 
