@@ -286,7 +286,7 @@ def test_a_sample_of_no_moment_is_recorded_all_the_same() -> None:
 def test_nothing_sampled_yet() -> None:
     view = system(*shown(None), 0.0)
     assert (said(view.gpu), said(view.host), view.rows, view.note) == (
-        [": Not sampled yet."],
+        [f": {NOT_SAMPLED}"],
         [": Not sampled."],
         (),
         "",

@@ -116,7 +116,8 @@ class SystemRoom(Room):
         """The three panels in `width` by `height` cells."""
         gpu, process, host = (self.query_one(f"#{name}", Facts) for name in PANELS)
         panels, beside = self.query_one("#panels"), self.query_one("#beside")
-        apart = width >= _SIDE_BY_SIDE and not self._full
+        # Without a device there is a line in its place, and no need of a column.
+        apart = width >= _SIDE_BY_SIDE and not self._full and bool(self._view.rows)
         three = width >= _THREE and apart
         panels.styles.layout = "horizontal" if apart else "vertical"
         beside.styles.layout = "horizontal" if three else "vertical"
