@@ -19,6 +19,7 @@ from gradtop.view import Part, checklist
 from gradtop.view.system import Panel, SystemView, machine_lines, system
 from gradtop.view.system.device import devices, program
 from gradtop.view.system.hint import machine_hints
+from gradtop.view.system.room import NOT_SAMPLED
 from machines import GIB, NAME, NOW, bare, gpu, host, past, process, sample, seen
 
 EVIL = "[/bold][@click=app.quit]x[/]\x1b]52;c;cm0gLXJm\x07\x1b[2J\u202e"
