@@ -201,3 +201,23 @@ def test_a_resume_in_the_stream_does_not_fold_the_axis_back() -> None:
     found = axis(shown, TIME)
     assert found.places.places([59, 60, 159]) == [T0 + 59, T0 + 5000, T0 + 5099]
     assert shown.view.series["loss"].envelope(50, 0, 159, found.edges(0, 159, 50)).rows == 160
+
+
+odd = st.floats() | st.sampled_from([0.0, 1e300, -1e300, 1.7e308, -1.7e308, 5e-324, 1.7e9, 2.6e11, -5.0])
+
+
+@given(st.lists(odd, min_size=1, max_size=12), st.sampled_from([TIME, EPOCH]), st.integers(0, 80), st.booleans())
+def test_no_time_breaks_an_axis(values: list[float], kind: str, width: int, growing: bool) -> None:
+    shown = run(rows(range(len(values)), **{kind: values}), state=RunState.LIVE if growing else RunState.FINISHED)
+    found = across(shown, kind)
+    if found is None:
+        return
+    last = found.last_step
+    assert math.isfinite(last)
+    for at, text in found.labels(0, last, width):
+        assert 0 <= at <= at + len(text) <= width
+    envelope = shown.view.series["loss"].envelope(20, 0, last, found.edges(0, last, 20))
+    assert envelope.rows == len(values)
+    assert all(math.isfinite(edge) for edge in envelope.edges)
+    first, end = found.zoomed((0, last), last / 2, 4)
+    assert first <= end

@@ -1,6 +1,7 @@
 """Where samples stand among rows."""
 
 import math
+from array import array
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,8 +23,12 @@ def seen(steps: list[int], times: list[float] | None = None, session: int = 0) -
     return Observation(Rows(steps, columns, lines=[step + 10 for step in steps]), Session(session, 0.0, "start"))
 
 
+def sampled(time: float, session: int, step: float, known: dict[str, float]) -> Sampled:
+    return Sampled(time, session, step, tuple(known), array("d", known.values()))
+
+
 def at(time: float, value: float, session: int = NOWHERE, step: float = math.inf) -> Sampled:
-    return Sampled(time, session, step, {USED: value})
+    return sampled(time, session, step, {USED: value})
 
 
 def told(waiting: Waiting, *observations: Observation) -> list[tuple[float, float | None]]:
@@ -75,8 +80,8 @@ def test_it_does_not_matter_how_rows_are_cut_into_blocks(samples: list[float], s
 def test_several_samples_are_one() -> None:
     both = together(
         [
-            Sampled(1.0, 0, 0, {"gpu0/utilization": 0.2, "gpu0/throttle_reasons": 4.0, USED: 9.0}),
-            Sampled(2.0, 0, 0, {"gpu0/utilization": 0.6, "gpu0/throttle_reasons": 64.0, USED: 5.0, "rss_bytes": 1.0}),
+            sampled(1.0, 0, 0, {"gpu0/utilization": 0.2, "gpu0/throttle_reasons": 4.0, USED: 9.0}),
+            sampled(2.0, 0, 0, {"gpu0/utilization": 0.6, "gpu0/throttle_reasons": 64.0, USED: 5.0, "rss_bytes": 1.0}),
         ]
     )
     assert both == {"gpu0/utilization": 0.4, "gpu0/throttle_reasons": 68.0, USED: 5.0, "rss_bytes": 1.0}
@@ -117,12 +122,13 @@ def test_what_is_recorded_while_it_is_watched_is_here_already() -> None:
     assert [samples.wants(recorded(at)) for at in (15.0, 20.0, 21.0)] == [True, False, False]
 
 
-def test_a_machine_that_does_not_run_it_says_nothing_while_another_records() -> None:
+def test_a_machine_that_does_not_run_it_says_nothing_where_there_is_a_recording() -> None:
     samples = Samples()
     assert samples.wants(machine(20.0))
     samples.add(recorded(19.0), 0, 0.0)
     assert not samples.wants(machine(20.0))
-    assert samples.wants(machine(100.0))
+    assert not samples.wants(machine(1e6))
+    assert samples.wants(machine(1e6, process=Process(pid=7)))
 
 
 def test_a_sample_without_anything_for_the_rules_is_shown_and_not_joined() -> None:

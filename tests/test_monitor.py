@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gradtop.config import Settings
+from gradtop import workspace
+from gradtop.config import Limits, Settings
 from gradtop.finding import Severity, Standing
+from gradtop.history import History
 from gradtop.monitor import Monitor
 from gradtop.record import Rows
 from gradtop.snapshot import RunState, Snapshot
@@ -96,7 +98,7 @@ def test_new_rows_reach_the_next_snapshot(tmp_path: Path, clock: Clock) -> None:
 
 
 def test_a_large_file_is_loading_until_it_is_read(tmp_path: Path, clock: Clock) -> None:
-    write_run(tmp_path, "run", rows(0, 40_000), clock.at)
+    write_run(tmp_path, "run", rows(0, 100_000), clock.at)
 
     class Ticking(Clock):
         def __call__(self) -> float:
@@ -188,6 +190,24 @@ def test_only_the_newest_runs_stay_open_and_a_selected_one_is_read(tmp_path: Pat
     watching.select(str(paths[0]))
     clock.at += 3
     assert [run.view.rows for run in settled(watching).runs] == [30, 30, 0, 0, 30]
+
+
+def test_runs_that_are_not_open_share_one_empty_history(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bool] = []
+
+    class Counted(History):
+        def __init__(self, limits: Limits, joinable: bool) -> None:
+            made.append(joinable)
+            super().__init__(limits, joinable)
+
+    monkeypatch.setattr(workspace, "History", Counted)
+    for i in range(20):
+        write_run(tmp_path, f"run{i}", rows(0, 30), 100.0 + i)
+    watching = Monitor((tmp_path,), Settings(limits=Limits(spike_z=7.5)), open_runs=2, now=clock, monotonic=clock)
+    assert len(settled(watching).runs) == 20
+    assert len(made) == 3
 
 
 def test_compared_runs_are_read_and_stay_open_whatever_is_selected(tmp_path: Path, clock: Clock) -> None:

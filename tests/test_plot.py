@@ -169,7 +169,9 @@ def test_a_log_scale_without_positive_values_is_linear() -> None:
     assert not Scale.around([-3.0, 0.0], [0.0, 0.0], log=True).log
 
 
-@pytest.mark.parametrize("values", [(-1.7e308, 1.7e308), (5e-324, 5e-324), (0.0, 5e-324), (1e300, 1.0000001e300)])
+@pytest.mark.parametrize(
+    "values", [(-1.7e308, 1.7e308), (5e-324, 5e-324), (0.0, 5e-324), (0.0, 2e-311), (1e300, 1.0000001e300)]
+)
 @pytest.mark.parametrize("log", [True, False])
 def test_the_ends_of_the_floats_do_not_break_a_picture(values: tuple[float, float], log: bool) -> None:
     lines = draw(sampled(values, pixel_columns(40)), 40, 10, Frame(log=log, smooth=True))
@@ -210,7 +212,13 @@ def test_the_live_axis_moves_rarely_and_is_never_too_empty() -> None:
     ends = [grown_end(1, last) for last in range(100, 10001)]
     assert all(end > last for end, last in zip(ends, range(100, 10001), strict=True))
     assert len(set(ends)) <= 20
+    assert grown_end(-1e308, 1e308) == 1e308
     assert min((last - 1) / (end - 1) for end, last in zip(ends, range(100, 10001), strict=True)) > 0.6
+
+
+def near(at: int, value: float) -> list[float]:
+    """200 values around 2.8, and one far away."""
+    return [value if i == at else 2.8 + 0.05 * math.sin(i * 1.7) for i in range(200)]
 
 
 def test_smoothing_is_an_average_that_forgets() -> None:
@@ -226,6 +234,32 @@ def test_smoothing_on_a_log_axis_is_not_lifted_by_one_spike() -> None:
     values = [1.0] * 30 + [1e6] + [1.0] * 30
     assert smoothed(values, Scale.around(values, values, log=True))[40] < 2
     assert smoothed(values, Scale.around(values, values))[40] > 1000
+
+
+@pytest.mark.parametrize("symlog", [True, False])
+def test_smoothing_is_not_lifted_for_long_by_a_spike_whose_part_of_the_axis_is_squeezed(symlog: bool) -> None:
+    values = near(30, 1e6)
+    scale = Scale.around(values, values, symlog=symlog)
+    line = smoothed(values, scale)
+    assert line[30] > line[29]
+    assert line[60] == pytest.approx(2.8, abs=0.05 if not symlog else 0.2)
+
+
+@pytest.mark.parametrize(
+    ("values", "flags"),
+    [
+        (dict.fromkeys(near(90, 1e6)), (False, False)),
+        (dict.fromkeys([1e-7, *(float(i) for i in range(1, 60))]), (True, False)),
+        (dict.fromkeys([-1e3, -0.5, 0.0, 2.0, 1e6]), (False, True)),
+        (dict.fromkeys([2.0, 3.0]), (False, False)),
+    ],
+)
+def test_every_value_is_found_again_at_its_height(values: dict[float, None], flags: tuple[bool, bool]) -> None:
+    scale = Scale.around([*values], [*values], *flags)
+    for value in values:
+        assert scale.at_part(scale.part(value)) == pytest.approx(value, rel=1e-6, abs=1e-9)
+    assert scale.part(scale.low) == pytest.approx(0)
+    assert scale.part(scale.high) == pytest.approx(1)
 
 
 def test_a_sparkline_shows_the_shape_and_what_is_not_finite() -> None:
@@ -287,11 +321,6 @@ def test_a_rare_spike_is_squeezed_at_the_top() -> None:
     assert list(scale.squeezed(10, 10)) == [0, 1]
 
 
-def near(at: int, value: float) -> list[float]:
-    """200 values around 2.8, and one far away."""
-    return [value if i == at else 2.8 + 0.05 * math.sin(i * 1.7) for i in range(200)]
-
-
 def test_one_spike_does_not_flatten_the_rest_of_a_linear_axis() -> None:
     assert (
         art(near(90, 1.234567e6), 28, 8)
@@ -341,7 +370,8 @@ def test_a_symlog_axis_shows_zero_and_both_sides_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [[-5.0, -1.0], [5.0, 6.0], [0.0, 0.0], [-3e300, 5e-324], [1e-320, 1e308], [-1e308, 1e308], [0.0, 7.0]]
+    "values",
+    [[-5.0, -1.0], [5.0, 6.0], [0.0, 0.0], [-3e300, 5e-324], [1e-320, 1e308], [-1e308, 1e308], [1.797e308, 1.797e308]],
 )
 def test_a_symlog_axis_holds_its_values_in_their_order(values: list[float]) -> None:
     scale = Scale.around(values, values, symlog=True)

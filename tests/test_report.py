@@ -234,5 +234,23 @@ def test_layers_are_told_with_the_step_of_their_newest_values() -> None:
     assert "  layers     2, newest values at step 3" in _told(run)
 
 
+def test_the_json_has_the_numbers_of_every_value_per_layer_but_the_grad_norms() -> None:
+    run = Run()
+    rows = {
+        "loss": [3.0, 2.0],
+        "grad_norm/a": [1.0, 2.0],
+        "weight_norm/a": [math.nan, 5.0],
+        "update_ratio/a": [0.0, -1.0],
+    }
+    list(run.apply(Rows([1, 2], rows)))
+    (found,) = report(snapshot(dataclasses.replace(run_snapshot(), view=run.view())))["runs"]
+    assert list(found["metrics"]) == ["loss", "update_ratio/a", "weight_norm/a"]
+    assert (found["layers"], found["metrics"]["weight_norm/a"]) == (
+        1,
+        {"count": 2, "first": "NaN", "last": 5.0, "min": 5.0, "max": 5.0, "nan": 1, "inf": 0},
+    )
+    assert found["metrics"]["update_ratio/a"]["min"] == -1.0
+
+
 def _told(run: Run) -> list[str]:
     return list(lines(snapshot(dataclasses.replace(run_snapshot(), view=run.view()))))

@@ -37,16 +37,25 @@ class Terminal:
             [*self._command, *arguments], env=environment, check=True, capture_output=True, text=True, timeout=LIMIT_S
         ).stdout
 
-    def open(self, *paths: Path) -> None:
+    def open(self, *paths: Path, variables: tuple[str, ...] = (), again: bool = False) -> None:
         """The app on these paths, in a shell that says afterwards how it ended and how the terminal is."""
-        app = shlex.join([sys.executable, "-m", "gradtop", *map(str, paths)])
+        app = shlex.join(["env", *variables, sys.executable, "-m", "gradtop", *map(str, paths)])
         script = f"{app}; echo ended with $?; stty -a; exec cat"
-        self.tmux("new-session", "-d", "-x", str(COLUMNS), "-y", str(LINES), shlex.join(["sh", "-c", script]))
+        how = ["respawn-pane", "-k"] if again else ["new-session", "-d", "-x", str(COLUMNS), "-y", str(LINES)]
+        self.tmux(*how, shlex.join(["sh", "-c", script]))
         # So that what should be kept away would get through.
         self.tmux("set-option", "-s", "set-clipboard", "on")
 
     def screen(self) -> str:
         return self.tmux("capture-pane", "-p")
+
+    def colours(self) -> set[str]:
+        """Codes of colours that are on the screen."""
+        codes = re.findall(r"\x1b\[([\d;:]*)m", self.tmux("capture-pane", "-p", "-e"))
+        return {code for found in codes for code in re.split("[;:]", found)} - {"", "0", "1", "2", "4", "7", "39", "49"}
+
+    def resize(self, width: int, height: int) -> None:
+        self.tmux("resize-window", "-x", str(width), "-y", str(height))
 
     def press(self, *keys: str) -> None:
         self.tmux("send-keys", *keys)
@@ -145,10 +154,85 @@ def test_every_room_opens_again_and_again(terminal: Terminal, tmp_path: Path) ->
         terminal.press("r")
         terminal.shows("▸")
         # Typed ahead of the screen: no key may be lost or taken for another one.
-        terminal.press("/", *name[1:], ".", "Enter")
+        terminal.press("/", "C-u", *name[1:], ".", "Enter")
         terminal.shows(f"▸{name}.log")
         terminal.press("Enter")
         terminal.shows("KEEP TRAINING", f" {name}.log ")
+
+
+ROOMS = (
+    ("1", "─ KEEP TRAINING"), ("2", "2 Layers"), ("3", "─ grad norm"), ("4", "─ findings"), ("6", "─ /"),
+    ("r", "─ runs"), ("c", "─ checklist"), ("?", "─ help"), (":", "─ commands"),
+)  # fmt: skip
+
+
+def test_every_room_follows_the_log_and_the_size_of_the_terminal(terminal: Terminal, log: Path) -> None:
+    terminal.open(log)
+    terminal.shows("KEEP TRAINING", "step 199")
+    step = 200
+    for key, sign in ROOMS:
+        terminal.resize(COLUMNS, LINES)
+        terminal.press(key)
+        terminal.shows(sign, "esc close" if key == ":" else "q quit")
+        with log.open("a") as file:
+            file.write(line(step))
+        terminal.shows(f"step {step}")
+        step += 1
+        for width, height in ((80, 24), (40, 12), (10, 3), (200, 50)):
+            terminal.resize(width, height)
+            said = "too small" if width < 24 else "close" if key == ":" else "quit"
+            terminal.until(lambda screen, said=said: said in screen)  # type: ignore[misc]
+    terminal.press("Escape")
+    terminal.until(lambda screen: "commands" not in screen)
+    terminal.press("q")
+    terminal.shows("ended with 0", "icanon")
+
+
+def test_the_screen_is_as_it_was_left(terminal: Terminal, log: Path, tmp_path: Path) -> None:
+    state = (f"XDG_STATE_HOME={tmp_path}/state",)
+    terminal.open(log, variables=state)
+    terminal.shows("KEEP TRAINING")
+    terminal.press("t", "6")
+    terminal.shows("end, following")
+    terminal.press("q")
+    terminal.shows("ended with 0")
+    terminal.open(log, variables=state, again=True)
+    terminal.shows("end, following", "KEEP TRAINING")
+    terminal.press("t")
+    terminal.shows("theme: colour-blind")
+
+
+def test_a_picture_is_saved_where_gradtop_was_started(terminal: Terminal, log: Path, tmp_path: Path) -> None:
+    terminal.open(log, variables=("-C", str(tmp_path)))
+    terminal.shows("KEEP TRAINING")
+    terminal.press("p")
+    terminal.shows("saved gradtop-train.log-")
+    (path,) = tmp_path.glob("gradtop-train.log-*.svg")
+    assert path.read_text().endswith("</svg>\n")
+
+
+SIXTEEN = frozenset(str(i) for i in (*range(30, 38), *range(40, 48), *range(90, 108)))
+
+
+@pytest.mark.parametrize(
+    ("variables", "allowed"), [(("NO_COLOR=1",), frozenset[str]()), (("-u", "COLORTERM", "TERM=xterm"), SIXTEEN)]
+)
+def test_a_terminal_gets_colours_that_it_has(
+    terminal: Terminal, log: Path, variables: tuple[str, ...], allowed: frozenset[str]
+) -> None:
+    terminal.open(log, variables=variables)
+    for key, sign in (("1", "KEEP TRAINING"), ("r", "─ runs"), ("6", "─ /")):
+        terminal.press(key)
+        terminal.shows(sign, "q quit")
+        assert terminal.colours() <= allowed
+
+
+def test_a_mistake_in_the_settings_is_said_on_the_screen_as_it_was(terminal: Terminal, log: Path) -> None:
+    (log.parent / "gradtop.toml").write_text('[keys]\n"overview.full" = "q"\n')
+    terminal.open(log)
+    screen = terminal.shows("ended with 3", "'q' is the key of")
+    assert "looking for runs" not in screen
+    assert (terminal.value("alternate_on"), terminal.value("cursor_flag")) == ("0", "1")
 
 
 def test_nothing_foreign_acts_on_the_terminal(terminal: Terminal, tmp_path: Path) -> None:

@@ -67,7 +67,19 @@ def test_duration_shows_two_units(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "now"), (2.9, "now"), (4, "4s"), (14, "10s"), (59, "55s"), (119, "1m"), (7300, "2h"), (-3, "now")],
+    [
+        (0, "now"),
+        (2.9, "now"),
+        (4, "4s"),
+        (14, "10s"),
+        (59, "55s"),
+        (119, "1m"),
+        (7300, "2h"),
+        (-3, "now"),
+        (999 * 86400, "999d"),
+        (1111 * 86400, "3y"),
+        (1e300, "999y"),
+    ],
 )
 def test_age_is_coarse(seconds: float, text: str) -> None:
     assert units.age(seconds) == text

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradtop.config import Limits
+from gradtop.detect.perlayer import Move
 from gradtop.finding import Finding, FindingState, Severity
 from gradtop.history import Store
+from gradtop.machine import Gpu, Machine, MachineView
 from gradtop.record import Record, Rows, RunFacts, Train
 from gradtop.snapshot import RunSnapshot, RunState
 from gradtop.verdict import judge
@@ -141,7 +143,19 @@ def test_the_layer_that_moved_first_is_named_with_how_far_and_when() -> None:
 
 def test_layers_that_stayed_where_they_were_are_said_to_have() -> None:
     run = layered({})
-    assert "No layer left the usual range of its own gradient around it." in told(run, only(run, "loss_spike"))
+    assert "No layer was seen to leave the usual range of its own gradient around it." in told(
+        run, only(run, "loss_spike")
+    )
+
+
+def test_moves_that_are_not_kept_any_more_are_not_said_to_be_none() -> None:
+    run = layered({})
+    later = tuple(Move(1000.0 + i, "head", 1, 3) for i in range(256))
+    found = only(run, "loss_spike")
+    assert "cannot tell: which layers moved so long ago is not kept" in told(replace(run, moves=later), found)
+    assert "No layer was seen to leave the usual range of its own gradient around it." in told(
+        replace(run, moves=later[:9]), found
+    )
 
 
 def test_layers_whose_gradients_stop_being_finite_are_named_without_a_size() -> None:
@@ -168,6 +182,56 @@ def test_a_gpu_that_was_slowed_is_named_with_the_reason() -> None:
     assert any(line.startswith("GPU 1 use") and line.endswith("at its start") for line in lines)
     assert any("GPU 1 slowed" in line and "1 step before: heat (hardware limit)" in line for line in lines)
     assert "GPU 1 slowed moved first" in " ".join(lines)
+
+
+def sampled(at: range, every: float = 1.0) -> RunSnapshot:
+    """A spike at step 100, a row a second, and samples of two GPUs at some seconds; one drops when it begins."""
+    rows = wavy({})
+    for i, row in enumerate(rows):
+        row["time"] = 1000.0 + i
+    samples = tuple(
+        Machine(
+            time=1000.0 + second * every,
+            gpus=(
+                Gpu(index=0, utilization=0.97, temperature_c=60.0),
+                Gpu(
+                    index=1,
+                    utilization=0.96 if second * every < 98 else 0.1,
+                    memory_used_bytes=40 * 2**30,
+                    throttle_reasons=0x40 if 98 <= second * every < 104 else 0,
+                ),
+            ),
+        )
+        for second in at
+    )
+    return replace(run_of(rows), machine=MachineView(samples))
+
+
+def test_samples_of_the_gpus_are_laid_beside_the_rows_by_time() -> None:
+    run = sampled(range(200))
+    lines = told(run, only(run, "loss_spike"))
+    assert "GPU 1 use         0.960    0.100    0.100  2 steps before" in lines
+    assert "GPU 0 °C           60.0     60.0     60.0  did not move" in lines
+    assert "GPU 1 memory   40.0 GiB 40.0 GiB 40.0 GiB  did not move" in lines
+    assert "GPU 1 slowed                               2 steps before: heat (hardware limit)" in lines
+    assert "GPU 1 slowed and GPU 1 use moved first, at step 98; then loss at 100." in lines
+
+
+def test_samples_that_do_not_reach_the_incident_are_said_not_to() -> None:
+    late, early = sampled(range(150, 200)), sampled(range(50))
+    assert "cannot tell: GPU (its first sample was taken 46s after)" in told(late, only(late, "loss_spike"))
+    assert "cannot tell: GPU (its last sample was taken 51s before)" in told(early, only(early, "loss_spike"))
+    run = sampled(range(200))
+    timeless = replace(run, view=replace(run.view, series={"loss": run.view.series["loss"]}))
+    found = told(timeless, only(run, "loss_spike"))
+    assert "cannot tell: GPU (its rows have no times to find samples by)" in found
+
+
+def test_rare_samples_tell_of_an_incident_between_them() -> None:
+    run = sampled(range(0, 30), every=9.0)
+    lines = told(run, only(run, "loss_spike"))
+    assert "GPU 1 use         0.960    0.100    0.100  at its start" in lines
+    assert "GPU 0 °C           60.0     60.0     60.0  did not move" in lines
 
 
 def test_other_kinds_have_no_post_mortem() -> None:

@@ -5,6 +5,7 @@ without times as well: behind those that were there when the sample was taken.
 """
 
 import math
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,8 +17,6 @@ from gradtop.run import Observation, cut
 
 MOST_KEPT = 16_384
 """Samples kept for a run whose sources have to be joined anew; with more, neighbours are made one."""
-RECORDED_S = 30.0
-"""A recording with a sample of so many seconds ago goes on somewhere else."""
 NOWHERE = 2**31
 """The session of a sample that has a time alone."""
 
@@ -30,7 +29,14 @@ class Sampled:
     session: int
     step: float
     """Of the newest row when it was taken."""
-    values: dict[str, float]
+    names: tuple[str, ...]
+    """What it tells; one tuple for all samples that tell the same."""
+    numbers: "array[float]"
+
+    @property
+    def values(self) -> dict[str, float]:
+        """By name."""
+        return dict(zip(self.names, self.numbers, strict=True))
 
 
 class Samples:
@@ -41,32 +47,39 @@ class Samples:
         self._newest: deque[Machine] = deque(maxlen=SAMPLES_KEPT)
         self._view: MachineView | None = None
         self._kept: list[Sampled] = []
-        self._live_since = self._recorded_at = -math.inf
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._live_since = -math.inf
+        self._recorded = False
 
     def wants(self, machine: Machine) -> bool:
-        """It says something: its process is watched here, or is recorded elsewhere, and both may be so at a time."""
+        """It says something: its process is watched here, or was recorded, and both may be so at a time."""
         if machine.line is not None:
             # What is recorded while it is watched is here already.
             return not -math.inf < self._live_since <= machine.time
-        return machine.process is not None or abs(machine.time - self._recorded_at) > RECORDED_S
+        return machine.process is not None or not self._recorded
 
     def add(self, machine: Machine, session: int, step: float) -> Sampled | None:
         """Take one in, behind a step of a session; None where rules have nothing to look at."""
         self._newest.append(machine)
         self._view = None
         if machine.line is not None:
-            self._recorded_at = machine.time
+            self._recorded = True
         elif machine.process is not None and self._live_since == -math.inf:
             self._live_since = machine.time
         known = values(machine)
-        return self._keep(Sampled(machine.time, session, step, known)) if known else None
+        return self._keep(self._packed(machine.time, session, step, known)) if known else None
+
+    def _packed(self, time: float, session: int, step: float, known: dict[str, float]) -> Sampled:
+        """A sample in little memory: a training of days has very many."""
+        names = tuple(known)
+        return Sampled(time, session, step, self._names.setdefault(names, names), array("d", known.values()))
 
     def _keep(self, sampled: Sampled) -> Sampled:
         self._kept.append(sampled)
         if len(self._kept) > MOST_KEPT:
             half = len(self._kept) // 4 * 2
             pairs = zip(self._kept[:half:2], self._kept[1:half:2], strict=True)
-            self._kept[:half] = [Sampled(b.time, b.session, b.step, together((a, b))) for a, b in pairs]
+            self._kept[:half] = [self._packed(b.time, b.session, b.step, together((a, b))) for a, b in pairs]
         return sampled
 
     def view(self) -> MachineView | None:
@@ -147,9 +160,12 @@ def _of_gpu(gpu: Gpu) -> Iterator[tuple[str, float]]:
 
 def together(samples: Sequence[Sampled]) -> dict[str, float]:
     """One sample for several: the mean of what is a part of the time, every reason, the newest of all else."""
+    if len(samples) == 1:
+        return samples[0].values
     out: dict[str, float] = {}
-    for name in dict.fromkeys(name for sampled in samples for name in sampled.values):
-        known = [sampled.values[name] for sampled in samples if name in sampled.values]
+    told = [sampled.values for sampled in samples]
+    for name in dict.fromkeys(name for one in told for name in one):
+        known = [one[name] for one in told if name in one]
         out[name] = known[-1]
         if name.endswith("/utilization"):
             out[name] = sum(known) / len(known)

@@ -1,6 +1,9 @@
 """Whether the process of a run lives, from the samples of it."""
 
-from gradtop.machine import Machine
+import math
+
+from gradtop.machine import Machine, MachineView
+from gradtop.run import RunView
 
 GONE_S = 5.0
 """Seconds for which a process has to be gone before its log is taken to be over: its last words may still come."""
@@ -36,3 +39,16 @@ class Life:
         if self._died_at is None:
             return True
         return False if at - self._died_at >= GONE_S else None
+
+
+def recorded_death(seen: MachineView | None, view: RunView) -> Machine | None:
+    """The last sample of a recording that saw the process alive and then gone, with no row of the run after that."""
+    process = seen.newest.process if seen is not None and seen.recorded else None
+    if seen is None or process is None or not process.sure or process.state not in _DEAD:
+        return None
+    own = [(sample.time, p.state in _DEAD) for sample in seen.samples if (p := sample.process) and p.pid == process.pid]
+    alive = max((time for time, dead in own if not dead), default=math.inf)
+    died_at = min((time for time, dead in own if dead and time > alive), default=math.inf)
+    times = view.series.get("time")
+    over = times is None or not len(times) or times.tail(1)[0] <= died_at
+    return seen.newest if over and seen.newest.time - died_at >= GONE_S else None

@@ -224,6 +224,18 @@ def _decode_lenient(line: bytes) -> Any:
         raise RecordError(f"not JSON: {type(error).__name__}: {str(error)[:120]}") from None
 
 
+SAMPLE_START = b'{"type":"machine"'
+"""How `encode` begins a sample: recordings hold nothing else, a line a second for days."""
+
+
+def sample(line: bytes) -> Machine | None:
+    """The sample of a line that begins like one, four times as fast as by its fields; None where that does not do."""
+    try:
+        return msgspec.json.decode(line, type=Machine)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def typed(fields: Mapping[str, Any]) -> WireRecord | None:
     """The typed record of a decoded line, or None for a metrics row, a layers row or an unknown type.
 

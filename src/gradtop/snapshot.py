@@ -66,15 +66,14 @@ class RunSnapshot:
     """What it is after where its loss need not fall, and how that is known; empty elsewhere. It quotes foreign text."""
     attention: Attention = field(default_factory=Attention)
     """What the user said of its findings, and where that is kept."""
-    machine: "MachineView | None" = None
-    """Samples of its process and of the GPUs that it uses: taken here, or read from its files (`recorded`)."""
     origins: "tuple[OriginView, ...]" = ()
     """Which lines of its files its rows were read from; empty for files without lines."""
     moves: "tuple[Move, ...]" = ()
     """When layers left the usual range of their gradients, as far as the log has values per layer."""
-
     course: "Course | None" = None
     """Its own usual range over the steps and its warm-up, as the rules see them."""
+    machine: "MachineView | None" = None
+    """Samples of its process and of the GPUs that it uses: taken here, or read from its files (`recorded`)."""
 
     @property
     def muted(self) -> frozenset[str]:

@@ -70,12 +70,14 @@ def duration(seconds: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """How old something is, so coarsely that the text rarely changes: `now`, `5s`, `30s`, `2m`, `3h`, `4d`."""
+    """How old something is, in at most 4 characters that rarely change: `now`, `5s`, `30s`, `2m`, `3h`, `4d`, `3y`."""
     whole = max(0, int(seconds)) if math.isfinite(seconds) else 0
     if whole < 3:
         return "now"
     if whole < 60:
         return f"{whole}s" if whole < 5 else f"{whole - whole % 5}s"
+    if whole >= 1000 * 86400:
+        return f"{min(whole // (365 * 86400), 999)}y"
     size, unit = next((size, unit) for size, unit in _UNITS if whole >= size)
     return f"{whole // size}{unit}"
 

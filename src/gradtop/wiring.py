@@ -114,14 +114,6 @@ def _standard_input() -> int:
         raise SourceError("standard input is closed: there is nothing to read") from None
 
 
-def _pipe(fd: int) -> str:
-    """What `/proc` calls the pipe behind a descriptor; empty where it does not tell."""
-    try:
-        return os.readlink(f"/proc/self/fd/{fd}")
-    except OSError:
-        return ""
-
-
 def _rules(profiles: Sequence[Profile]) -> "Sequence[Rule]":
     """The user's own rules. What reads text is not imported before there is any."""
     if not profiles:
@@ -129,6 +121,14 @@ def _rules(profiles: Sequence[Profile]) -> "Sequence[Rule]":
     from gradtop.sources.text.profile import rules_of
 
     return rules_of(profiles)
+
+
+def _pipe(fd: int) -> str:
+    """What `/proc` calls the pipe behind a descriptor; empty where it does not tell."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return ""
 
 
 def _watching(

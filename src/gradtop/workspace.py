@@ -13,7 +13,7 @@ from gradtop.detect import liveness
 from gradtop.finding import Finding, FindingState, Severity
 from gradtop.hardware.answer import Wanted
 from gradtop.history import History
-from gradtop.life import Life
+from gradtop.life import Life, recorded_death
 from gradtop.machine import Machine
 from gradtop.merge import Joined
 from gradtop.pace import LEAST_SEEN, Rhythm, replayed, speed
@@ -310,9 +310,9 @@ class Watched:
             course=self._history.detector.course,
             eta_s=_eta_s(view, rate) if state is RunState.LIVE and not past else None,
             attention=attention,
-            machine=self._history.machine(),
             origins=self._history.origins(),
             moves=self._history.detector.moves,
+            machine=self._history.machine(),
         )
 
     def _findings(
@@ -321,7 +321,9 @@ class Watched:
         found = self._history.detector.findings()
         if not self._caught_up or view.end is not None or any(map(_died, found)):
             return found
-        alive, changed = self._life.alive(monotonic), _changed(statuses)
+        alive, machine, changed = self._life.alive(monotonic), self._life.machine, _changed(statuses)
+        if alive is None and (died := recorded_death(self._history.machine(), view)) is not None:
+            alive, machine = False, died
         # Of a log that did not grow while it was watched, its file tells since when, if somebody has it open.
         before = monotonic - (now - changed) if alive and changed is not None else None
         silent = liveness(
@@ -331,7 +333,7 @@ class Watched:
             arrival_gaps=tuple(self._rhythm.gaps),
             watching=self._rhythm.last is not None,
             writer_alive=alive,
-            machine=self._life.machine,
+            machine=machine,
             limits=self._limits,
         )
         return (*found, silent) if silent is not None else found

@@ -110,6 +110,7 @@ def test_a_pid_in_the_log_is_believed_where_everything_fits(log: Path, tmp_path:
     with training(log) as pid:
         known = {"pid": pid, "host": os.uname().nodename, "since": now + 1, "argv": ("src/train.py",)}
         assert owner(other, **known) == (pid, "its pid is in the log", True, "")
+        assert owner(other, pid=pid) == (pid, "its pid is in the log", False, "")
         # The pid was used again: another script, or a process that is younger than the log.
         assert owner(other, **known | {"argv": ("eval.py",), "written": False})[0] is None
         assert owner(other, **known | {"since": now - 3600, "written": False})[0] is None
@@ -145,7 +146,7 @@ def test_who_works_beside_a_log_that_is_written_is_a_guess(tmp_path: Path) -> No
         until(lambda: os.readlink(f"/proc/{pid}/cwd") == str(tmp_path))
         assert owner(log) == (pid, "it works in the directory of the log", False, "")
         assert owner(log, written=False)[0] is None
-        with running(sys.executable, "-c", "import time; time.sleep(60)", cwd=tmp_path) as other:
+        with running(sys.executable, "-c", "import time; time.sleep(61)", cwd=tmp_path) as other:
             until(lambda: os.readlink(f"/proc/{other}/cwd") == str(tmp_path))
             assert owner(log)[0] is None
 

@@ -42,8 +42,9 @@ def training(log: Path, *words: str, env: dict[str, str] | None = None) -> Itera
     """A training that has written to its log; its pid."""
     script = log.parent / "train.py"
     script.write_text(WRITER)
+    before = log.stat().st_size if log.exists() else 0
     with running(sys.executable, str(script), str(log), *words, env=env) as pid:
-        until(lambda: log.exists() and log.stat().st_size > 0)
+        until(lambda: log.exists() and log.stat().st_size > before)
         yield pid
 
 

@@ -4,7 +4,8 @@ import base64
 import math
 
 import pytest
-from staging import NOW, finding, lines, post, rows, run, snapshot, staged, text
+from rich.cells import cell_len
+from staging import EVIL, NOW, finding, lines, post, rows, run, snapshot, staged, text
 from textual import events
 from textual.pilot import Pilot
 
@@ -344,3 +345,29 @@ async def test_by_time_a_resumed_run_is_drawn_with_its_cursor_and_marks() -> Non
         assert " at 14" in text(app)
         await pilot.press("right", "shift+right", "shift+left", "plus", "h", "l", "0")
         assert app.is_running
+
+
+@pytest.mark.parametrize(
+    ("size", "n"), [((40, 12), 50), ((6, 3), 50), ((17, 8), 50), ((500, 150), 50), ((120, 36), 5000)]
+)
+async def test_many_metrics_with_hostile_names_and_numbers_fit_every_size(size: tuple[int, int], n: int) -> None:
+    extremes = [1e300, -1e300, 5e-324, math.nan, math.inf, 0.0, 1e-300, -5e-324]
+    names = [f"{EVIL}{i}" + "训练" * 150 for i in range(4)] + [f"m{i}" for i in range(n)]
+    more = {name: [extremes[(i + k) % 8] for k in range(8)] for i, name in enumerate(names)}
+    many = Rows(steps=range(1, 9), columns={"loss": [1.0] * 8, "time": [NOW + i for i in range(8)]} | more)
+    async with staged(snapshot(run(records=[many])), size) as (app, pilot):
+        for key in ("tab", "y", "y", "s", "x", "left", "plus", "plus", "h", "enter", "tab", "n", "Y", "minus", "0"):
+            await pilot.press(key)
+        shown = text(app)
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+        assert {cell_len(line) for line in lines(app)} == {size[0]}
+
+
+async def test_one_point_and_a_constant_are_charts_too() -> None:
+    for columns in ({"loss": [3.0]}, {"loss": [3.0] * 50, "grad_norm": [0.0] * 50}):
+        records = [Rows(steps=range(7, 7 + len(columns["loss"])), columns=columns)]
+        async with staged(snapshot(run(records=records, state=RunState.FINISHED))) as (app, pilot):
+            for key in ("x", "left", "right", "plus", "minus", "y", "Y", "G", "g", "escape"):
+                await pilot.press(key)
+            assert "loss 3.000" in text(app)

@@ -14,6 +14,7 @@ from gradtop.finding import Coverage, Finding, FindingState, Severity, Standing
 from gradtop.monitor import Monitor
 from gradtop.shelf import state_folder
 from gradtop.snapshot import RunSnapshot, Snapshot
+from gradtop.ui.screens.findings import laid_out
 
 Said = list[tuple[object, ...]]
 
@@ -234,3 +235,24 @@ async def test_what_was_said_survives_a_restart_while_the_run_goes_on(
         await post(app, pilot, settled(second))
         assert "▸● muted" in text(app)
     assert settled(monitor()).runs[0].muted == {"nonfinite"}
+
+
+@pytest.mark.parametrize(
+    ("size", "drawn", "beside", "picture"),
+    [
+        ((120, 36), True, True, True),
+        ((120, 36), False, True, False),
+        ((100, 21), True, True, False),
+        ((80, 24), True, False, True),
+        ((80, 20), True, False, False),
+        ((60, 40), True, False, False),
+    ],
+)
+def test_the_picture_stands_where_there_is_room(
+    size: tuple[int, int], drawn: bool, beside: bool, picture: bool
+) -> None:
+    layout = laid_out(*size, rows=3, drawn=drawn)
+    assert (layout.beside, layout.picture) == (beside, picture)
+    cells = len(layout.columns) * len(layout.rows)
+    # The list and the text, and the picture beside or over one of them.
+    assert cells >= 2 + picture

@@ -15,9 +15,11 @@ from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources import SourceStatus, numbering
 from gradtop.ui.app import GradtopApp
 from gradtop.ui.screens.findings import FindingsRoom
+from gradtop.ui.screens.layers import LayersRoom
 from gradtop.ui.screens.log import LogRoom
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.sheets import ChecklistRoom
+from gradtop.ui.widgets.heatmap import Heatmap
 
 LAST = 400
 
@@ -202,6 +204,26 @@ async def test_passed_spikes_unfold_in_the_list_and_fold_again(log: Path) -> Non
         assert "56▸ step 28: loss" in marked(app)
         await press(pilot, "escape", "g", "enter")
         assert "○ passed" not in text(app)
+
+
+async def test_a_finding_of_a_layer_leads_to_that_layer_and_back(log: Path) -> None:
+    names = [f"h.{i}.mlp" for i in range(40)]
+    steps = range(1, LAST + 1)
+    layers = Rows(steps=steps, columns={f"grad_norm/{name}": [0.5] * LAST for name in names})
+    dead = found("dead_layer", Severity.WATCH, 100, scope="layer:h.33.mlp")
+    shown = replace(moment(log, dead).runs[0], view=run(records=(rows(LAST), layers)).view)
+    async with staged(snapshot(shown)) as (app, pilot):
+        await press(pilot, "4")
+        assert "grad norm of h.33.mlp" in text(app)
+        await press(pilot, "2")
+        assert room(app) is LayersRoom
+        assert app.screen.query_one(Heatmap).selected == "h.33.mlp"
+        await press(pilot, "escape")
+        assert room(app) is FindingsRoom
+        # Another finding is of no layer in particular.
+    async with staged(moment(log)) as (app, pilot):
+        await press(pilot, "4", "2", "escape")
+        assert room(app) is FindingsRoom
 
 
 async def test_the_order_changes_and_is_remembered(log: Path) -> None:

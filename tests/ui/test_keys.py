@@ -1,4 +1,5 @@
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_ids_are_unique_and_no_key_is_bound_twice_in_a_room() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("room", ["1", "3", "4", "5", "6", "r", "c", "question_mark"])
+@pytest.mark.parametrize("room", ["1", "2", "3", "4", "5", "6", "r", "c", "question_mark"])
 async def test_no_key_breaks_any_room(
     size: tuple[int, int], room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -65,7 +66,7 @@ async def test_no_key_breaks_any_room(
 
 
 async def test_help_lists_every_key() -> None:
-    async with staged(snapshot(run()), (120, 240)) as (app, pilot):
+    async with staged(snapshot(run()), (120, 250)) as (app, pilot):
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, HelpRoom)
@@ -73,6 +74,14 @@ async def test_help_lists_every_key() -> None:
             assert key.help in text(app)
         await pilot.press("escape")
         assert isinstance(app.screen, Overview)
+
+
+@pytest.mark.parametrize(("key", "title"), [("1", "Overview"), ("6", "Log"), ("r", "Runs"), ("3", "Metrics")])
+async def test_help_begins_with_the_room_that_it_was_asked_in(key: str, title: str) -> None:
+    async with staged(snapshot(run()), (80, 24)) as (app, pilot):
+        await pilot.press("question_mark", "G", "escape", key, "question_mark")
+        await pilot.pause()
+        assert lines(app)[2].strip("│ ").strip() == title
 
 
 async def test_a_sheet_scrolls_to_its_end_and_back() -> None:
@@ -98,7 +107,9 @@ def test_a_footer_ends_with_help_and_quit(room: str) -> None:
 
 def test_the_readme_table_has_every_key() -> None:
     table = keys.markdown()
-    assert all(f"| `{key.shown}` | {key.help} |" in table for key in keys.TABLE)
+    assert all(f"| `{key.id}` |" in table for key in keys.TABLE)
+    # A pipe in a cell would begin another one.
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines() if line} == {4}
 
 
 async def test_rooms_follow_each_other_without_piling_up() -> None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from staging import EVIL, SIZES, lines, post, rows, run, snapshot, staged, text
@@ -93,6 +94,24 @@ async def test_the_focus_walks_over_the_grid_and_its_pages() -> None:
         assert "metrics 10–16 of 16" in text(app)
 
 
+@pytest.mark.parametrize("room", ["1", "3"])
+async def test_the_frame_of_the_chart_with_the_focus_is_lit_at_once(room: str) -> None:
+    async with staged(snapshot(with_metrics(3))) as (app, pilot):
+        await pilot.press(room)
+        await pilot.pause()
+        for _ in range(3):
+            await pilot.press("tab")
+            await pilot.pause()
+            lit = [c.id for c in app.screen.query(Chart) if c.display and ("─ ", "focus") in _ends(c)]
+            assert app.focused is not None
+            assert lit == [app.focused.id]
+
+
+def _ends(chart: Chart) -> list[tuple[str, str]]:
+    """The start of the upper edge of a chart without its corner."""
+    return [(text[1:], ink) for text, ink in chart._rows[0][:1]]
+
+
 async def test_enter_shows_one_chart_in_full_and_the_next_ones_from_there() -> None:
     async with staged(snapshot(with_metrics(12))) as (app, pilot):
         await pilot.press("3", "right", "enter")
@@ -133,6 +152,25 @@ async def test_the_keys_of_the_overview_act_here_too() -> None:
         await pilot.pause()
         assert " at 14" in text(app)
         await pilot.press("n")
+
+
+def on_screen(app: GradtopApp) -> Any:
+    return app.screen
+
+
+async def test_keys_that_come_before_a_room_is_shown_wait_for_it() -> None:
+    async with staged(snapshot(with_metrics(3), with_metrics(3, "b"))) as (app, pilot):
+        app.action_room("runs")
+        on_screen(app).action_move(1)
+        on_screen(app).action_mark()
+        await pilot.pause()
+        assert "▸■a b" in text(app)
+        app.action_room("metrics")
+        on_screen(app).action_walk("right")
+        on_screen(app).action_next_panel(1)
+        on_screen(app).action_full()
+        await pilot.pause()
+        assert names(app) == ["lr"]
 
 
 async def test_density_keeps_the_focus_in_sight() -> None:
@@ -190,7 +228,7 @@ async def test_a_filter_that_cannot_be_used_says_why() -> None:
 
 async def test_a_pair_shares_a_chart() -> None:
     more = {"val_loss": [2.0] * 400, "train/acc": [0.1] * 400, "eval/acc": [0.2] * 400}
-    async with staged(snapshot(run(records=[rows(**more)]))) as (app, pilot):
+    async with staged(snapshot(run(records=[rows(400, 1, **more)]))) as (app, pilot):
         await pilot.press("3")
         await pilot.pause()
         assert names(app) == ["grad_norm", "loss", "lr", "train/acc", "time"]

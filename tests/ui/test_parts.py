@@ -1,4 +1,5 @@
 from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 from rich.cells import cell_len
@@ -65,6 +66,10 @@ def test_a_banner_keeps_its_most_important_rows(width: int, most: int) -> None:
     assert "WATCH" in flat[0]
     assert "first sentence" in flat[1]
     assert most < 4 or any("Next: act" in line for line in flat)
+
+
+def test_the_trend_and_the_marks_keep_their_meaning_in_ascii() -> None:
+    assert ascii_text("▼ 2 % ▲ ◆ ↻ ░") == "v 2 % ^ * @ ,"
 
 
 def test_ascii_text_is_ascii_and_as_wide() -> None:
@@ -145,6 +150,30 @@ def test_the_newest_snapshot_is_never_held_back_longer_than_an_update() -> None:
     feed.run()
     assert waits[0] == 5.0
     assert waits[1] <= UPDATE_S
+
+
+@pytest.mark.parametrize(("took_s", "every_s"), [(0.0, 0.25), (0.012, 0.3), (2.0, 0.45)])
+def test_a_dear_screen_is_updated_less_often_but_twice_a_second(took_s: float, every_s: float) -> None:
+    clock, posted, polls = Clock(), list[float](), [0]
+
+    def poll() -> Snapshot:
+        polls[0] += 1
+        if polls[0] == 400:
+            feed.stop()
+        return snapshot()
+
+    def post(message: Message) -> None:
+        posted.append(clock.now)
+        feed.shown(took_s)
+
+    def wait(timeout_s: float) -> None:
+        clock.now += min(timeout_s, 0.01)
+
+    feed = Feed(poll, wait, post, 1.0, clock)
+    feed.run()
+    # The first one goes by what is usual: nothing was shown before.
+    assert [b - a for a, b in pairwise(posted[1:])] == pytest.approx([every_s] * (len(posted) - 2), abs=0.011)
+    assert len(posted) > 7
 
 
 def test_a_failing_poll_is_posted() -> None:

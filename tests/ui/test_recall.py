@@ -62,6 +62,11 @@ async def test_the_newest_run_stays_the_newest_one() -> None:
         assert app.scene.run.name == "newest"
 
 
+async def test_the_overview_is_asked_although_nobody_left_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Overview, "memory", lambda _: {"first": 3.0})
+    assert (await left_by()).rooms["overview"] == {"first": 3.0}
+
+
 async def test_what_a_room_remembers_is_told_to_it_once_and_kept_where_it_was_not_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

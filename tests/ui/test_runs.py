@@ -188,7 +188,7 @@ async def test_marked_runs_have_a_colour_and_the_monitor_is_told() -> None:
         await pilot.pause()
         assert "■a run-1" in text(app)
         assert "■b run-2" in text(app)
-        assert told[-1] == ("/logs/run-1", "/logs/run-2")
+        assert list(told[-1]) == ["/logs/run-1", "/logs/run-2"]
         assert style_of(app, "■a").color == styles(app.theme)["trace 1"].color
         await pilot.press("up", "x")
         await pilot.pause()
@@ -198,14 +198,14 @@ async def test_marked_runs_have_a_colour_and_the_monitor_is_told() -> None:
         await pilot.press("x", *["down", "down", "x"], *["down", "x"] * 4)
         await pilot.pause()
         assert "6 runs are marked" in text(app)
-        assert len(told[-1]) == 6
+        assert len(set(told[-1])) == 6
         await pilot.press("up")
         await pilot.pause()
         assert "6 runs are marked" not in text(app)
         await pilot.press("X")
         await pilot.pause()
         assert "■" not in text(app)
-        assert told[-1] == ()
+        assert not told[-1]
 
 
 def style_of(app: GradtopApp, sign: str) -> Style:

@@ -11,7 +11,7 @@ Flags = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.intp]
 
 KNOWN, NIL, NAN, INF = 1, 2, 4, 8
-"""Bits: some row has a value, some value is exactly zero, is NaN, is infinite. Without the first, the layer is missing."""
+"""Bits: some row has a value; some value is exactly zero, is NaN, is infinite. Without the first, it is missing."""
 _LEAST, _MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
@@ -77,7 +77,9 @@ class Cells:
 
     def part(self, buckets: slice, layers: slice | Places = slice(None)) -> "Cells":  # immutable
         """Some buckets of some layers."""
-        return Cells(*(array[buckets][:, layers] for array in self.arrays))
+        low, high, level, flags = self.arrays
+        at = (buckets, slice(None))
+        return Cells(low[at][:, layers], high[at][:, layers], level[at][:, layers], flags[at][:, layers])
 
     def scattered(self, places: Places, layers: int) -> "Cells":
         """The same among all `layers` of a grid, the others without a value."""

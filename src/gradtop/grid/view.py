@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gradtop.grid.cells import INF, KNOWN, NAN, NIL, Cells
 from gradtop.grid.tally import Doubles, Tally
 from gradtop.plot.shade import BLANK, HEAT, MISSING, NONFINITE, ZERO, Shades
-from gradtop.series import Envelope, Stats
+from gradtop.series import Envelope, Series, Stats
 
 _SAMPLED = 50_000
 """Cells that a scale is made of."""
@@ -125,29 +125,33 @@ class GridView:
         goes_on = (low >= high) & (low > 0) & ((self._until[before] > starts) | (self.last[before] >= starts))
         return np.where(goes_on, before, low), high
 
-    def _merged(self, groups: Groups, low: npt.NDArray[np.intp], high: npt.NDArray[np.intp]) -> Cells:
+    def _merged(
+        self, groups: Groups, low: npt.NDArray[np.intp], high: npt.NDArray[np.intp], levels: bool = False
+    ) -> Cells:
         """Buckets `low` to `high` of each column as one, and the layers of each group as one: (columns, groups).
 
-        A column without buckets has no meaning.
+        A column without buckets has no meaning, and the levels have none unless they are asked for.
         """
         members = np.array([i for group in groups for i in group], dtype=np.intp)
         start, stop = int(low.min()), int(high.max())
-        inside = self.closed.part(slice(start, min(stop, len(self.closed))), members)
+        stop = min(stop, len(self.closed))
         # One more bucket, as the end of the last column has to be a place.
         behind = Cells.empty(1, len(members))
-        parts = [inside, self.open.part(slice(None), members), behind] if self.open is not None else [inside, behind]
+
         pairs = np.column_stack((low, np.maximum(high, low + 1))).ravel() - start
-        pairs = np.minimum(pairs, sum(map(len, parts)) - 1)
+        pairs = np.minimum(pairs, max(0, stop - start) + (self.open is not None))
         heads = np.cumsum([0, *(len(group) for group in groups[:-1])])
 
-        def reduced(name: str, function: np.ufunc) -> npt.NDArray[np.generic]:
-            whole = np.concatenate([getattr(part, name) for part in parts])
+        def reduced(name: str, function: np.ufunc) -> npt.NDArray[Any]:
+            parts = [getattr(self.closed, name)[start:stop, members], getattr(behind, name)]
+            if self.open is not None:
+                parts.insert(1, getattr(self.open, name)[:, members])
+            whole = np.concatenate(parts)
             by_column = function.reduceat(whole, pairs, axis=0)[::2]
-            alone = len(heads) == len(members)
-            return by_column if alone else function.reduceat(by_column, heads, axis=1)
+            return by_column if len(heads) == len(members) else function.reduceat(by_column, heads, axis=1)
 
-        cells = (reduced(name, f) for name, f in (("low", np.fmin), ("high", np.fmax), ("level", np.fmax)))
-        return Cells(*cells, reduced("flags", np.bitwise_or))  # type: ignore[arg-type]  # each has its type
+        least, most = reduced("low", np.fmin), reduced("high", np.fmax)
+        return Cells(least, most, reduced("level", np.fmax) if levels else most, reduced("flags", np.bitwise_or))
 
     def codes(self, groups: Groups, columns: int, first: float, last: float, scale: Shades) -> list[bytes]:
         """One line of `columns` codes for each group, between two steps; a cell shows the greatest of its values."""
@@ -217,19 +221,6 @@ class GridView:
         levels = levels[~np.isnan(levels)]
         return float(10.0 ** np.median(levels)) if levels.size else math.nan
 
-    def middles(self) -> Doubles:
-        """The mean logarithm of each layer over at most some buckets, NaN without a positive value."""
-        every = max(1, len(self.closed) * len(self.names) // _SAMPLED)
-        some = [self.closed.level[::every], *((self.open.level,) if self.open is not None else ())]
-        levels = np.concatenate(some).astype(np.float64)
-        known = ~np.isnan(levels)
-        return np.divide(
-            np.where(known, levels, 0.0).sum(axis=0),
-            known.sum(axis=0),
-            out=np.full(len(self.names), np.nan),
-            where=known.any(axis=0),
-        )
-
     def _column(self, name: str, place: int) -> npt.NDArray[np.generic]:
         """One array of all buckets for one layer."""
         parts = [getattr(self.closed, name)[:, place]]
@@ -278,10 +269,9 @@ class LayerView:
         starts = np.linspace(first, last, columns + 1)[:-1] if edges is None else np.asarray(edges, dtype=np.float64)
         places = np.searchsorted(grid.first, np.append(starts, math.nextafter(last, math.inf)))
         low, high = places[:-1], np.maximum(places[1:], places[:-1])
-        empty = Envelope(first, last, *([math.nan] * columns for _ in range(4)), [0] * columns, [0] * columns, 0)
         if not len(grid.first) or not (high > low).any():
-            return empty
-        cells = grid._merged(((self.place,),), np.minimum(low, len(grid.first) - 1), high)
+            return Series("").view().envelope(columns, first, last)
+        cells = grid._merged(((self.place,),), np.minimum(low, len(grid.first) - 1), high, levels=True)
         some = high > low
         with np.errstate(over="ignore"):
             mean = 10.0 ** cells.level[:, 0].astype(np.float64)

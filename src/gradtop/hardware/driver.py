@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gradtop.hardware.answer import Gpus
 from gradtop.hardware.field import Nvml
 from gradtop.hardware.gpu import Device
-from gradtop.hardware.reading import REASONS, UNINITIALIZED, Reading, Reloaded
+from gradtop.hardware.reading import REASONS, Reading, Reloaded
 from gradtop.machine import Gpu
 
 LIBRARY = "libnvidia-ml.so.1"
@@ -111,7 +111,8 @@ class Driver:
         read = Reading(reloads)
         count = read.number("count", MOST_DEVICES, nvml.nvmlDeviceGetCount)
         if count is None:
-            return self._fail(at, f"NVIDIA's driver does not say how many GPUs there are: {read.absent['count']}")
+            unsaid = f"NVIDIA's driver does not say how many GPUs there are: {read.absent['count']}"
+            return self._fail(at, _HINTS.get(read.codes.get("count") or 0, unsaid))
         if not count:
             return Gpus((), "NVIDIA's driver has no GPU here", self._driver, self._cuda)
         for index in range(int(count)):
@@ -128,5 +129,4 @@ def _common(gpus: tuple[Gpu, ...]) -> str:
 
 
 def _hint(read: Reading, field: str) -> str:
-    code = read.codes.get(field)
-    return _HINTS.get(code or UNINITIALIZED, f"NVIDIA's driver does not start: {read.absent[field]}")
+    return _HINTS.get(read.codes.get(field) or 0, f"NVIDIA's driver does not start: {read.absent[field]}")

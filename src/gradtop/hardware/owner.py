@@ -81,7 +81,8 @@ class Search:
         if wanted.host and wanted.host.partition(".")[0].lower() != here.partition(".")[0].lower():
             return Owner(problem=f"it runs on {wanted.host[:60]}: this is {here[:60]}")
         if wanted.pid is not None and self._is(wanted.pid, wanted):
-            return Owner(wanted.pid, "its pid is in the log", sure=not self._notebook(wanted.pid))
+            told = wanted.since is not None or bool(wanted.argv)
+            return Owner(wanted.pid, "its pid is in the log", sure=told and not self._notebook(wanted.pid))
         if not (self._root / "self").exists():
             return Owner(problem="who writes a log can be told on Linux alone")
         holders = self._holders(wanted)
@@ -113,7 +114,7 @@ class Search:
     def _notebook(self, pid: int) -> bool:
         """It outlives every training in it, and keeps its files open: that it lives says nothing of the run."""
         proc = self.look_up(pid)
-        return proc is not None and any("ipykernel" in word for word in proc.command[:4])
+        return proc is not None and any("kernel_launcher" in word for word in proc.command[:4])
 
     def _alive(self, pid: int) -> bool:
         return (self._root / str(pid)).is_dir()
@@ -170,9 +171,11 @@ class Search:
         if not own:
             pipes = {name for proc in procs for name in (_link(f"{self._root}/{proc.pid}/fd/0"),) if "pipe:" in name}
             own = [proc for proc in self._writers(pipes) if not proc.starts_others] if pipes else []
-        inside = {proc.pid for proc in own}
-        top = [proc for proc in own if proc.parent not in inside]
-        first = min(top, key=lambda proc: (self._rank(proc.pid), proc.started, proc.pid), default=None)
+        return self._first(_topmost(own))
+
+    def _first(self, procs: Sequence[Proc]) -> int | None:
+        """The lowest rank, or else the oldest."""
+        first = min(procs, key=lambda proc: (self._rank(proc.pid), proc.started, proc.pid), default=None)
         return first.pid if first is not None else None
 
     def _writers(self, pipes: set[str]) -> Iterator[Proc]:
@@ -197,17 +200,14 @@ class Search:
         return dict(pair.split("=", 1) for pair in text.split("\0") if "=" in pair)
 
     def _beside(self, paths: Sequence[Path]) -> int | None:
-        """The one Python process that works in the directory of the log, or not far above it."""
-        folders = {str(folder) for path in paths for folder in list(path.parents)[: 1 + _NEAR]} - {
-            "/",
-            str(Path.home()),
-        }
+        """The one Python process, or launch of ranks, that works in the directory of the log, or not far above it."""
+        folders = {str(folder) for path in paths for folder in list(path.parents)[: 1 + _NEAR]}
+        folders -= {"/", str(Path.home())}
         near = [pid for pid in self._in_time(self.pids()) if _link(f"{self._root}/{pid}/cwd") in folders]
         procs = [proc for pid in near if pid != os.getpid() and (proc := self.look_up(pid)) is not None]
         python = [proc for proc in procs if proc.name.startswith("python") and not proc.starts_others]
-        inside = {proc.pid for proc in python}
-        top = [proc.pid for proc in python if proc.parent not in inside]
-        return top[0] if len(top) == 1 else None
+        top = _topmost(python)
+        return self._first(top) if len({(proc.parent, proc.command) for proc in top}) == 1 else None
 
     def ranks(self, pid: int) -> tuple[int, ...]:
         """Other ranks of the same launch: siblings with the same command line that were told how many there are."""
@@ -217,6 +217,12 @@ class Search:
         others = [other for other in map(self.look_up, self._in_time(self.pids())) if other is not None]
         same = (o.pid for o in others if o.pid != pid and o.parent == proc.parent and o.command == proc.command)
         return tuple(same)[:256]
+
+
+def _topmost(procs: Sequence[Proc]) -> list[Proc]:
+    """Those that none of the others has started."""
+    inside = {proc.pid for proc in procs}
+    return [proc for proc in procs if proc.parent not in inside]
 
 
 def read_proc(root: Path, pid: int) -> Proc | None:

@@ -22,6 +22,7 @@ DEADLINE_S = 2.0
 FIRST_S = 0.1
 """Seconds after which the first sample is there, most of the time."""
 SILENT = "not answering"
+_MOMENT_S = 1e-6
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ class _Asked(Generic[T]):
         self._asked_at = -math.inf
         self.known = first
         """The newest answer."""
+        self.met = False
+        """It has answered before."""
         self.failed = ""
         """Why the last question has none, in a few words; empty where it has."""
 
@@ -48,11 +51,11 @@ class _Asked(Generic[T]):
     def silent_s(self, at: float) -> float:
         """Take the answer if it is there; seconds for which it has been missing, 0 where it is not."""
         if self._answer is not None and self._answer.done():
-            answer, self._answer = self._answer, None
+            answer, self._answer, self.met = self._answer, None, True
             error = answer.exception()
             self.failed = f"{type(error).__name__}: {str(error)[:200]}" if error is not None else ""
             self.known = answer.result() if error is None else self._first
-        return at - self._asked_at if self._answer is not None else 0.0
+        return max(at - self._asked_at, _MOMENT_S) if self._answer is not None else 0.0
 
 
 class _Late(Generic[T]):
@@ -136,7 +139,7 @@ class Sampler:
         if 0.0 < driver_s < DEADLINE_S or 0.0 < system_s < DEADLINE_S:
             return {}
         self._open = False
-        gpus, told = _silenced(self._gpus.known, driver_s), self._told.known
+        gpus, told = _silenced(self._gpus, driver_s), self._told.known
         problem = gpus.problem or (f"GPUs cannot be asked for: {self._gpus.failed}" if self._gpus.failed else "")
         unasked = f"processes cannot be looked at: {self._told.failed}" if self._told.failed else ""
         named = tuple(_named(gpu, told) for gpu in gpus.gpus)
@@ -151,9 +154,13 @@ class Sampler:
         )
         self._samples.append(whole)
         self._view = None
-        silent = f"the system has not answered for {system_s:.0f} s" if system_s else ""
-        alone = sum(of.process is not None for of in told.runs.values()) == 1
-        own = {id: _own(whole, of, gpus.host_pids, alone, silent or of.problem) for id, of in told.runs.items()}
+        runs = told.runs
+        if system_s:
+            # What was known before is not how things stand.
+            silent = OfRun(problem=f"the system has not answered for {system_s:.0f} s")
+            runs = dict.fromkeys(runs, silent)
+        alone = sum(of.process is not None for of in runs.values()) == 1
+        own = {id: _own(whole, of, gpus.host_pids, alone) for id, of in runs.items()}
         if self.recording is not None:
             first = next(iter(own.values()), whole)
             told_of = {"process": first.process, "process_problem": first.process_problem}
@@ -161,12 +168,14 @@ class Sampler:
         return own
 
 
-def _silenced(gpus: Gpus, silent_s: float) -> Gpus:
+def _silenced(asked: _Asked[Gpus], silent_s: float) -> Gpus:
     """What is known while the driver does not answer: which devices there are, and nothing of them."""
+    gpus = asked.known
     if not silent_s:
         return gpus
     known = tuple(Gpu(index=gpu.index, uuid=gpu.uuid, name=gpu.name, problem=SILENT) for gpu in gpus.gpus)
-    problem = f"NVIDIA's driver has not answered for {silent_s:.0f} s"
+    since = f"for {silent_s:.0f} s" if asked.met else f"yet, after {silent_s:.0f} s: waking all GPUs may take a while"
+    problem = f"NVIDIA's driver has not answered {since}"
     return Gpus(known, problem, gpus.driver, gpus.cuda, gpus.host_pids)
 
 
@@ -189,14 +198,14 @@ def _known(processes: tuple[GpuProcess, ...] | None, told: Told) -> tuple[GpuPro
     )
 
 
-def _own(whole: Machine, of: OfRun, foreign: bool, alone: bool, problem: str) -> Machine:
+def _own(whole: Machine, of: OfRun, foreign: bool, alone: bool) -> Machine:
     """The sample as one run has it: its process, and the devices that it uses."""
     process = of.process
     if process is not None and whole.gpus:
         used, why = _told_to_use(of.visible, whole.gpus, alone) if foreign else _used(process, whole.gpus)
         process = msgspec.structs.replace(process, gpus=used, gpus_why=why)
     gpus = tuple(gpu for gpu in whole.gpus if process is not None and gpu.index in process.gpus)
-    return msgspec.structs.replace(whole, gpus=gpus, process=process, process_problem=problem)
+    return msgspec.structs.replace(whole, gpus=gpus, process=process, process_problem=of.problem)
 
 
 def _used(process: Process, gpus: Sequence[Gpu]) -> tuple[tuple[int, ...], str]:

@@ -24,22 +24,30 @@ class _Sought:
         self.owner = Owner(problem="its process is being looked for")
         self.ranks: tuple[int, ...] = ()
         self.visible: str | None = None
+        self._known_by = Owner()
         self._due_at, self._pause_s = -math.inf, SEARCH_S
 
+    def _has(self, owner: Owner) -> bool:
+        """It is the one that is known already, and known as well."""
+        return self.process is not None and not self.process.gone and owner == self._known_by
+
     def due(self, at: float) -> bool:
-        """It is time to look for it, or to look whether there is another one by now."""
-        return (self.process is None or self.process.gone) and at >= self._due_at
+        """It is time to look for it, or to look whether there is another, or a better one, by now."""
+        return (self.process is None or not self.owner.sure or self.process.gone) and at >= self._due_at
 
     def find(self, search: Search, wanted: Wanted, at: float) -> None:
         """Look for it; who was found before and is gone stays, until there is another."""
         self._due_at, self._pause_s = at + self._pause_s, min(LATER_S, 1.5 * self._pause_s)
-        self.owner = owner = search.owner(wanted)
-        if owner.pid is None:
+        owner = search.owner(wanted)
+        if self.process is None or owner.pid is not None:
+            self.owner = owner
+        if owner.pid is None or self._has(owner):
             return
         try:
             self.process = ProcessReader(owner.pid, owner.how, owner.sure)
         except psutil_quiet().Error:
             return
+        self._known_by = owner
         self.ranks, self._pause_s = search.ranks(owner.pid), SEARCH_S
         self.visible = search.environment(owner.pid).get("CUDA_VISIBLE_DEVICES")
 

@@ -47,6 +47,8 @@ def _step(step: float) -> str:
 
 def grown_end(first: float, last: float) -> float:
     """The right end of an x axis that a live run grows into: a round step, moved about eight times a decade."""
+    if not math.isfinite(last - first):
+        return last
     every = nice_step(max(last - first, 10.0) / 4)
     end = (math.floor(last / every) + 1) * every
     return end if math.isfinite(end) and end > last else last

@@ -56,19 +56,28 @@ def smoothed(means: Sequence[float], scale: Scale) -> list[float]:
     """Exponential moving average over the column means, NaN where a column is empty.
 
     With fewer rows than columns a mean is the row itself, so this is then an average over rows. The average is taken
-    on the axis: on a log axis of logarithms, so that a spike of decades does not lift the line for long. Its span is a
-    fortieth of the columns, at least 5; a start is weighted as if nothing came before it.
+    on the axis, of what is seen: a spike of decades on a log axis, or one whose part of the axis is squeezed, does not
+    lift the line for long. Its span is a fortieth of the columns, at least 5; a start is weighted as if nothing came
+    before it.
     """
-    keep = 1 - 2 / (max(5, len(means) // 40) + 1)
+    if scale.usual is not None or scale.near_zero:
+        return [scale.at_part(part) for part in _average([scale.part(mean) for mean in means])]
+    if scale.log:
+        return [10.0**level for level in _average([math.log10(m) if m > 0 else math.nan for m in means])]
+    return _average(means)
+
+
+def _average(levels: Sequence[float]) -> list[float]:
+    keep = 1 - 2 / (max(5, len(levels) // 40) + 1)
     total = weight = 0.0
-    levels: list[float] = []
-    for level in (math.log10(mean) if mean > 0 else math.nan for mean in means) if scale.log else means:
+    averages: list[float] = []
+    for level in levels:
         if level == level:
             total, weight = total * keep + level * (1 - keep), weight * keep + 1 - keep
-            levels.append(total / weight)
+            averages.append(total / weight)
         else:
-            levels.append(math.nan)
-    return [10.0**level for level in levels] if scale.log else levels
+            averages.append(math.nan)
+    return averages
 
 
 def smooth_bars(data: Columns, scale: Scale, height: int, lost: Sequence[int]) -> list[int]:

@@ -1,6 +1,7 @@
 """Round numbers for axes, and labels that say exactly where they stand."""
 
 import math
+import sys
 from collections.abc import Sequence
 
 ROUND = (1.0, 2.0, 5.0)
@@ -28,7 +29,7 @@ def round_down(value: float) -> float:
     """The greatest fine round number that is not above a positive value."""
     power = math.floor(math.log10(value))
     below = (float(f"{m}e{n}") for n in (power - 1, power) for m in FINE)
-    return max((found for found in below if 0 < found <= value * (1 + 1e-9)), default=value)
+    return max((found for found in below if 0 < found <= min(value * (1 + 1e-9), sys.float_info.max)), default=value)
 
 
 def tick_label(value: float, step: float, width: int) -> str:

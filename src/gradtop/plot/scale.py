@@ -111,6 +111,28 @@ class Scale:
             return value
         return math.log10(value) if value > 0 else -math.inf
 
+    def value(self, level: float) -> float:
+        """What has this level; infinite beyond the largest float."""
+        try:
+            if self.near_zero:
+                return math.copysign((10.0 ** abs(level) - 1) * self.near_zero, level)
+            return 10.0**level if self.log else level
+        except OverflowError:
+            return math.copysign(math.inf, level)
+
+    def part(self, value: float) -> float:
+        """How high a value lies, from 0 at the bottom to 1; NaN where the axis cannot show it."""
+        level = self.level(value)
+        if not math.isfinite(level):
+            return math.nan
+        (a, at), (b, up) = next(((p, q) for p, q in _parts(self) if level <= q[0]), _parts(self)[-1])
+        return at + (up - at) * _between(level, a, b)
+
+    def at_part(self, part: float) -> float:
+        """The value that lies at a part of the height; NaN for NaN."""
+        (a, at), (b, up) = next(((p, q) for p, q in _parts(self) if part <= q[1]), _parts(self)[-1])
+        return self.value(a + (b / 2 - a / 2) * ((part - at) / (up - at)) * 2)
+
     def pixel(self, value: float, height: int) -> int:
         """The pixel row of a value, 0 at the top; values beyond an end lie on it."""
         return self.pixels(height)[value]
@@ -177,21 +199,31 @@ class _Pixels(dict[float, int]):
         self._level, self._bottom = scale.level, height - 1
         anchors = scale.anchors()
         self._low = anchors[0][0]
-        # Halves, because the distance of two finite numbers may not be finite.
-        self._parts = [(a, b, (up - at) / (b / 2 - a / 2), at) for (a, at), (b, up) in pairwise(anchors)]
+        self._parts = [(a, b, at, up - at) for (a, at), (b, up) in pairwise(anchors)]
 
     def __missing__(self, value: float) -> int:
         if len(self) >= self._MOST:
             self.clear()
         level = max(self._low, self._level(value))
-        first, _, per_half, at = next((part for part in self._parts if level <= part[1]), self._parts[-1])
-        row = self[value] = max(0, self._bottom - round((at + (level / 2 - first / 2) * per_half) * self._bottom))
+        first, last, at, height = next((part for part in self._parts if level <= part[1]), self._parts[-1])
+        row = self[value] = max(0, self._bottom - round((at + height * _between(level, first, last)) * self._bottom))
         return row
+
+
+def _between(level: float, first: float, last: float) -> float:
+    """The part of the way from one level to another; halves where the distance of two finite numbers is not finite."""
+    span = last - first
+    return (level - first) / span if span < math.inf else (level / 2 - first / 2) / (last / 2 - first / 2)
 
 
 @lru_cache(maxsize=64)
 def _pixels(scale: Scale, height: int) -> _Pixels:
     return _Pixels(scale, height)
+
+
+@lru_cache(maxsize=64)
+def _parts(scale: Scale) -> tuple[tuple[tuple[float, float], tuple[float, float]], ...]:
+    return tuple(pairwise(scale.anchors()))
 
 
 def _falling(values: Iterator[float]) -> list[float]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 HEAT = 24
 """Codes 0 to 23 are shades, the least value first."""
 MISSING, ZERO, NONFINITE, BLANK = HEAT, HEAT + 1, HEAT + 2, HEAT + 3
-"""Codes of cells without a value of this layer, with nothing but exact zeros, with a NaN or an infinity, without rows."""
+"""Codes of cells without a value of this layer, with nothing but exact zeros, with NaN or infinity, without rows."""
 BARS = " ▁▂▃▄▅▆▇█"
 """A cell filled from below, by eighths."""
 

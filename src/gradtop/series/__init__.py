@@ -13,7 +13,7 @@ import numpy as np
 
 from gradtop.series.column import Array, Column, Floats, before, upto
 from gradtop.series.envelope import Envelope, Sums
-from gradtop.series.pyramid import Blocks, Pyramid
+from gradtop.series.pyramid import Blocks, Pyramid, quiet
 
 __all__ = ["Array", "Column", "Envelope", "Floats", "Segment", "Series", "SeriesView", "Stats", "falls"]
 
@@ -252,9 +252,10 @@ class SeriesView:
         begins = np.linspace(first, last, columns + 1)[:-1] if edges is None else np.asarray(edges, dtype=np.float64)
         sums = Sums(columns, self.stats.lost)
         values = np.asarray(self.values, dtype=np.float64)
-        for segment, steps in self.live():
-            stop = int(upto(steps, [last])[0])
-            if stop and float(steps[0]) <= last and float(steps[stop - 1]) >= first:
-                starts = np.minimum(before(steps, begins), stop)
-                sums.add(values, self.levels, segment.start + np.append(starts, stop))
-        return sums.envelope(first, last, None if edges is None else begins)
+        with quiet():
+            for segment, steps in self.live():
+                stop = int(upto(steps, [last])[0])
+                if stop and float(steps[0]) <= last and float(steps[stop - 1]) >= first:
+                    starts = np.minimum(before(steps, begins), stop)
+                    sums.add(values, self.levels, segment.start + np.append(starts, stop))
+            return sums.envelope(first, last, None if edges is None else begins)

@@ -40,7 +40,7 @@ class Envelope:
 
 
 class Sums:
-    """What the pixel columns hold, added up over the segments of a series."""
+    """What the pixel columns hold, added up over the segments of a series, inside of `quiet`."""
 
     def __init__(self, columns: int, lost: bool) -> None:
         """`lost`: some values of the series are NaN or infinite."""
@@ -67,8 +67,7 @@ class Sums:
         held, rows = self._held, int(self._rows.sum())
         nan, inf = held.nan, held.inf
         finite = self._rows - nan - inf
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(np.isfinite(held.total) & (finite > 0), held.total / finite, np.nan)
+        mean = np.where(np.isfinite(held.total) & (finite > 0), held.total / finite, np.nan)
         return Envelope(
             first_step=first,
             last_step=last,

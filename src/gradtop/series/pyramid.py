@@ -22,9 +22,14 @@ Places = npt.NDArray[np.intp]
 Counts = npt.NDArray[np.int64]
 
 
+def quiet() -> np.errstate:
+    """Sums of values near the largest float overflow, and have no mean then: numpy need not say so."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """What some blocks, or ranges of values, hold: shape (n,) each."""
+    """What some blocks, or ranges of values, hold: shape (n,) each. Sums are taken inside of `quiet`."""
 
     low: Floats
     """Least finite value; +inf where there is none."""
@@ -62,15 +67,13 @@ class Blocks:
 
     def reduced(self, cuts: Places) -> "Blocks":
         """The blocks from each cut up to the next one, or to the end, as one."""
-        with np.errstate(over="ignore", invalid="ignore"):  # sums near the largest float: there is no mean then
-            total = np.add.reduceat(self.total, cuts)
         low, high = np.minimum.reduceat(self.low, cuts), np.maximum.reduceat(self.high, cuts)
-        return Blocks(low, high, total, np.add.reduceat(self.lost, cuts) if self.lost is not None else None)
+        lost = np.add.reduceat(self.lost, cuts) if self.lost is not None else None
+        return Blocks(low, high, np.add.reduceat(self.total, cuts), lost)
 
     def folded(self, inside: npt.NDArray[np.bool_]) -> "Blocks":
         """Each column of these blocks, of shape (m, n), as one; blocks that are not `inside` repeat another one."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = np.where(inside, self.total, 0.0).sum(axis=0)
+        total = np.where(inside, self.total, 0.0).sum(axis=0)
         lost = np.where(inside, self.lost, 0).sum(axis=0) if self.lost is not None else None
         return Blocks(self.low.min(axis=0), self.high.max(axis=0), total, lost)
 
@@ -78,8 +81,7 @@ class Blocks:
         """Add what further blocks hold to those at `where`, each of which is there once."""
         self.low[where] = np.minimum(self.low[where], more.low)
         self.high[where] = np.maximum(self.high[where], more.high)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.total[where] += more.total
+        self.total[where] += more.total
         if self.lost is not None and more.lost is not None:
             self.lost[where] += more.lost
 
@@ -118,7 +120,8 @@ class Pyramid:
                 return
             part = slice(have * WIDTH, whole * WIDTH)
             held = below.at(part) if below is not None else Blocks.of_values(values[part], lost)
-            self._grow(n, held.reduced(np.arange(0, len(held), WIDTH)))
+            with quiet():
+                self._grow(n, held.reduced(np.arange(0, len(held), WIDTH)))
 
     def _grow(self, n: int, blocks: Blocks) -> None:
         if n == len(self._levels):

@@ -11,6 +11,9 @@ from gradtop.series.column import Array, Floats, upto
 _MOST_BELOW = 0.1
 """Part of the values that may lie below an earlier one: what goes up and down is a duration."""
 
+_LARGEST, _LEAST = 1e15, 1e-6
+"""No count of seconds or epochs is larger, nor a span of them less: this is something else."""
+
 
 class Rising:
     """Places of steps on an axis by the values of a series; both rise, so nothing folds back.
@@ -33,6 +36,7 @@ class Rising:
         self._reached: Floats = values if rises else np.maximum.accumulate(values)
         below = 0 if rises else int(np.count_nonzero(values < self._reached))
         wide = len(values) > 1 and self.last > self.first and bool(self._steps[-1] > self._steps[0])
+        wide = wide and self.last - self.first >= _LEAST and max(-self.first, self.last) <= _LARGEST
         self.usable = wide and below <= _MOST_BELOW * len(values)
         """It does rise, and from one step to another."""
         self._slope = (self.last - self.first) / float(self._steps[-1] - self._steps[0]) if wide else 1.0

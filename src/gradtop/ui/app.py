@@ -16,12 +16,13 @@ from textual.screen import Screen
 from gradtop import plot
 from gradtop.clean import clean
 from gradtop.config import Settings
-from gradtop.recollection import Memory, Recollection
+from gradtop.recollection import Recollection
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.ui import keys
 from gradtop.ui.background import Background
 from gradtop.ui.binding import keymap, rebound
 from gradtop.ui.feed import Feed, FeedFailed, SnapshotReady
+from gradtop.ui.habit import Habit
 from gradtop.ui.palette import AsciiOnly, Colourless, toolkit_theme
 from gradtop.ui.place import Jumped, Place
 from gradtop.ui.rooms import Rooms, makers
@@ -95,8 +96,8 @@ class GradtopApp(App[None]):
         for theme in BY_NAME.values():
             self.register_theme(toolkit_theme(theme))
         self._themes = [BARE.name] if self.no_color else [theme.name for theme in THEMES]
-        self._usual_theme = settings.theme
-        self.theme = BARE.name if self.no_color else _theme(recollection.app, settings.theme)
+        self._habit = Habit(recollection, settings.theme)
+        self.theme = BARE.name if self.no_color else self._habit.theme
         self._feed = Feed(poll, wait, self.post_message, settings.interval_s)
         self._select, self._compare = select, compare
         self._drawing = background or Background()
@@ -111,14 +112,13 @@ class GradtopApp(App[None]):
         self._came: list[str] = []
         self._sought: Place | None = None
         self._keep = keep
-        self._left = recollection.app
         self._marks = Marks.recalled(recollection.rooms.get("runs", {}))
+        self._told: tuple[str, ...] = ()
         glyphs = plot.ASCII if ascii else plot.BRAILLE
         self._overview = Overview(glyphs, (MachineTile(ascii), ProfileTile(ascii)))
-        self._recalled = recollection.rooms
         made = makers(self._overview, glyphs, acknowledge, mute, pages, background)
         self._rooms = Rooms(made, self._furnish)
-        self._furnish("overview", self._overview)
+        self._rooms["overview"]
 
     def run(self, **options: Any) -> None:
         """Run until the user or a signal ends it; the terminal is as it was afterwards."""
@@ -135,7 +135,7 @@ class GradtopApp(App[None]):
             report_crash(self._exception)
 
     def _furnish(self, name: str, room: Room) -> None:
-        room.table, room.recalled = self._table, self._recalled.get(name, {})
+        room.table, room.recalled = self._table, self._habit.rooms.get(name, {})
         # What is not installed is removed when it is left, and a removed screen never answers again.
         if room is not self._overview:
             self.install_screen(room, name)
@@ -162,8 +162,8 @@ class GradtopApp(App[None]):
         self._loop_of_app = asyncio.get_running_loop()
         if self._leave_code is not None:
             self.exit(return_code=self._leave_code)
-        elif (left := str(self._left.get("room"))) in self._rooms and left != "help":
-            self.action_room(left)
+        elif self._habit.room in self._rooms:
+            self.action_room(self._habit.room)
         self.set_interval(TICK_S, self._tick)
         # Textual leaves the screen blank after `fg`.
         self.app_resume_signal.subscribe(self, lambda _: self.screen.refresh(layout=True))
@@ -182,17 +182,10 @@ class GradtopApp(App[None]):
 
     @property
     def recollection(self) -> Recollection:
-        """How the screen is left. A room that was not shown wants to be told what it was not told this time."""
+        """How the screen is left."""
         shown = [name for name, room in self._rooms.items() if room in self.screen_stack]
-        name = shown[-1] if shown else "overview"
-        runs = self._snapshot.runs
-        app: Memory = dict(self._left)
-        if runs and not self._snapshot.searching:
-            app = {"run": self._run_id, "newest": runs[0].id}
-        rooms = dict(self._recalled) | {n: room.memory() for n, room in self._rooms.items() if room.is_mounted}
-        if self.theme in (theme.name for theme in THEMES):
-            app = {**app, "theme": self.theme, "instead_of": self._usual_theme}
-        return Recollection({**app, "room": name}, rooms)
+        room = shown[-1] if shown else "overview"
+        return self._habit.left(self._snapshot, self._run_id, room, self._rooms.items(), self.theme)
 
     @property
     def scene(self) -> Scene:
@@ -209,19 +202,13 @@ class GradtopApp(App[None]):
         if self._paused:
             return
         before, self._snapshot, self._taken = self._snapshot, message.snapshot, self._clock()
-        if self._left and not message.snapshot.searching:
-            self._reopen()
+        self._tell_compared()
+        if (run_id := self._habit.run(message.snapshot, self._run_id)) is not None:
+            self._open(run_id)
         if not _same(before, message.snapshot):
+            began = time.perf_counter()
             self._show()
-
-    def _reopen(self) -> None:
-        """Open the run that was open when the screen was left, unless a newer one came since: that one is news."""
-        if self._marks.ids:
-            self._compare(self._marks.ids)
-        left, self._left = self._left, {}
-        runs, opened = self._snapshot.runs, left.get("run")
-        if runs and self._run_id is None and left.get("newest") == runs[0].id and isinstance(opened, str):
-            self._open(opened)
+            self._feed.shown(time.perf_counter() - began)
 
     def _open(self, run_id: str) -> None:
         self._run_id = run_id
@@ -260,8 +247,14 @@ class GradtopApp(App[None]):
     def on_runs_marked(self, message: "Runs.Marked") -> None:
         """Draw a run over the open one, or not any more."""
         self._marks = self._marks.toggled(message.run_id) if message.run_id is not None else Marks()
-        self._compare(self._marks.ids)
+        self._tell_compared()
         self._show()
+
+    def _tell_compared(self) -> None:
+        """Say which runs are to be kept open; not before there is a monitor to hear it."""
+        if self._marks.ids != self._told:
+            self._told = self._marks.ids
+            self._compare(self._told)
 
     def on_key(self, event: events.Key) -> None:
         """Give the prompt what was typed ahead of it: those keys went to the panel that had the focus before."""
@@ -291,13 +284,19 @@ class GradtopApp(App[None]):
             self.pop_screen()
         if self.screen is self._rooms[name]:
             return
-        if name == "checklist" and self._room is not None and self._room.chosen is not None:
-            self.on_jumped(Jumped(name, Place(finding=self._room.chosen)))
+        if (place := self._selected_for(name)) is not None:
+            self.on_jumped(Jumped(name, place))
             return
         # Nobody walks back through a room that is entered again: the way to it is the way from there.
         way = [*self._came, self._here]
         self._came = way[: way.index(name)] if name in way else way[-MOST_STEPS_BACK:]
         self._enter(name)
+
+    def _selected_for(self, name: str) -> Place | None:
+        """What is selected in a list of findings, where the room to enter can show that by itself."""
+        place = self._room.here() if self._room is not None and self._room.chosen is not None else None
+        shown = {"checklist": place is not None, "layers": place is not None and place.layer is not None}
+        return place if shown.get(name) else None
 
     @property
     def _here(self) -> str:
@@ -308,6 +307,7 @@ class GradtopApp(App[None]):
         room = self._rooms[name]
         if self._room is not None:
             self._room.arrived = False
+            room.before = self._room.ROOM
         if self.screen is not self._overview:
             self.pop_screen()
         if room is not self._overview:
@@ -397,13 +397,6 @@ class GradtopApp(App[None]):
 
     def _print_error_renderables(self) -> None:
         self._exit_renderables.clear()
-
-
-def _theme(left: Memory, usual: str) -> str:
-    """The colours that were chosen last, unless the settings say something new since."""
-    chosen = left.get("theme")
-    known = any(chosen == theme.name for theme in THEMES)
-    return str(chosen) if known and left.get("instead_of") == usual else usual
 
 
 def _same(a: Snapshot, b: Snapshot) -> bool:

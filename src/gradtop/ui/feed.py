@@ -12,6 +12,10 @@ from gradtop.snapshot import Snapshot
 
 UPDATE_S = 0.25
 """Seconds between two snapshots that reach the screen: at most four updates a second."""
+SLOWEST_UPDATE_S = 0.45
+"""The same where showing one is dear: what is new is on the screen within half a second."""
+REST = 25
+"""Times that the screen rests for as long as showing a snapshot took, within those bounds."""
 
 
 class SnapshotReady(Message):
@@ -54,6 +58,11 @@ class Feed:
         self._poll, self._wait, self._post = poll, wait, post
         self._interval_s, self._clock = interval_s, clock
         self._stopping = threading.Event()
+        self._update_s = UPDATE_S
+
+    def shown(self, took_s: float) -> None:
+        """A snapshot was shown, which took so long: the dearer, the longer the next one waits."""
+        self._update_s = min(max(UPDATE_S, REST * took_s), SLOWEST_UPDATE_S)
 
     def start(self) -> None:
         """Begin to poll."""
@@ -72,7 +81,7 @@ class Feed:
                 left = due - self._clock()
                 if left <= 0:
                     self._post(SnapshotReady(snapshot))
-                    due = self._clock() + UPDATE_S
+                    due = self._clock() + self._update_s
                 self._wait(min(self._interval_s, left) if left > 0 else self._interval_s)
 
 

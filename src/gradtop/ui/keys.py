@@ -110,8 +110,8 @@ TABLE = (
     Key("layers", "up,k", "↑", "screen.move(-1)", "", "previous layer"),
     Key("layers", "right,l", "→", "screen.step(1)", "", "one cell on: later steps"),
     Key("layers", "left,h", "←", "screen.step(-1)", "", "one cell back: earlier steps"),
-    Key("layers", "L,end", "L", "screen.step(1000000)", "", "to the newest step, and follow it"),
-    Key("layers", "H,home", "H", "screen.step(-1000000)", "", "to the first step"),
+    Key("layers", "end", "end", "screen.step(1000000)", "", "to the newest step, and follow it"),
+    Key("layers", "home", "home", "screen.step(-1000000)", "", "to the first step"),
     Key("layers", "pagedown", "pgdn", "screen.page(1)", "", "one page of layers down"),
     Key("layers", "pageup", "pgup", "screen.page(-1)", "", "one page of layers up"),
     Key("layers", "g", "g", "screen.move(-1000000)", "", "the first layer"),
@@ -280,9 +280,14 @@ def rooms(table: Table = TABLE) -> Iterable[tuple[str, list[Key]]]:
     return ((title, [k for k in table if k.room == room]) for room, title in ROOMS.items())
 
 
+def _cells(key: Key) -> str:
+    shown, help = (text.replace("|", r"\|") for text in (key.shown, key.help))
+    return f"| `{shown}` | {help} | `{key.id}` |"
+
+
 def markdown() -> str:
     """The table for the README."""
     lines: list[str] = []
     for title, keys in rooms():
-        lines += [f"| {title} | | |", "|---|---|---|", *(f"| `{k.shown}` | {k.help} | `{k.id}` |" for k in keys), ""]
+        lines += [f"| {title} | | |", "|---|---|---|", *map(_cells, keys), ""]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from gradtop import units
 from gradtop.plot import grown_end
 from gradtop.plot.axis import Labels, placed, step_labels
+from gradtop.plot.rounding import nice_step
 from gradtop.snapshot import RunSnapshot, RunState
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class Across:
         if self.kind == EPOCH or not last > first:
             return step_labels(round(first, 3), round(last, 3), width)
         clock = _UNIX[0] < first and last < _UNIX[1]
-        every = next((s for s in _EVERY_S if s >= (last - first) / max(1, width / _LABEL_CELLS)), _EVERY_S[-1])
+        apart = (last - first) / max(1, width / _LABEL_CELLS)
+        every = next((s for s in _EVERY_S if s >= apart), nice_step(apart))
         start, end = (_clock(at, every) if clock else units.duration(at) for at in (first, last))
         return placed(first, last, width, _ticks(first, last, every, clock), start, end)
 
@@ -134,7 +136,7 @@ def _grown(first: float, last: float, kind: str) -> float:
     return first + grown_end(0.0, last - first)
 
 
-def _ticks(first: float, last: float, every: int, clock: bool) -> Iterator[tuple[float, str]]:
+def _ticks(first: float, last: float, every: float, clock: bool) -> Iterator[tuple[float, str]]:
     """Round times of day, or round spans since the start."""
     shift = _offset_s(first) if clock else 0.0
     for n in range(math.ceil((first + shift) / every), math.floor((last + shift) / every) + 1):
@@ -148,7 +150,7 @@ def _offset_s(unix: float) -> float:
     return offset.total_seconds() if offset is not None else 0.0
 
 
-def _clock(unix: float, every: int) -> str:
+def _clock(unix: float, every: float) -> str:
     """A local time, as exact as labels that far apart need it."""
     when = datetime.fromtimestamp(unix)
     if every >= _DAY:

@@ -72,12 +72,18 @@ def _paired(chart: Chart, group: Group, run: RunSnapshot) -> Chart:
 @lru_cache(maxsize=8)
 def _arranged(names: _Names, found: Filter, apart: bool) -> tuple[Group, ...]:
     """The series that a filter admits, in groups and in order. Remembered: names rarely change."""
-    layers = layers_of([name for name, _ in names])
-    kept = [held for held in names if held[0] not in layers and found.admits(held[0], *_also(held[0]))]
+    kept = [held for held in _without_layers(names) if found.admits(held[0], *_also(held[0]))]
     groups = (Group(name) for name, _ in kept) if apart else grouped(kept)
     return tuple(sorted(groups, key=lambda group: _place(group.name)))
 
 
+@lru_cache(maxsize=8)
+def _without_layers(names: _Names) -> _Names:
+    layers = layers_of([name for name, _ in names])
+    return tuple(held for held in names if held[0] not in layers)
+
+
+@lru_cache(maxsize=8192)
 def _also(name: str) -> tuple[str, ...]:
     """What else a series is called on the screen."""
     label = label_of(name)

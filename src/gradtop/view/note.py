@@ -33,6 +33,8 @@ def note(name: str, series: "SeriesView", run: RunSnapshot) -> str:
     # The least training loss is most likely the emptiest batch; a validation loss is a mean over many.
     if name == "val_loss" and 0 < stats.low < math.inf:
         return f"best {units.number(stats.low)}"
+    if name == "grad_norm" and run.course is not None and (band := run.course.usual.get(name)):
+        return _usual(band[-1])
     return _trend(series) if name == "loss" else ""
 
 
@@ -54,6 +56,12 @@ def _phase(series: "SeriesView", run: RunSnapshot) -> str:
         return ""
     way = "decay" if rates[-1] < rates[0] else "rise" if rates[-1] > rates[0] else "constant" if rates[-1] else "zero"
     return f"{way} to {units.count(run.view.total)}" if run.view.total and way == "decay" else way
+
+
+def _usual(newest: tuple[float, float, float]) -> str:
+    """`usual 0.21 to 0.36`; empty where no range is known now."""
+    low, high = (units.number(value, 2) for value in newest[1:])
+    return f"usual {low} to {high}" if newest[1] == newest[1] else ""
 
 
 def _trend(series: "SeriesView") -> str:

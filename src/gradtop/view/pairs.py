@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gradtop.plot import TRACES
 
@@ -42,6 +43,7 @@ def _groups(parts: list[tuple[str, str]]) -> list[Group]:
     return [Group(main[1], tuple(others[: len(TRACES)])), *alone]
 
 
+@lru_cache(maxsize=8192)
 def part_of(name: str) -> tuple[str, str]:
     """(quantity, word for the data) of a series: `val/acc` is (`acc`, `val`), `loss` is (`loss`, nothing).
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import ceil, floor, inf
 from typing import TYPE_CHECKING
 
 from gradtop import units
@@ -13,7 +14,7 @@ from gradtop.snapshot import RunSnapshot
 from gradtop.view.charts import Sampled
 
 if TYPE_CHECKING:
-    from gradtop.series import SeriesView
+    pass
 
 CONTEXT_ROWS = 40
 """Rows shown on each side of a finding at least, where there are so many."""
@@ -65,23 +66,39 @@ def window_of(run: RunSnapshot | None, finding: Finding | None) -> Window | None
     """The window of a finding; None where the run has no series that it is about."""
     if run is None or finding is None:
         return None
-    name = next((name for name in _names(finding) if _drawable(run, name)), None)
-    if name is None:
+    found = next((one for name in _names(finding) if (one := _curve(run, name)) is not None), None)
+    if found is None:
         return None
-    series = run.view.series[name]
-    first, last = _extent(series, finding)
-    at = series.at(finding.first_step)
+    name, data, log = found
+    first, last = _extent(run, finding)
+    at = data.at(finding.first_step)
     return Window(
         label=clean(_label(name), 200),
         value=units.number(at) if at is not None else "",
-        rows=len(series),
-        data=series,
+        rows=len(data),
+        data=data,
         first_step=first,
         last_step=last,
-        log=name.partition("/")[0] in _LOGS and series.stats.high > 0,
+        log=log,
         onset=finding.first_step,
         marks=tuple(_marks(run, finding, first, last)),
     )
+
+
+def _curve(run: RunSnapshot, name: str) -> tuple[str, Sampled, bool] | None:
+    """(name, values, log axis) of a series or of one layer of a grid; None where there is nothing to draw."""
+    family, slash, layer = name.partition("/")
+    if slash:
+        for grid in run.view.layers.values():
+            # A finding quotes the name as it can be shown.
+            place = next((i for i, own in enumerate(grid.names) if layer in (own, clean(own))), None)
+            if grid.family == family and place is not None and grid.x_kind == run.view.x_kind:
+                curve = grid.layer(place)
+                return name, curve, any(0 < value < inf for value in curve.tail(len(curve)))
+    series = run.view.series.get(name)
+    if series is None or not len(series) or series.x_kind != run.view.x_kind:
+        return None
+    return name, series, family in _LOGS and series.stats.high > 0
 
 
 def _names(finding: Finding) -> tuple[str, ...]:
@@ -92,25 +109,31 @@ def _names(finding: Finding) -> tuple[str, ...]:
     return (*(own if layer != finding.scope else ()), finding.scope, *about, *_LOSS, "lr")
 
 
-def _drawable(run: RunSnapshot, name: str) -> bool:
-    series = run.view.series.get(name)
-    return series is not None and len(series) > 0 and series.x_kind == run.view.x_kind
-
-
 def _label(name: str) -> str:
     family, slash, layer = name.partition("/")
     return f"{family.replace('_', ' ')} of {layer}" if slash else _LABELS.get(name, name.replace("_", " "))
 
 
-def _extent(series: "SeriesView", finding: Finding) -> tuple[float, float]:
+def _extent(run: RunSnapshot, finding: Finding) -> tuple[float, float]:
     """As many rows on each side as tell what was usual, and more of a long finding."""
     onset, last = finding.first_step, max(finding.first_step, finding.last_step)
-    before, _ = series.stretch(onset, CONTEXT_ROWS, 1)
-    after, _ = series.stretch(last, 0, CONTEXT_ROWS)
+    before, after = _rows_around(run, onset, last)
     side = _LEAST_PART * (last - onset)
-    lowest, highest = series.first_step or 0.0, series.last_step or 0.0
-    first = max(lowest, min(before[0] if before else onset, onset - side))
-    return first, max(first, min(highest, max(after[-1] if after else last, last + side)))
+    lowest = run.view.first_step if run.view.first_step is not None else onset
+    highest = run.view.last_step if run.view.last_step is not None else last
+    # Half a step is nothing that an axis should name.
+    first = max(lowest, min(before, floor(onset - side) if side >= 1 else onset - side))
+    return first, max(first, min(highest, max(after, ceil(last + side) if side >= 1 else last + side)))
+
+
+def _rows_around(run: RunSnapshot, onset: float, last: float) -> tuple[float, float]:
+    """The steps of the first and the last row that are shown beside a finding at least."""
+    series = next((s for s in run.view.series.values() if s.x_kind == run.view.x_kind and len(s)), None)
+    series = next((run.view.series[name] for name in _LOSS if _curve(run, name) is not None), series)
+    if series is None:
+        return onset, last
+    before, after = series.stretch(onset, CONTEXT_ROWS, 1)[0], series.stretch(last, 0, CONTEXT_ROWS)[0]
+    return before[0] if before else onset, after[-1] if after else last
 
 
 def _marks(run: RunSnapshot, finding: Finding, first: float, last: float) -> Iterator[Mark]:

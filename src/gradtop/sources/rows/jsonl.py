@@ -12,6 +12,7 @@ import msgspec
 from gradtop.errors import RecordError
 from gradtop.machine import Machine
 from gradtop.record import (
+    SAMPLE_START,
     End,
     Event,
     LayerNames,
@@ -23,6 +24,7 @@ from gradtop.record import (
     decode_object,
     merged,
     number,
+    sample,
     typed,
 )
 from gradtop.sources.fields.block import Blocks
@@ -113,7 +115,7 @@ class RowReader:
                 waiting += reversed(parts)
             elif (table := self._shapes.read(part)) is not None:
                 self._take_table(table, part)
-            elif part.n <= SMALL:
+            elif part.n <= SMALL or part.data.startswith(SAMPLE_START):
                 for line in part.lines():
                     self._read(line)
             else:
@@ -164,6 +166,9 @@ class RowReader:
             return
         if said := launched(line) or ended(line):
             self._put(said, RULE, line)
+            return
+        if data.startswith(SAMPLE_START) and (found := sample(data)) is not None:
+            self._take_typed(found, {"type": "machine"}, line)
             return
         try:
             if data.startswith(b"["):

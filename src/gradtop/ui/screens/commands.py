@@ -35,6 +35,10 @@ class CommandsRoom(Room):
         super().__init__()
         self._commands = commands
 
+    def hints(self) -> keys.Hints:
+        """Other keys are letters here."""
+        return keys.Hints((), "", (("↓", "next"), ("↑", "previous")), (("enter", "do it"), ("esc", "close")))
+
     def furniture(self) -> list[Widget]:
         """The list, and the line."""
         return [Commands(id="commands"), Prompt()]

@@ -87,7 +87,7 @@ class FindingsRoom(Room):
     def _arrange(self) -> None:
         width, height = self.app.size
         found, picture, sheet = self._list, self.query_one(FindingWindow), self.query_one(Sheet)
-        layout = laid_out(width, height, len(self._view.rows))
+        layout = laid_out(width, height, len(self._view.rows), drawn=bool(self._view.counts))
         grid = self.query_one("#both", Grid).styles
         grid.grid_size_columns, grid.grid_size_rows = len(layout.columns), len(layout.rows)
         grid.grid_columns, grid.grid_rows = " ".join(layout.columns), " ".join(layout.rows)
@@ -255,17 +255,17 @@ class Layout:
     """There is room for the picture."""
 
 
-def laid_out(width: int, height: int, rows: int) -> Layout:
-    """The places for a screen of `width` by `height` cells and a list of some rows.
+def laid_out(width: int, height: int, rows: int, drawn: bool) -> Layout:
+    """The places for a screen of `width` by `height` cells and a list of some rows; `drawn`: there is a finding.
 
     On a wide screen the picture stands over the text, on a narrow one beside the list.
     """
     if width >= _SIDE_BY_SIDE:
         columns = f"{max(_LIST_CELLS, width * 2 // 5)}", "1fr"
-        picture = height >= _PICTURE_HEIGHT
+        picture = drawn and height >= _PICTURE_HEIGHT
         return Layout(columns, (f"{max(8, min(14, height // 3))}", "1fr") if picture else ("1fr",), True, picture)
     tall = max(5, height // 3)
-    if width >= _PICTURE_BESIDE and height >= _PICTURE_HEIGHT:
+    if drawn and width >= _PICTURE_BESIDE and height >= _PICTURE_HEIGHT:
         # Two thirds of the width are enough for a row of the list without its steps.
         return Layout((f"{width * 11 // 20}", "1fr"), (f"{max(tall, 8)}", "1fr"), False, True)
     return Layout(("1fr",), (f"{min(max(1, rows) + 2, tall)}", "1fr"), False, False)

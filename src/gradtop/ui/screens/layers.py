@@ -1,6 +1,7 @@
 """All layers over all steps, one of them in full."""
 
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -11,6 +12,7 @@ from gradtop import plot
 from gradtop.clean import clean
 from gradtop.recollection import Memory
 from gradtop.ui import keys
+from gradtop.ui.place import Place
 from gradtop.ui.scene import Scene
 from gradtop.ui.screens.filtered import FilteredRoom
 from gradtop.ui.widgets.chart import Chart, Look
@@ -23,9 +25,11 @@ from gradtop.view.layers import (
     ORDERS,
     LayersLook,
     LayersView,
+    Profile,
     folded_further,
     layer_chart,
     layer_entries,
+    profile,
     to_blocks,
     unfolded,
     without_layers,
@@ -134,7 +138,7 @@ class LayersRoom(FilteredRoom):
             self.query_one("#curve", Chart).show(chart, Look(first, last, self._map.step))
         panel = self.query_one(ProfilePanel)
         if panel.display and view.family is not None:
-            panel.show(view.run, view.family.name, self._depth(key))
+            panel.show(partial(_profile_of, view), self._depth(key))
         if self._full:
             self.query_one("#layer", Sheet).show(layer_entries(view, key))
 
@@ -157,6 +161,11 @@ class LayersRoom(FilteredRoom):
     def on_heatmap_chosen(self) -> None:
         """The layer in full."""
         self.action_full()
+
+    def arrive(self, place: Place) -> None:
+        """Show the layer that a finding is about."""
+        if place.layer is not None:
+            self.show_layer(place.layer)
 
     def show_layer(self, name: str) -> None:
         """Select a layer, whatever is folded or filtered: at once, or as soon as the room is shown."""
@@ -291,3 +300,7 @@ class LayersRoom(FilteredRoom):
             self._look = replace(self._look, order=str(order))
         if isinstance(folded, str) and folded:
             self._look = replace(self._look, folded=frozenset(folded[:_MOST_FOLDED].split("\n")))
+
+
+def _profile_of(view: LayersView, columns: int) -> Profile | None:
+    return profile(view.run, columns, view.family.name if view.family is not None else "")

@@ -156,11 +156,17 @@ class MetricsRoom(FilteredRoom, ChartedRoom):
 
     def action_next_panel(self, direction: int) -> None:
         """The next chart, or the one before; on another page if need be."""
+        self.do(lambda: self._next(direction))
+
+    def _next(self, direction: int) -> None:
         count = len(self._shown)
         self._go((self._number + direction) % count if count else 0)
 
     def action_walk(self, direction: str) -> None:
         """The chart beside this one; in the full screen, sideways moves the cursor."""
+        self.do(lambda: self._walk(direction))
+
+    def _walk(self, direction: str) -> None:
         by = 1 if direction in ("right", "down") else -1
         if direction in ("right", "left"):
             self.action_cursor(by) if self.full else self._go(self._number + by)
@@ -171,16 +177,19 @@ class MetricsRoom(FilteredRoom, ChartedRoom):
 
     def action_page(self, pages: int) -> None:
         """The next page, or the one before; the focus stays at its place."""
+        self.do(lambda: self._turn(pages))
+
+    def _turn(self, pages: int) -> None:
         if 0 <= self._first + pages * self._page < len(self._shown):
             self._go(self._number + pages * self._page)
 
     def action_first(self) -> None:
         """The first chart."""
-        self._go(0)
+        self.do(lambda: self._go(0))
 
     def action_last(self) -> None:
         """The last chart."""
-        self._go(len(self._shown) - 1)
+        self.do(lambda: self._go(len(self._shown) - 1))
 
     def action_density(self, change: int) -> None:
         """More and smaller charts, or fewer and larger ones."""
@@ -189,6 +198,9 @@ class MetricsRoom(FilteredRoom, ChartedRoom):
 
     def action_full(self) -> None:
         """One chart on the whole screen, or all of them again."""
+        self.do(self._switch)
+
+    def _switch(self) -> None:
         if self.views:
             self.full = not self.full
             self._show_page()

@@ -1,5 +1,6 @@
 """What all rooms share: the header on top, the keys at the bottom, and how they are told what to show."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -32,8 +33,11 @@ class Room(CellScreen):
         """The room is on the screen and wants to be told what to show."""
 
     scene: Scene | None = None
+    _ahead: tuple[Callable[[], object], ...] = ()
     arrived = False
     """A jump led here: one step back leads to where it began."""
+    before = ""
+    """`ROOM` of the one that was left for it."""
     table: keys.Table = keys.TABLE
     """All keys, as the user bound them; the app says so."""
     recalled: Memory = {}  # noqa: RUF012  # read only
@@ -43,8 +47,12 @@ class Room(CellScreen):
         """Header, the room's own widgets, footer."""
         yield Header(id="header")
         yield from self.furniture()
-        yield Footer(keys.hints(self.ROOM, self.table), id="footer")
+        yield Footer(self.hints(), id="footer")
         yield Small(id="small")
+
+    def hints(self) -> keys.Hints:
+        """What the footer says."""
+        return keys.hints(self.ROOM, self.table)
 
     def furniture(self) -> list[Widget]:
         """The room's own widgets, from top to bottom."""
@@ -73,6 +81,16 @@ class Room(CellScreen):
         self.show_header(scene)
         self.show_scene(scene)
         self.show_state()
+        ahead, self._ahead = self._ahead, ()
+        for work in ahead:
+            work()
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Act on what is shown; keys that were typed ahead wait until something is."""
+        if self.scene is None:
+            self._ahead = (*self._ahead, work)
+        else:
+            work()
 
     def show_state(self) -> None:
         """Show the settings that are not as usual; a room calls it after a key that changed one."""

@@ -68,23 +68,23 @@ class RunsRoom(FilteredRoom):
 
     def action_move(self, rows: int) -> None:
         """Select another run."""
-        self._list.move(rows)
+        self.do(lambda: self._list.move(rows))
 
     def action_page(self, pages: int) -> None:
         """Move by pages."""
-        self._list.move(pages * self._list.page_rows)
+        self.do(lambda: self._list.move(pages * self._list.page_rows))
 
     def action_first(self) -> None:
         """The first run of the list."""
-        self._list.move(-(10**9))
+        self.action_move(-(10**9))
 
     def action_last(self) -> None:
         """The last run of the list."""
-        self._list.move(10**9)
+        self.action_move(10**9)
 
     def action_open(self) -> None:
         """Open the selected run."""
-        self._list.open()
+        self.do(self._list.open)
 
     def action_sort(self) -> None:
         """By what comes next."""
@@ -98,6 +98,9 @@ class RunsRoom(FilteredRoom):
 
     def action_mark(self) -> None:
         """Draw the selected run over the open one, or not any more."""
+        self.do(self._mark)
+
+    def _mark(self) -> None:
         if self._marks.full and not self._marks.ink(self._list.selected or ""):
             self._list.tell(_FULL)
         else:

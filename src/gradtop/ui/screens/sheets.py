@@ -75,16 +75,24 @@ class HelpRoom(SheetRoom):
         """`glyphs` are those of the charts."""
         super().__init__()
         self._glyphs = glyphs
+        self._about: str | None = None
+
+    def on_screen_suspend(self) -> None:
+        """Begin at the top the next time."""
+        self._about = None
 
     def show_scene(self, scene: Scene) -> None:
         """Show the table of keys."""
-        self._sheet.show(help_entries(self._glyphs, self.table))
+        before, self._about = self._about, self.before
+        self._sheet.show(help_entries(self._glyphs, self.table, self.before), anew=before != self.before)
 
 
-def help_entries(glyphs: plot.Glyphs = plot.BRAILLE, table: keys.Table = keys.TABLE) -> list[Entry]:
-    """The table of keys, place by place, and the signs of the charts."""
+def help_entries(
+    glyphs: plot.Glyphs = plot.BRAILLE, table: keys.Table = keys.TABLE, room: str = "everywhere"
+) -> list[Entry]:
+    """The table of keys, place by place, that of `room` first; and the signs of the charts."""
     entries: list[Entry] = []
-    for title, rows in keys.rooms(table):
+    for title, rows in sorted(keys.rooms(table), key=lambda place: place[0] != keys.ROOMS.get(room)):
         entries.append(Entry(title, "heading"))
         entries += [Entry(key.help, "plain", 12, f"{key.shown:<9}") for key in rows]
     entries.append(Entry("Signs in a chart", "heading"))

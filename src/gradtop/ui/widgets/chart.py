@@ -157,12 +157,12 @@ class Chart(Canvas, can_focus=True):
         self.redraw()
 
     def on_focus(self) -> None:
-        """Show that the keys act here."""
-        self.redraw()
+        """Show that the keys act here. The toolkit handles the event after this."""
+        self.call_later(self.redraw)
 
     def on_blur(self) -> None:
         """Show that the keys act elsewhere."""
-        self.redraw()
+        self.call_later(self.redraw)
 
     def _part(self, event: events.MouseEvent) -> float:
         """The place of the mouse across the plot, 0 to 1."""

@@ -65,7 +65,7 @@ class Heatmap(Canvas, can_focus=True):
     @property
     def columns(self) -> int:
         """Cells of a line."""
-        return max(1, self.size.width - 5 - self._name_cells)
+        return max(1, self.size.width - 4 - self._name_cells)
 
     @property
     def _name_cells(self) -> int:
@@ -296,10 +296,10 @@ class Heatmap(Canvas, can_focus=True):
             (f" {bound[1]}{high}", "quiet"),
         )
         lacking = view.family.lacking if view.family is not None else "no value"
-        signs = [((f"  {palette.missing}", ink(HEAT)), (f" {lacking}", "quiet"))]
+        signs: list[Row] = [((f"  {palette.missing}", ink(HEAT)), (f" {lacking}", "quiet"))]
         signs += [((f"  {palette.zero}", ink(HEAT + 1)), (" exactly 0", "quiet"))] if view.scale.log else []
         signs += [(("  ", "plain"), (palette.nonfinite, ink(HEAT + 2)), (" NaN/Inf", "quiet"))]
-        scale: Row = (("  log₁₀, colour: highest in a cell", "quiet"),) if view.scale.log else ()
+        scale: Row = (("  log10, highest in a cell", "quiet"),) if view.scale.log else ()
         row: Row = ramp
         for more in (*signs, scale):
             if more and box.width_of((*row, *more)) <= self.size.width - 6:

@@ -1,8 +1,9 @@
 """The newest row over depth as bars, from the input of the model on the left to its output."""
 
+from collections.abc import Callable
+
 from gradtop.plot.picture import CURSOR
 from gradtop.plot.shade import HEAT, Palette, ink
-from gradtop.snapshot import RunSnapshot
 from gradtop.ui.scene import Scene
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
@@ -75,12 +76,12 @@ class ProfilePanel(Canvas):
         """`ascii`: draw with ASCII characters only."""
         super().__init__(id=id)
         self._ascii = ascii
-        self._run: RunSnapshot | None = None
-        self._family, self._place = "", 0
+        self._made: Callable[[int], Profile | None] = lambda columns: None
+        self._place = 0
 
-    def show(self, run: RunSnapshot | None, family: str, place: int) -> None:
-        """`place` is that of the selected layer over depth."""
-        self._run, self._family, self._place = run, family, place
+    def show(self, made: Callable[[int], Profile | None], place: int) -> None:
+        """`made` says what to show in so many columns; `place` is that of the selected layer over depth."""
+        self._made, self._place = made, place
         self._draw()
 
     def on_resize(self) -> None:
@@ -93,7 +94,7 @@ class ProfilePanel(Canvas):
 
     def _draw(self) -> None:
         width, rows = self.size.width, self.size.height - 2
-        view = profile(self._run, width - 2 - _GUTTER, self._family)
+        view = self._made(width - 2 - _GUTTER)
         if view is None or rows < 1 or width < 24:
             self.paint([])
             return

@@ -122,15 +122,16 @@ class Runs(Canvas, can_focus=True):
         self._select(self._at + rows)
 
     def _select(self, at: int) -> None:
-        if self._view is None or self.size.height < 4:
+        if self._view is None:
             return
         n = len(self._view)
         self._at = max(0, min(at, n - 1))
         # Of a list that a filter left empty the selection is kept: the filter is on its way to something else.
         self.selected = self._view.id(self._at) if n else self.selected
-        self._top = max(self._at - self.page_rows + 1, min(self._top, self._at), 0)
-        self._top = max(0, min(self._top, n - self.page_rows))
-        self._paint(self._view, self._at)
+        if self.size.height >= 4:
+            self._top = max(self._at - self.page_rows + 1, min(self._top, self._at), 0)
+            self._top = max(0, min(self._top, n - self.page_rows))
+            self._paint(self._view, self._at)
 
     def _row(self, view: RunsView, i: int) -> RunRow:
         key, known = view.key(i), self._made.get(view.id(i))

@@ -7,7 +7,8 @@ from gradtop import units
 from gradtop.clean import clean
 from gradtop.finding import FindingState
 from gradtop.view.charts import Chart
-from gradtop.view.checklist import Entry, title
+from gradtop.view.checklist import title
+from gradtop.view.entry import Entry
 from gradtop.view.layers.heat import NAME_CHARS, LayersView, layers_of
 
 

@@ -11,7 +11,7 @@ from gradtop.finding import Finding, FindingState, Standing
 from gradtop.plot import grown_end
 from gradtop.plot.shade import Shades
 from gradtop.snapshot import RunSnapshot, RunState
-from gradtop.view.checklist import Entry
+from gradtop.view.entry import Entry
 from gradtop.view.layers.family import Family, families
 from gradtop.view.layers.tree import LayerRow, in_depth, ordered
 
@@ -22,6 +22,7 @@ _LEAST_DECADES = 1.0
 _STEP = 0.5
 """Ends of a scale are multiples of this many decades, so that new values rarely move it."""
 NAME_CHARS = 300
+_ALL = Filter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class LayersLook:
 
     family: str = "grad_norm"
     order: str = "depth"
-    found: Filter = Filter()
+    found: Filter = _ALL
     folded: frozenset[str] = frozenset()
     window: tuple[float, float] | None = None
     """Steps that are shown; None: all of them."""
@@ -160,8 +161,8 @@ class LayersView:
         cell = self.cell(i, columns, at)
         first, last = self.window
         if cell is None:
-            step = first + (at + 0.5) * (last - first) / columns
-            return Reading(self.name(i), f"about step {units.count(round(step))}", "no row", "quiet")
+            middle = first + (at + 0.5) * (last - first) / columns
+            return Reading(self.name(i), f"about step {units.count(round(middle))}", "no row", "quiet")
         step = units.count(cell.first_step)
         if cell.last_step != cell.first_step:
             step = f"{step} to {units.count(cell.last_step)}"
@@ -174,7 +175,7 @@ class LayersView:
         lost = " and ".join(word for word, some in (("NaN", cell.nan), ("Inf", cell.inf)) if some)
         if cell.high != cell.high:
             return (lost, "act") if lost else (self.family.lacking if self.family else "no value", "watch")
-        low, high = units.number(cell.low), units.number(cell.high)
+        low, high = (units.number(value) for value in (cell.low, cell.high))
         value = high if cell.low == cell.high else f"{low} to {high}"
         if cell.low == cell.high == 0.0:
             value = "exactly 0"

@@ -22,6 +22,8 @@ AFTER_ROWS = 20
 """Rows after it whose median is what the series came to."""
 MOVED_Z = 6.0
 """Spreads from the median at which a value has moved: the limit of the rules for loss and grad norm."""
+LASTING_Z, LASTING_ROWS = 3.0, 3
+"""Spreads at which it has moved as well, where so many rows in a row lie beyond them."""
 _LEAST_LOG, _LEAST_PART = 0.01, 0.01
 """What a spread is at least: of a logarithm, and as a part of the median."""
 
@@ -49,27 +51,38 @@ class Stretch:
 def stretch_of(series: "SeriesView", finding: Finding, ratio: bool = True) -> Stretch:
     """The series around a finding; `ratio`: differences count as factors where all values are above zero."""
     onset, last = finding.first_step, max(finding.first_step, finding.last_step)
-    steps, values = series.stretch(onset, BEFORE_ROWS, DURING_ROWS)
-    n = sum(step < onset for step in steps)
-    inside = [value for step, value in zip(steps[n:], values[n:], strict=True) if step <= last]
-    fine = [value for value in values[:n] if math.isfinite(value)]
+    points = zip(*series.stretch(onset, BEFORE_ROWS, DURING_ROWS), strict=True)
+    if finding.state is FindingState.ACTIVE:
+        later = series.tail(1) if len(series) and (series.last_step or 0.0) >= onset else []
+    else:
+        steps, values = series.stretch(last, 0, AFTER_ROWS + 1)
+        later = [value for step, value in zip(steps, values, strict=True) if step > last]
+    return _stretch([point for point in points if point[0] <= last], onset, later, ratio)
+
+
+def stretch_of_points(points: Sequence[tuple[float, float]], onset: float, last: float, holds: bool) -> Stretch:
+    """The same of (place, value) in rising places of any kind, around `onset` to `last`; `holds`: it goes on."""
+    later = [value for place, value in points if place > last][:AFTER_ROWS]
+    newest = [points[-1][1]] if points else []
+    return _stretch([point for point in points if point[0] <= last], onset, newest if holds else later, ratio=False)
+
+
+def _stretch(points: Sequence[tuple[float, float]], onset: float, later: Sequence[float], ratio: bool) -> Stretch:
+    n = sum(place < onset for place, _ in points)
+    fine = [value for _, value in points[:n] if math.isfinite(value)]
     usual = _Usual(fine, ratio and all(value > 0 for value in fine)) if len(fine) >= LEAST_ROWS else None
-    near = [(s, v) for s, v in zip(steps, values, strict=True) if s <= last][max(0, n - EARLY_ROWS) :]
-    moved = next((s for s, v in near if usual.is_beyond(v)), None) if usual is not None else None
+    near = points[max(0, n - EARLY_ROWS) :]
     return Stretch(
-        usual.median if usual is not None else None,
-        _farthest(inside, usual),
-        _after(series, finding, last),
-        moved,
-        n,
+        before=usual.median if usual is not None else None,
+        during=_farthest([value for _, value in points[n:]], usual),
+        after=_come_to(later),
+        moved=_moved(near, usual) if usual is not None else None,
+        rows_before=n,
     )
 
 
-def _after(series: "SeriesView", finding: Finding, last: float) -> float | None:
-    if finding.state is FindingState.ACTIVE:
-        return series.tail(1)[0] if len(series) and (series.last_step or 0.0) >= finding.first_step else None
-    steps, values = series.stretch(last, 0, AFTER_ROWS + 1)
-    later = [value for step, value in zip(steps, values, strict=True) if step > last]
+def _come_to(later: Sequence[float]) -> float | None:
+    """The median of what is finite; what is not, where nothing is."""
     fine = [value for value in later if math.isfinite(value)]
     return _median(fine) if fine else later[0] if later else None
 
@@ -92,9 +105,16 @@ class _Usual:
         off = abs((math.log(value) if self._logs else value) - self._middle) / self._spread
         return off if off == off else math.inf
 
-    def is_beyond(self, value: float) -> bool:
-        """It is outside the usual range."""
-        return self.off(value) > MOVED_Z
+
+def _moved(rows: Sequence[tuple[float, float]], usual: _Usual) -> float | None:
+    """The first step at which a series is far from what is usual, or less far but for some rows."""
+    since: list[float] = []
+    for step, value in rows:
+        off = usual.off(value)
+        since = [*since, step] if off > LASTING_Z else []
+        if off > MOVED_Z or len(since) >= LASTING_ROWS:
+            return since[0]
+    return None
 
 
 def _farthest(values: Sequence[float], usual: _Usual | None) -> float | None:
