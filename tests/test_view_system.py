@@ -511,6 +511,7 @@ def test_a_run_without_a_device_shows_its_process() -> None:
     assert overview(own) == ["pid 99 train.py ─ running ─ 1.02 cores ─ 12.3 GiB", HOST]
     assert overview(sample(0)) == [PROCESS, HOST]
     assert overview(sample(0, host=None)) == [PROCESS, ""]
+    assert overview(sample(0, process=process(sure=False)))[0] == f"a guess: {PROCESS}"
 
 
 def test_devices_of_which_it_is_not_known_whose_they_are_belong_to_no_run_in_particular() -> None:

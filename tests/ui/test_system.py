@@ -266,7 +266,7 @@ async def test_it_looks_as_it_was_left() -> None:
         await pilot.press("enter")
         await pilot.pause()
         kept = app.recollection.rooms["system"]
-        assert kept == {"gpu": "5", "panel": "host", "focus": "host", "full": True, "live": False}
+        assert kept == {"gpu": "5", "panel": "host", "focus": "host", "full": True}
     again = Recollection(rooms={"system": kept})
     async with staged(scene(sample(8)), recollection=again) as (app, pilot):
         shown = await entered(app, pilot)
@@ -275,7 +275,7 @@ async def test_it_looks_as_it_was_left() -> None:
 
 
 async def test_a_memory_that_makes_no_sense_is_passed_over() -> None:
-    odd = Recollection(rooms={"system": {"gpu": 7.0, "panel": "x", "focus": "query_one", "full": "yes", "live": 1.0}})
+    odd = Recollection(rooms={"system": {"gpu": 7.0, "panel": "x", "focus": "query_one", "full": "yes"}})
     async with staged(scene(sample(8)), recollection=odd) as (app, pilot):
         assert "╭─ GPU 0 ─" in await entered(app, pilot)
 

@@ -246,7 +246,6 @@ class SystemRoom(Room):
             "panel": self._panel,
             "focus": focused,
             "full": self._full,
-            "live": self._live,
         }
 
     def recall(self, memory: Memory) -> None:
@@ -255,7 +254,7 @@ class SystemRoom(Room):
         self._begin = focus if focus in PANELS and isinstance(focus, str) else ""
         self._selected = gpu if isinstance(gpu, str) else None
         self._panel = panel if panel in PANELS and isinstance(panel, str) else "gpu"
-        self._full, self._live = memory.get("full") is True, memory.get("live") is True
+        self._full = memory.get("full") is True
 
 
 def shares(wanted: Sequence[int], first: int, height: int) -> list[int]:
