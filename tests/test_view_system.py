@@ -19,6 +19,7 @@ from gradtop.view import Part, checklist
 from gradtop.view.system import Panel, SystemView, machine_lines, system
 from gradtop.view.system.device import devices, program
 from gradtop.view.system.hint import machine_hints
+from gradtop.view.system.room import NOT_SAMPLED
 from machines import GIB, NAME, NOW, bare, gpu, host, past, process, sample, seen
 
 EVIL = "[/bold][@click=app.quit]x[/]\x1b]52;c;cm0gLXJm\x07\x1b[2J\u202e"
@@ -286,7 +287,7 @@ def test_a_sample_of_no_moment_is_recorded_all_the_same() -> None:
 def test_nothing_sampled_yet() -> None:
     view = system(*shown(None), 0.0)
     assert (said(view.gpu), said(view.host), view.rows, view.note) == (
-        [": Not sampled yet."],
+        [f": {NOT_SAMPLED}"],
         [": Not sampled."],
         (),
         "",
@@ -510,6 +511,7 @@ def test_a_run_without_a_device_shows_its_process() -> None:
     assert overview(own) == ["pid 99 train.py ─ running ─ 1.02 cores ─ 12.3 GiB", HOST]
     assert overview(sample(0)) == [PROCESS, HOST]
     assert overview(sample(0, host=None)) == [PROCESS, ""]
+    assert overview(sample(0, process=process(sure=False)))[0] == f"a guess: {PROCESS}"
 
 
 def test_devices_of_which_it_is_not_known_whose_they_are_belong_to_no_run_in_particular() -> None:

@@ -12,6 +12,7 @@ from gradtop.recollection import Recollection
 from gradtop.snapshot import Snapshot
 from gradtop.ui.app import GradtopApp
 from gradtop.ui.screens.system import SystemRoom, shares
+from gradtop.ui.widgets.canvas import changed_spans
 from gradtop.ui.widgets.devices import Devices, fitted
 from gradtop.ui.widgets.gauge import bar, laid_out, widths
 from gradtop.ui.widgets.outlines import outlines
@@ -265,7 +266,7 @@ async def test_it_looks_as_it_was_left() -> None:
         await pilot.press("enter")
         await pilot.pause()
         kept = app.recollection.rooms["system"]
-        assert kept == {"gpu": "5", "panel": "host", "focus": "host", "full": True, "live": False}
+        assert kept == {"gpu": "5", "panel": "host", "focus": "host", "full": True}
     again = Recollection(rooms={"system": kept})
     async with staged(scene(sample(8)), recollection=again) as (app, pilot):
         shown = await entered(app, pilot)
@@ -274,7 +275,7 @@ async def test_it_looks_as_it_was_left() -> None:
 
 
 async def test_a_memory_that_makes_no_sense_is_passed_over() -> None:
-    odd = Recollection(rooms={"system": {"gpu": 7.0, "panel": "x", "focus": "query_one", "full": "yes", "live": 1.0}})
+    odd = Recollection(rooms={"system": {"gpu": 7.0, "panel": "x", "focus": "query_one", "full": "yes"}})
     async with staged(scene(sample(8)), recollection=odd) as (app, pilot):
         assert "╭─ GPU 0 ─" in await entered(app, pilot)
 
@@ -421,7 +422,7 @@ def test_columns_never_take_more_than_there_is() -> None:
 
 def test_the_list_drops_what_matters_least_and_keeps_the_load() -> None:
     view = system(scene(sample((gpu(name="A"), gpu(1, name="B")))), run(), 0.0)
-    for width, kept in ((10, ["GPU", "util"]), (44, ["GPU", "util", "memory", "temp", "slowed by"])):
+    for width, kept in ((10, ["GPU", "util"]), (36, ["GPU", "util", "memory", "slowed by"])):
         assert [title for title, _ in fitted(view.rows, width, 1)] == kept
     for width in range(36, 240):
         columns = fitted(view.rows, width, 2)
@@ -466,3 +467,33 @@ async def test_a_run_of_which_nothing_is_known_leaves_the_rows_to_the_charts() -
         await pilot.pause()
         assert "pid" not in text(app)
         assert lines(app)[-2].startswith("╰────────1")
+
+
+async def test_a_line_that_comes_and_goes_moves_no_panel() -> None:
+    def with_name(name: str) -> Snapshot:
+        return scene(sample(1, process=process(name=name)))
+
+    async with staged(with_name("python train.py " + "x" * 60)) as (app, pilot):
+        await entered(app, pilot)
+        host = next(y for y, line in enumerate(lines(app)) if "─ host ─" in line)
+        await post(app, pilot, with_name("python train.py"))
+        assert "─ host ─" in lines(app)[host]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "spans"),
+    [
+        ("0123456789", "0123x56789", [(4, 5)]),
+        ("a---------b", "x---------y", [(0, 11)]),
+        ("a-----------------b", "x-----------------y", [(0, 1), (18, 19)]),
+        ("same", "same", [(0, 1)]),
+        ("short", "longer row", [(0, 10)]),
+        ("名--", "字--", [(0, 4)]),
+    ],
+)
+def test_the_terminal_gets_the_cells_that_changed(old: str, new: str, spans: list[tuple[int, int]]) -> None:
+    assert changed_spans(((old, "plain"),), ((new, "plain"),)) == spans
+
+
+def test_a_cell_of_another_ink_has_changed() -> None:
+    assert changed_spans((("ab", "plain"),), (("a", "plain"), ("b", "good"))) == [(1, 2)]

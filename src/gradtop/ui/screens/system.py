@@ -42,6 +42,8 @@ class SystemRoom(Room):
         self._panel = "gpu"
         self._begin = ""
         self._known: object = None
+        self._stood: object = None
+        self._wanted: dict[str, int] = {}
 
     def furniture(self) -> list[Widget]:
         """The list, the panels, and the line below them."""
@@ -114,7 +116,8 @@ class SystemRoom(Room):
         """The three panels in `width` by `height` cells."""
         gpu, process, host = (self.query_one(f"#{name}", Facts) for name in PANELS)
         panels, beside = self.query_one("#panels"), self.query_one("#beside")
-        apart = width >= _SIDE_BY_SIDE and not self._full
+        # Without a device there is a line in its place, and no need of a column.
+        apart = width >= _SIDE_BY_SIDE and not self._full and bool(self._view.rows)
         three = width >= _THREE and apart
         panels.styles.layout = "horizontal" if apart else "vertical"
         beside.styles.layout = "horizontal" if three else "vertical"
@@ -143,7 +146,13 @@ class SystemRoom(Room):
     def _stack(self, stacked: dict[str, Facts], height: int, width: int) -> None:
         names = list(stacked)
         first = names.index(self._panel) if self._panel in names else 0
-        heights = shares([panel.wanted(width) for panel in stacked.values()], first, height)
+        place = (names, first, height, width, self._view.selected, self._run_id)
+        if place != self._stood:
+            self._stood, self._wanted = place, {}
+        for name, panel in stacked.items():
+            # Lines come and go with the values: what had room keeps it.
+            self._wanted[name] = max(self._wanted.get(name, 0), panel.wanted(width))
+        heights = shares([self._wanted[name] for name in names], first, height)
         for panel, rows in zip(stacked.values(), heights, strict=True):
             panel.styles.height = rows
 
@@ -237,7 +246,6 @@ class SystemRoom(Room):
             "panel": self._panel,
             "focus": focused,
             "full": self._full,
-            "live": self._live,
         }
 
     def recall(self, memory: Memory) -> None:
@@ -246,7 +254,7 @@ class SystemRoom(Room):
         self._begin = focus if focus in PANELS and isinstance(focus, str) else ""
         self._selected = gpu if isinstance(gpu, str) else None
         self._panel = panel if panel in PANELS and isinstance(panel, str) else "gpu"
-        self._full, self._live = memory.get("full") is True, memory.get("live") is True
+        self._full = memory.get("full") is True
 
 
 def shares(wanted: Sequence[int], first: int, height: int) -> list[int]:

@@ -1,7 +1,6 @@
 """Rows of styled text that repaint only the cells that changed."""
 
 from collections.abc import Sequence
-from itertools import takewhile
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -13,6 +12,8 @@ from gradtop.ui.palette import styles
 
 Row = tuple[tuple[str, str], ...]
 """(text, ink) from left to right."""
+_SKIPPED_CELLS = 12
+"""Cells in a row that are worth to move the terminal's cursor over."""
 
 
 class Canvas(Widget):
@@ -46,9 +47,9 @@ class Canvas(Widget):
         changed = [y for y, row in enumerate(rows) if row != before[y]]
         for y in changed:
             row = rows[y]
-            start, stop = _changed_span(before[y], row)
+            spans = changed_spans(before[y], row)
             self._rows[y], self._strips[y] = row, self._strip(row)
-            self.refresh(Region(start, y, stop - start, 1))
+            self.refresh(*(Region(start, y, stop - start, 1) for start, stop in spans))
 
     def render_line(self, y: int) -> Strip:
         """The row `y`, blank where there is none."""
@@ -57,15 +58,22 @@ class Canvas(Widget):
         return Strip.blank(self.size.width, styles(self.app.theme)["plain"])
 
 
-def _changed_span(old: Row, new: Row) -> tuple[int, int]:
-    """The cells between the first and the last difference; the whole row where it has wide characters."""
+def changed_spans(old: Row, new: Row) -> list[tuple[int, int]]:
+    """(start, stop) of the cells that differ, at least one; the whole row where it has wide characters.
+
+    Few cells that are the same between two that differ are sent again: that is shorter than to skip them.
+    """
     a, b = _flat(old), _flat(new)
     widths = sum(cell_len(text) for text, _ in old), sum(cell_len(text) for text, _ in new)
     if widths != (len(a), len(b)) or len(a) != len(b):
-        return 0, max(1, *widths)
-    same = [x == y for x, y in zip(a, b, strict=True)]
-    start = len(list(takewhile(bool, same)))
-    return start, max(start + 1, len(b) - len(list(takewhile(bool, reversed(same)))))
+        return [(0, max(1, *widths))]
+    spans: list[tuple[int, int]] = []
+    for x in (x for x, (before, after) in enumerate(zip(a, b, strict=True)) if before != after):
+        if spans and x - spans[-1][1] < _SKIPPED_CELLS:
+            spans[-1] = spans[-1][0], x + 1
+        else:
+            spans.append((x, x + 1))
+    return spans or [(0, 1)]
 
 
 def _flat(row: Row) -> list[tuple[str, str]]:

@@ -29,10 +29,10 @@ _COLUMNS: tuple[tuple[str, int, int], ...] = (
     ("util", 5, 0),
     ("", 6, 7),
     ("recent", 12, 8),
-    ("memory", 12, 1),
-    ("temp", 6, 2),
+    ("memory", 12, 2),
+    ("temp", 6, 3),
     ("power", 9, 4),
-    ("slowed by", 13, 3),
+    ("slowed by", 13, 1),
     ("process", 15, 6),
 )
 """(title, cells, rank): the highest rank is dropped first, what is left goes to the last column."""

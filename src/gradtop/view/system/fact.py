@@ -77,10 +77,8 @@ def highest(values: Sequence[float], least: float) -> float:
 
 
 def cores(used: float) -> str:
-    """CPU time per second: `1.02 cores`, `<0.01 cores`."""
-    if 0 < used < 0.01:
-        return "<0.01 cores"
-    return f"{used:.2f} cores" if 0 < used < 9.995 else f"{used:,.0f} cores"
+    """CPU time per second: `1.02 cores`. As wide from sample to sample, so that no line is wrapped anew."""
+    return f"{used:.2f} cores" if used < 9.995 else f"{used:,.1f} cores"
 
 
 def times_of(samples: Sequence[Machine]) -> tuple[float, ...]:

@@ -54,7 +54,8 @@ def _when(shown: Seen) -> tuple[Part, ...]:
 
 def _process(process: Process, run: RunSnapshot, old: bool) -> tuple[Part, ...]:
     """The process of the run in short."""
-    title = Part(f"pid {process.pid} {program(process.name)}".rstrip(), 0, "title")
+    guess = "" if process.sure else "a guess: "
+    title = Part(f"{guess}pid {process.pid} {program(process.name)}".rstrip(), 0, "title" if process.sure else "quiet")
     return (title, *process_summary(process, run.state, old))
 
 

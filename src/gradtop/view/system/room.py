@@ -15,6 +15,7 @@ from gradtop.view.system.seen import Seen, seen
 
 MOST_DEVICES = 256
 """Devices and instances that are listed."""
+NOT_SAMPLED = "Not sampled yet. Of a replay, and of what comes from elsewhere, there are no samples."
 NO_GPU = "No GPU is seen here."
 
 
@@ -41,9 +42,7 @@ def system(
     shown = seen(snapshot, run, stale_s, live)
     machine = shown.newest
     if machine is None:
-        return SystemView(
-            gpu=_nothing("Not sampled yet."), process=_process(shown, run, snapshot), host=host_panel((), False)
-        )
+        return SystemView(gpu=_nothing(NOT_SAMPLED), process=_process(shown, run, snapshot), host=host_panel((), False))
     all_devices = devices(machine)[:MOST_DEVICES]
     device = next((d for d in all_devices if d.id == selected), _first(all_devices, shown))
     old = shown.stale or bool(shown.problem)
@@ -70,6 +69,8 @@ def _nothing(why: str) -> Panel:
 
 def _process(shown: Seen, run: RunSnapshot | None, snapshot: Snapshot) -> Panel:
     now = shown.own[-1].time if shown.own else snapshot.now
+    if run is not None and shown.newest is None and not shown.own:
+        return Panel("process", facts=(Fact("", "Not sampled.", "quiet"),))
     return process_panel(run, shown.own, now, shown.stale)
 
 
