@@ -17,9 +17,9 @@ from gradtop.ui.app import GradtopApp
 from gradtop.ui.palette import INKS, TRACE_INKS, styles
 from gradtop.ui.theme import BARE, BY_NAME, HEAT_STEPS, SIXTEEN
 
-LINES = {picture.RAW, picture.SMOOTH, *picture.TRACES, *TRACE_INKS}
+LINES = {picture.RAW, picture.SMOOTH, *picture.INSIDE.values(), *picture.TRACES, *TRACE_INKS}
 """Inks of lines, for which less contrast will do."""
-EDGES = {"border", picture.AXIS, picture.BAND, "heat missing"}
+EDGES = {"border", picture.AXIS, "heat missing"}
 """Inks that say nothing by themselves."""
 HEAT = [f"heat {i}" for i in range(HEAT_STEPS)]
 COLOURED = [*THEMES, SIXTEEN.name]
@@ -47,8 +47,17 @@ def contrast(style: Style, system: ColorSystem = ColorSystem.TRUECOLOR) -> float
 @pytest.mark.parametrize("theme", THEMES)
 def test_text_can_be_read_and_lines_be_seen(theme: str, system: ColorSystem) -> None:
     for ink, style in styles(theme).items():
+        if ink == picture.BAND:
+            continue
         wanted = 3.0 if ink in LINES else 1.6 if ink in EDGES else 4.5 if ink not in HEAT else 3.5
         assert contrast(style, system) >= wanted, ink
+
+
+@pytest.mark.parametrize("system", [ColorSystem.TRUECOLOR, ColorSystem.EIGHT_BIT])
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_usual_range_is_seen_by_its_ground(theme: str, system: ColorSystem) -> None:
+    band, ground = styles(theme)[picture.BAND], styles(theme)[picture.BLANK]
+    assert contrast(Style(color=band.bgcolor, bgcolor=ground.bgcolor), system) >= 1.1
 
 
 def test_with_16_colours_all_can_be_read_as_xterm_has_them() -> None:

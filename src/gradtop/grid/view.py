@@ -20,6 +20,8 @@ _SAMPLED = 50_000
 """Cells that a scale is made of."""
 _RARE = 1.0
 """Per cent of the cells that may lie outside a scale at each end."""
+_FAR = 1.5
+"""Spreads of the middle half that a scale reaches beyond it at most (Tukey's fences)."""
 _NEAR = 3.0
 """A row stands until the next one, where that is not more than so many usual gaps away."""
 
@@ -209,8 +211,10 @@ class GridView:
         values = np.log10(values[values > 0.0]) if log else values[np.isfinite(values)]
         if not values.size:
             return None
-        low, high = np.percentile(values, (_RARE, 100 - _RARE))
-        return float(low), float(high)
+        low, first, third, high = (float(q) for q in np.percentile(values, (_RARE, 25, 75, 100 - _RARE)))
+        # In a short run one odd row is more than a rare value.
+        reach = _FAR * (third - first) if third > first else math.inf
+        return max(low, first - reach), min(high, third + reach)
 
     def stats(self, layer: int) -> Stats:
         """What `check` reports of a metric."""

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from gradtop.plot.picture import BAND, BLANK, Columns, Frame, Glyphs
+from gradtop.plot.picture import BAND, BLANK, INSIDE, Columns, Frame, Glyphs
 from gradtop.plot.scale import Scale
 
 Band = Sequence[tuple[float, float, float]]
@@ -17,7 +17,7 @@ Cells = tuple[str, str]
 def shaded(
     columns: Sequence[Cells], data: Columns, scale: Scale, frame: Frame, rows: int, glyphs: Glyphs
 ) -> list[Cells]:
-    """The columns with the range of the frame where they are blank."""
+    """The columns with the range of the frame behind what they show."""
     pixels = scale.pixels(rows * glyphs.dots_y)
     out: list[Cells] = []
     for column, known in zip(columns, _ranges(frame.band, data, len(columns)), strict=True):
@@ -33,11 +33,10 @@ def shaded(
 def _filled(column: Cells, top: int, bottom: int, sign: str) -> Cells:
     """Remembered, as most of a live picture stays as it was."""
     text, inks = column
-    blank = [top <= y <= bottom and ink == BLANK for y, ink in enumerate(inks)]
-    return (
-        "".join(sign if b else char for b, char in zip(blank, text, strict=True)),
-        "".join(BAND if b else ink for b, ink in zip(blank, inks, strict=True)),
-    )
+    here = slice(max(0, top), bottom + 1)
+    within = "".join(BAND if ink == BLANK else INSIDE.get(ink, ink) for ink in inks[here])
+    shown = "".join(sign if ink == BAND else char for ink, char in zip(within, text[here], strict=True))
+    return text[: here.start] + shown + text[here.stop :], inks[: here.start] + within + inks[here.stop :]
 
 
 def _ranges(

@@ -15,6 +15,8 @@ ALARM, ACT, WATCH, NOTICE, RESUME, PLAN = "x", "i", "w", "n", "u", "p"
 """Inks of the marks: non-finite values, findings by severity, the start of a session, what was planned."""
 BAND = "b"
 """Ink of the usual range, where nothing else is drawn."""
+INSIDE = {RAW: "R", SMOOTH: "S"}
+"""Inks of the lines where the usual range is behind them."""
 TRACES = "123456"
 """Inks of further lines in one picture."""
 LETTERS = "abcdef"

@@ -53,6 +53,8 @@ class Theme:
     smooth: str
     label: str
     """Beside and below a chart."""
+    usual: str
+    """Behind a chart where its values usually are."""
     chosen: str
     """Behind the selected row."""
     found: str
@@ -66,33 +68,38 @@ class Theme:
     few: bool = False
     """Colours alone do not tell values apart: a heatmap draws characters as well."""
 
+    @property
+    def shade(self) -> str:
+        """The sign for where values usually are: not seen where that has a colour behind it."""
+        return self.edge if self.few else self.usual
+
 
 THEMES = (
     Theme(
         DARK, True, ground="#10141a", panel="#1a212b", plain="#c9d1d9", quiet="#7d8896", strong="#ffffff",
         accent="#6cb6ff", edge="#4a5563", good="#56c2a6", watch="#e6b450", act="#f2705a", unknown="#a99bd6",
-        raw="#4f7aa8", smooth="#d6ecff", label="#8b98a9", chosen="#1f3350", found="#3a3320",
+        raw="#4f7aa8", smooth="#d6ecff", label="#8b98a9", usual="#222a35", chosen="#1f3350", found="#3a3320",
         traces=("#e78c00", "#61e6ea", "#c25da0", "#43adec", "#fbe14b", "#ffb083"),
         heat=tuple(_VIRIDIS.split()), broken="#f2705a",
     ),
     Theme(
         LIGHT, False, ground="#ffffff", panel="#eef1f4", plain="#24292f", quiet="#5b6570", strong="#000000",
         accent="#0550ae", edge="#b4bcc6", good="#006e8f", watch="#a06a00", act="#a50e24", unknown="#5e4aa5",
-        raw="#6b8fb8", smooth="#0b3a66", label="#57606a", chosen="#d6e6fb", found="#fbf0cf",
+        raw="#4a6f9c", smooth="#0b3a66", label="#57606a", usual="#e6eaf0", chosen="#d6e6fb", found="#fbf0cf",
         traces=("#573300", "#008c8b", "#8c005a", "#005b99", "#745700", "#da671a"),
         heat=tuple(reversed(_VIRIDIS.split())), broken="#c4122c",
     ),
     Theme(
         COLOUR_BLIND, True, ground="#0e1116", panel="#1a212b", plain="#d0d7de", quiet="#8b96a4", strong="#ffffff",
         accent="#7cc4ff", edge="#4d5866", good="#56b4e9", watch="#f0e442", act="#ff7a1a", unknown="#bfc5cd",
-        raw="#5b86b5", smooth="#e8f3ff", label="#98a4b3", chosen="#1c3a5e", found="#3d3a16",
+        raw="#5b86b5", smooth="#e8f3ff", label="#98a4b3", usual="#262d36", chosen="#1c3a5e", found="#3d3a16",
         traces=("#ef9500", "#19ffff", "#8d6387", "#00aade", "#eadf64", "#cc601e"),
         heat=tuple(_CIVIDIS.split()), broken="#ff7a1a",
     ),
     Theme(
         HIGH_CONTRAST, True, ground="#000000", panel="#1c1c1c", plain="#ffffff", quiet="#d0d0d0", strong="#ffffff",
         accent="#7fd4ff", edge="#9a9a9a", good="#4dffb8", watch="#ffd75f", act="#ff8f7f", unknown="#d7b8ff",
-        raw="#8fb8e8", smooth="#ffffff", label="#e0e0e0", chosen="#0047ab", found="#5a4500",
+        raw="#8fb8e8", smooth="#ffffff", label="#e0e0e0", usual="#303030", chosen="#0047ab", found="#5a4500",
         traces=("#ffba68", "#9bfff1", "#d789b2", "#15b5ff", "#ffec00", "#ff7731"),
         heat=tuple(_INFERNO.split()), broken="#00d7ff",
     ),
@@ -102,13 +109,14 @@ THEMES = (
 SIXTEEN = Theme(
     "16 colours", True, ground="black", panel="black", plain="white", quiet="white", strong="bright_white",
     accent="bright_cyan", edge="bright_black", good="bright_green", watch="bright_yellow", act="bright_red",
-    unknown="bright_magenta", raw="cyan", smooth="bright_white", label="white", chosen="blue", found="blue",
+    unknown="bright_magenta", raw="cyan", smooth="bright_white", label="white", usual="black",
+    chosen="blue", found="blue",
     traces=("bright_yellow", "bright_green", "bright_magenta", "bright_cyan", "bright_red", "green"),
     heat=tuple(_SIXTEEN.split()), broken="bright_red", few=True,
 )  # fmt: skip
 """What a terminal gets that has no more: colours that it has, as it shows them."""
 
-BARE = replace(SIXTEEN, name="no colour", ground="default", panel="default", plain="default")
+BARE = replace(SIXTEEN, name="no colour", ground="default", panel="default", plain="default", usual="default")
 """Without colours bold, reversed and underlined text and the characters say it all."""
 
 BY_NAME = {theme.name: theme for theme in (*THEMES, SIXTEEN, BARE)}

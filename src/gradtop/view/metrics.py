@@ -30,7 +30,8 @@ class MetricsView:
         """Those charts of a run that have a series which the filter admits, the `others` drawn over it."""
         self._run, self._others = run, others
         series = run.view.series if run is not None else {}
-        names = tuple((name, held.x_kind) for name, held in series.items() if len(held))
+        # The time of each row is an x axis, and no metric.
+        names = tuple((name, held.x_kind) for name, held in series.items() if len(held) and name != "time")
         # Colours say one thing at a time: with other runs in the charts, validation has charts of its own.
         apart = any(other.run is not None for other in others)
         self._groups = _at_rest_last(_arranged(names, found, apart), series)
