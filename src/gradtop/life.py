@@ -31,13 +31,18 @@ class Life:
         elif self._died_at is None:
             self._died_at = at
 
-    def alive(self, at: float) -> bool | None:
-        """It lives; None where that is not known: only a process that was seen alive can be gone."""
+    def alive(self, at: float, last_row_at: float | None = None) -> bool | None:
+        """It lives; None where that is not known: only a process that was seen alive can be gone.
+
+        A row that came when it had been gone for longer than its last words take is another process's.
+        """
         process = self.machine.process if self.machine is not None else None
         if process is None or not process.sure or process.pid != self._seen:
             return None
         if self._died_at is None:
             return True
+        if last_row_at is not None and last_row_at - self._died_at > GONE_S:
+            return None
         return False if at - self._died_at >= GONE_S else None
 
 

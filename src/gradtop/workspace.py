@@ -321,10 +321,11 @@ class Watched:
         found = self._history.detector.findings()
         if not self._caught_up or view.end is not None or any(map(_died, found)):
             return found
-        alive, machine, changed = self._life.alive(monotonic), self._life.machine, _changed(statuses)
+        alive, machine = self._life.alive(monotonic, self._rhythm.last), self._life.machine
         if alive is None and (died := recorded_death(self._history.machine(), view)) is not None:
             alive, machine = False, died
         # Of a log that did not grow while it was watched, its file tells since when, if somebody has it open.
+        changed = _changed(statuses)
         before = monotonic - (now - changed) if alive and changed is not None else None
         silent = liveness(
             view,

@@ -137,3 +137,15 @@ def test_a_relaunch_takes_the_crash_back(live: Live) -> None:
     change(live, pid=44, state="running")
     run = wait(live, 10)
     assert not of_kind(run, "crashed")
+
+
+def test_rows_of_another_process_take_the_crash_back_before_that_one_is_found(live: Live) -> None:
+    live.tell(total_steps=5000, step=30, loss=2.0)
+    train(live, 20, 31)
+    change(live, state="gone")
+    assert of_kind(wait(live, 60), "crashed")
+    for step in range(51, 56):
+        live.tell(step=step, loss=2.0)
+        run = live.look(1.0)
+    assert not of_kind(run, "crashed")
+    assert run.state is RunState.LIVE

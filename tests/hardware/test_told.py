@@ -28,6 +28,16 @@ def test_a_process_is_looked_for_until_it_is_found_and_again_when_it_is_gone(tmp
         assert found.runs["run"].process.pid == second
 
 
+def test_the_process_of_a_relaunch_is_looked_for_as_soon_as_the_log_tells_its_pid(tmp_path: Path) -> None:
+    log = tmp_path / "metrics.jsonl"
+    system = System()
+    for at in (0.0, 1.0):
+        with training(log) as pid:
+            found = system.sample(at, (Wanted("run", (log,), pid=pid, argv=("train.py",)),), ()).runs["run"].process
+            assert found is not None
+            assert (found.pid, found.sure) == (pid, True)
+
+
 def test_a_guess_is_replaced_by_who_is_known(tmp_path: Path) -> None:
     log, other = tmp_path / "metrics.jsonl", tmp_path / "other.jsonl"
     system = System()

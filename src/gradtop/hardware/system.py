@@ -25,18 +25,23 @@ class _Sought:
         self.ranks: tuple[int, ...] = ()
         self.visible: str | None = None
         self._known_by = Owner()
+        self._told: int | None = None
+        """The pid in the log when it was looked for last."""
         self._due_at, self._pause_s = -math.inf, SEARCH_S
 
     def _has(self, owner: Owner) -> bool:
         """It is the one that is known already, and known as well."""
         return self.process is not None and not self.process.gone and owner == self._known_by
 
-    def due(self, at: float) -> bool:
+    def due(self, at: float, wanted: Wanted) -> bool:
         """It is time to look for it, or to look whether there is another, or a better one, by now."""
+        if wanted.pid != self._told:
+            return True
         return (self.process is None or not self.owner.sure or self.process.gone) and at >= self._due_at
 
     def find(self, search: Search, wanted: Wanted, at: float) -> None:
         """Look for it; who was found before and is gone stays, until there is another."""
+        self._told = wanted.pid
         self._due_at, self._pause_s = at + self._pause_s, min(LATER_S, 1.5 * self._pause_s)
         owner = search.owner(wanted)
         if self.process is None or owner.pid is not None:
@@ -65,7 +70,7 @@ class System:
     def sample(self, at: float, wanted: Sequence[Wanted], pids: Sequence[int]) -> Told:
         """How things stand at `at` (seconds of any clock), with the names of `pids`."""
         self._sought = {run.id: self._sought.get(run.id) or _Sought() for run in wanted}
-        due = [run for run in wanted if self._sought[run.id].due(at)]
+        due = [run for run in wanted if self._sought[run.id].due(at, run)]
         search = Search(self._root)
         for run in due:
             self._sought[run.id].find(search, run, at)
