@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gradtop.sources.follow.kind import HEAD_BYTES
 from gradtop.sources.search import walk
 from gradtop.sources.search.discover import Found, Search, discover
 
@@ -179,6 +180,13 @@ def test_rows_are_found_behind_a_long_preface(tmp_path: Path) -> None:
     put(tmp_path / "train.log", "preparing the shards\n" * 20_000 + TEXT)
     put(tmp_path / "early.log", TEXT + "waiting for the other ranks\n" * 20_000)
     assert len(discover([tmp_path]).candidates) == 2
+
+
+def test_rows_of_thousands_of_metrics_are_rows(tmp_path: Path) -> None:
+    row = json.dumps({"step": 1, "loss": 2.0} | {f"eval/task_{i:04}/accuracy": i / 7 for i in range(5_000)})
+    assert len(row) > HEAD_BYTES
+    (tmp_path / "metrics.jsonl").write_text(f"{row}\n" * 3)
+    assert len(discover([tmp_path]).candidates) == 1
 
 
 def test_looking_again_reads_no_file_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

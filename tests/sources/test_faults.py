@@ -513,7 +513,7 @@ def test_t28_a_row_of_very_many_names_is_bounded(path: Path) -> None:
     path.write_text(jsonl(1, 2) + '{"step":3,' + wide + "}\n" + jsonl(4, 4))
     run = Watcher(path).run()
     assert losses_of(run) == [0.5, 1.0, 2.0]
-    assert run.sources[0].rejected_why == "more than 5000 values in a row"
+    assert run.sources[0].rejected_why == "more than 10000 values in a row"
     assert list(run.view.series) == ["loss"]
 
 

@@ -253,8 +253,14 @@ def test_hostile_lines_of_trackers_are_no_rows(line: str) -> None:
     assert sum(tally.count for tally in counted) == 1
 
 
+def test_a_row_of_five_thousand_metrics_is_a_row() -> None:
+    line = "{" + ",".join(f'"m{i}":1' for i in range(5_000)) + ',"step":1,"loss":2}'
+    (row,) = rows_of(read(RowReader(), line + "\n"))
+    assert (len(row), row["loss"]) == (5_002, 2.0)
+
+
 def test_a_million_keys_are_refused_by_count() -> None:
     reader = RowReader()
     line = "{" + ",".join(f'"k{i}":1' for i in range(60_000)) + ',"step":1,"loss":2}'
     assert read(reader, line) == []
-    assert list(reader.account.rejected) == ["more than 5000 values in a row"]
+    assert list(reader.account.rejected) == ["more than 10000 values in a row"]

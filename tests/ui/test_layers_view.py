@@ -139,6 +139,11 @@ def test_one_wild_value_does_not_flatten_the_scale() -> None:
     assert view.codes(at, at + 1, 20)[0][10] == HEAT - 1
 
 
+def test_the_ends_of_a_scale_are_numbers_up_to_the_largest_ones() -> None:
+    view = LayersView(run(records=[made({"a": [1.7e308] * 9, "b": [5e-324] * 9})]), LayersLook())
+    assert view.ends == ("4.9e-324", "1e308")
+
+
 def test_fractions_are_shown_from_zero_to_one_and_their_zeros_are_values() -> None:
     view = LayersView(run(records=[made({"a": [0.0, 0.5, 1.0]}, "dead_fraction")]), LayersLook("dead_fraction"))
     assert (view.family.label if view.family else "") == "dead units"

@@ -47,7 +47,7 @@ SMALL = 32
 """Lines that are read one by one where a block of them cannot be read at once."""
 MAX_BELOW_ZERO = 1000
 """Rows in front with negative steps after which steps are taken to be negative in this file."""
-MAX_FIELDS = 5000
+MAX_FIELDS = 10_000
 """Values of one row; a row with more holds data, not metrics."""
 
 _TIME_KEYS = ("time", "timestamp", "_timestamp", "datetime", "date")

@@ -36,6 +36,8 @@ WALK_SHARE = 10
 TEXT_ROWS = 2
 """Rows with a metric that make a text file a training log: prose may hold one by chance."""
 END_BYTES = 16 * 1024
+LONG_ROW_BYTES = 1 << 20
+"""Bytes read where the first row is longer than the head of a file."""
 """Bytes of each end of a text file that are searched for rows; the last ones first, as a training log ends in rows."""
 TRIED_LINES = 16
 """Lines read at a time: most logs that have rows show them in the first few."""
@@ -261,6 +263,9 @@ def _looked_into(name: str, fd: int, size: int, profiles: "Sequence[Rule]") -> K
     if kind.format in ("gradtop", "json"):
         return kind
     if kind.format != "text":
+        if b"\n" not in head and size > len(head):
+            # A row of thousands of metrics.
+            head = os.pread(fd, LONG_ROW_BYTES, 0)
         return kind if _has_rows(kind, _lines(head, size), 1) else None
     start = max(0, size - END_BYTES)
     # The first line of the end may be a piece.

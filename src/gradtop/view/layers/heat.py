@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _LEAST_DECADES = 1.0
 _STEP = 0.5
 """Ends of a scale are multiples of this many decades, so that new values rarely move it."""
+_LARGEST_LOG = 308.0
+"""Whole decades that a float can hold."""
 NAME_CHARS = 300
 _ALL = Filter()
 
@@ -108,8 +110,10 @@ class LayersView:
     @property
     def ends(self) -> tuple[str, str]:
         """The values at the two ends of the scale."""
-        ends = (self.scale.low, self.scale.high)
-        return tuple(units.number(10.0**end, 2) if self.scale.log else units.number(end, 2) for end in ends)  # type: ignore[return-value]  # two of them
+        return self._end(self.scale.low), self._end(self.scale.high)
+
+    def _end(self, level: float) -> str:
+        return units.number(10.0 ** min(level, _LARGEST_LOG) if self.scale.log else level, 2)
 
     def name(self, i: int) -> str:
         """What a line is called."""
