@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from gradtop.catalogue import KINDS
 from gradtop.finding import Finding, FindingState, Severity, Standing
 from gradtop.record import End
 from gradtop.verdict import Judgement, Verdict, judge
@@ -56,7 +57,7 @@ def test_of_the_worst_findings_the_one_that_explains_the_others_is_primary() -> 
     assert found.primary is not None
     assert (found.primary.kind, found.summary, found.next_step) == (
         "nonfinite",
-        "nonfinite happened. Also: gradient vanishing since step 10, stalled since step 10.",
+        "nonfinite happened. Also: vanishing gradient since step 10, stalled since step 10.",
         "check nonfinite",
     )
     assert [f.kind for f in found.supporting] == ["gradient_vanishing", "stalled"]
@@ -120,7 +121,7 @@ def test_a_milder_finding_that_leads_to_a_worse_one_explains_it(cause: str, effe
     found = judged(finding(effect, Severity.INTERVENE, raised=820.0), finding(cause, Severity.WATCH, raised=800.0))
     assert found.primary is not None
     assert (found.verdict, found.primary.kind) == (Verdict.INTERVENE, cause)
-    assert found.summary == f"{cause} happened. Also: {effect.replace('_', ' ')} since step 820."
+    assert found.summary == f"{cause} happened. Also: {KINDS[effect].title.lower()} since step 820."
     assert found.next_step == f"check {cause}"
 
 
@@ -153,7 +154,7 @@ def test_supporting_findings_are_told_worst_first_once_for_each_kind_and_not_all
     more = [finding(kind, Severity.WATCH, raised=200.0) for kind in ("loss_spike", "overfitting", "clip_saturation")]
     found = judged(*layers, *more, finding("loss_divergence", Severity.INTERVENE, raised=300.0))
     assert found.summary == (
-        "loss_divergence happened. Also: dead layer (5) since step 100, loss spike since step 200,"
+        "loss_divergence happened. Also: layers without a gradient (5) since step 100, loss spike since step 200,"
         " overfitting since step 200, 1 more."
     )
     assert len(found.supporting) == 8

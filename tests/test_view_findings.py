@@ -124,6 +124,13 @@ def test_a_finding_says_what_was_said_of_it(found: Finding, attention: Attention
     assert told in texts(FindingsView(run_of(found, attention=attention)).entries(found.id))
 
 
+def test_a_finding_stands_where_the_log_counts() -> None:
+    run = Run()
+    list(run.apply(Rows(range(1, 50), {"loss": [2.0] * 49}, x_kind="rows")))
+    shown = replace(run_of(DIVERGED), view=run.view())
+    assert "intervene · active · row 300 to 400 · 7 rows" in texts(FindingsView(shown).entries(DIVERGED.id))
+
+
 def test_the_checklist_and_the_banner_name_what_goes_with_the_primary_finding() -> None:
     run = run_of(DIVERGED, SPIKE)
     shown = texts(checklist(run))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gradtop.catalogue import PRECEDENCE
+from gradtop.catalogue import KINDS, PRECEDENCE
 from gradtop.finding import Finding, FindingState, Severity, Standing
 from gradtop.record import End
 from gradtop.units import count, percent
@@ -170,9 +170,15 @@ def _named(findings: Sequence[Finding], counts: str) -> Iterator[str]:
         times = f" ({len(found)})" if len(found) > 1 else ""
         over = "" if any(f.state is FindingState.ACTIVE for f in found) else ", over"
         since = "at" if over else "since"
-        yield f"{kind.replace('_', ' ')}{times} {since} {counts} {count(min(f.first_step for f in found))}{over}"
+        yield f"{_called(kind)}{times} {since} {counts} {count(min(f.first_step for f in found))}{over}"
     if len(kinds) > MOST_NAMED:
         yield f"{len(kinds) - MOST_NAMED} more"
+
+
+def _called(kind: str) -> str:
+    """The title of a kind inside a sentence: `slower steps`, `NaN or Inf`."""
+    title = KINDS[kind].title
+    return title[0].lower() + title[1:] if title[1:3].islower() else title
 
 
 def _newest(findings: Sequence[Finding]) -> Finding | None:

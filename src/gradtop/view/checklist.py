@@ -42,7 +42,7 @@ def described(run: RunSnapshot, finding: Finding, settings: Settings, *, changes
     With `changes` also what would change the verdict.
     """
     yield Entry(title(finding), "title")
-    yield Entry(_where(finding), "quiet")
+    yield Entry(_where(finding, run.view.x_kind.removesuffix("s")), "quiet")
     yield from _said(run, finding)
     yield Entry(clean(finding.message, 2000))
     yield from _beside(run, finding)
@@ -136,13 +136,13 @@ def _list(heading: str, items: tuple[str, ...]) -> Iterator[Entry]:
         yield from (Entry(clean(item, 1000), "plain", 2, "·") for item in items)
 
 
-def _where(finding: Finding) -> str:
+def _where(finding: Finding, counts: str) -> str:
     steps = units.count(finding.first_step)
     if finding.last_step != finding.first_step:
         steps += f" to {units.count(finding.last_step)}"
     rows = f"{finding.count:,} row" + ("s" if finding.count != 1 else "")
     scope = "" if finding.scope == "total" else f" · {clean(finding.scope.replace('layer:', 'layer '), 200)}"
-    return f"{finding.severity.word} · {finding.state.value} · step {steps} · {rows}{scope}"
+    return f"{finding.severity.word} · {finding.state.value} · {counts} {steps} · {rows}{scope}"
 
 
 def _value(value: float | str) -> str:
