@@ -87,6 +87,7 @@ def test_a_slow_stretch_is_over_when_it_is_over() -> None:
     assert "is over" in finding.message
     assert "back to usual at step 50" in finding.message
     assert not any(criterion.met for criterion in finding.criteria[:2])
+    assert all(", back to usual at step 50" in criterion.evidence for criterion in finding.criteria[:2])
 
 
 def _pauses(taken: Times) -> Times:

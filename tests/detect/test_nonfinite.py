@@ -90,6 +90,7 @@ def test_zeros_row_after_row_are_a_dead_run_and_no_empty_batches() -> None:
     assert "loss scale" in judged.summary
     zeros = next(f for f in seen.findings() if f.kind == "nonfinite")
     assert (zeros.first_step, zeros.count) == (0, 16)
+    assert zeros.criteria[0].evidence == "16 rows"
 
 
 def test_a_solved_run_may_read_zero() -> None:

@@ -234,11 +234,12 @@ class ThroughputDrop:
 
     def _criteria(self, s: Signals, case: Case) -> tuple[Criterion, ...]:
         resumed, since = "resumed" in case.seen, place(s, case.first_step)
+        over = "" if case.active else f", {_over(s, case)}"
         per_unit = True if case.seen["per_unit"] else None
         large = case.seen["now"] >= s.limits.throughput_watch * case.seen["usual"]
         return (
-            self._criterion("persists", case.active, f"{rows(case.count)} since {since}"),
-            self._criterion("large", case.active and large, f"{_times(case)} the time"),
+            self._criterion("persists", case.active, f"{rows(case.count)} since {since}{over}"),
+            self._criterion("large", case.active and large, f"{_times(case)} the time{over}"),
             self._criterion("per_unit", per_unit, _SAID[per_unit]),
             self._criterion("same_session", not resumed, f"{'resumed' if resumed else 'no resume'} at {since}"),
         )
@@ -293,8 +294,11 @@ def _message(s: Signals, case: Case) -> str:
         return f"Slower since the resume at {place(s, case.first_step)}: {told}, {_times(case)} the time."
     if case.active:
         return f"Slower since {place(s, case.first_step)}: {told}, {_times(case)} the time."
-    over = f"back to usual {back(s, case)}" if case.back_step is not None else "the run was resumed"
-    return f"A slow stretch, {span(s, case)}, is over: {told}, {_times(case)} the time, {over}."
+    return f"A slow stretch, {span(s, case)}, is over: {told}, {_times(case)} the time, {_over(s, case)}."
+
+
+def _over(s: Signals, case: Case) -> str:
+    return f"back to usual {back(s, case)}" if case.back_step is not None else "the run was resumed"
 
 
 def _caveats(case: Case) -> tuple[str, ...]:

@@ -164,7 +164,7 @@ class NonFinite:
         persists = case.active and case.severity is Severity.INTERVENE
         over = f", {_fine_again(s, case)}"
         share = f"{window.count} of the last {min(window.n, s.rows)} rows"
-        if reason == "blank" or not window.count:
+        if reason in ("zeros", "blank") or not window.count:
             share = rows(case.count)
         if self._skips >= _SKIPPED_ROWS:
             share = f"{rows(self._skips)} in a row, all of them skipped steps"
