@@ -58,6 +58,19 @@ async def test_it_opens_at_the_finding_that_the_verdict_goes_by() -> None:
         assert "▸● intervene    Loss divergence" in text(app)
 
 
+async def test_what_turns_up_is_selected_unless_the_user_has_chosen() -> None:
+    async with staged(snapshot(run_with())) as (app, pilot):
+        await pilot.press("4")
+        await pilot.pause()
+        assert "▸? cannot tell" in text(app)
+        shown = run_with(SPIKE, DIVERGED)
+        await post(app, pilot, snapshot(replace(shown, judgement=replace(shown.judgement, primary=DIVERGED))))
+        assert "▸● intervene    Loss divergence" in text(app)
+        await pilot.press("G")
+        await post(app, pilot, snapshot(shown))
+        assert "▸? cannot tell" in text(app)
+
+
 async def test_the_last_row_says_what_the_log_cannot_tell() -> None:
     async with staged(snapshot(run_with(DIVERGED))) as (app, pilot):
         await pilot.press("4", "G")

@@ -22,6 +22,7 @@ from gradtop.ui.widgets.note import Note
 from gradtop.ui.widgets.sheet import Sheet
 from gradtop.ui.widgets.window import FindingWindow
 from gradtop.view import NEWEST, WORST, FindingsView, finding_title
+from gradtop.view.findings import BLIND
 
 _SIDE_BY_SIDE = 100
 """Columns of the screen from which the finding stands beside the list."""
@@ -50,6 +51,8 @@ class FindingsRoom(Room):
         self._view = FindingsView(None)
         self._shown: tuple[str | None, str | None] = None, None
         self._did = ""
+        self._chosen = False
+        """The user has moved in the list of this run."""
         self._early: list[Callable[[], object]] = []
         self._unfolded: frozenset[str] = frozenset()
         self._order = WORST
@@ -72,7 +75,10 @@ class FindingsRoom(Room):
     def show_scene(self, scene: Scene) -> None:
         """Show the findings as they stand."""
         self._look(scene)
-        if scene.run is not None and scene.run.id != self._shown[0]:
+        other = scene.run is not None and scene.run.id != self._shown[0]
+        self._chosen = self._chosen and not other
+        # What turns up while nobody has chosen is what the room was entered for.
+        if scene.run is not None and (other or (self._list.selected in (None, BLIND) and not self._chosen)):
             primary = scene.run.judgement.primary
             self._list.selected = primary.id if primary is not None else None
         self._list.show(self._view)
@@ -113,6 +119,7 @@ class FindingsRoom(Room):
 
     def on_findings_moved(self) -> None:
         """Another finding in full."""
+        self._chosen = True
         if self.scene is not None:
             self._describe()
 
