@@ -179,6 +179,15 @@ def test_a_loss_says_where_it_is_going(losses: list[float], note: str) -> None:
     assert charts(run_of(view_of({"loss": losses})), 1)[0].note == note
 
 
+def test_a_step_back_begins_another_curve() -> None:
+    run = Run()
+    for first in (1, 1):
+        list(run.apply(Rows(range(first, first + 60), {"loss": [4.0] * 30 + [3.0] * 30})))
+    assert charts(run_of(run.view()), 1)[0].note == "▼ 25 % in 30 rows"
+    list(run.apply(Rows(range(30, 60), {"loss": [5.0] * 30})))
+    assert charts(run_of(run.view()), 1)[0].note == ""
+
+
 def test_a_chosen_value_has_no_zeros_at_its_end() -> None:
     assert charts(run_of(view_of({"lr": [0.004]})), 1)[0].value == "0.004"
 
@@ -251,6 +260,8 @@ def test_the_cursor_reads_value_and_time_of_day() -> None:
     assert (read.step, read.value) == ("2", "1.500")
     assert len(read.time.split(":")) == 3
     assert reading(chart, 0, None).value == ""
+    lost = charts(run_of(view_of({"loss": [2.0, math.nan]})), 1)[0]
+    assert [reading(lost, step, None).finite for step in (0, 1, 2)] == [True, True, False]
 
 
 def test_the_checklist_shows_every_criterion_with_its_evidence() -> None:

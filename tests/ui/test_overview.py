@@ -153,6 +153,16 @@ async def test_the_cursor_reads_out_all_charts_at_the_same_step() -> None:
         assert " at " not in title(lines(app), "loss")
 
 
+async def test_at_a_nan_the_smoothed_line_has_no_value() -> None:
+    lost = Rows(range(1, 101), {"loss": [2.0 + i % 3 for i in range(60)] + [math.nan] * 40})
+    async with staged(snapshot(run(records=[lost], findings=()))) as (app, pilot):
+        await pilot.press("g")
+        assert " smooth " in title(lines(app), "loss")
+        await pilot.press("G")
+        assert "loss NaN at 100" in title(lines(app), "loss")
+        assert " smooth " not in title(lines(app), "loss")
+
+
 async def test_n_jumps_from_mark_to_mark() -> None:
     found = (finding(step=14), finding(step=200))
     async with staged(snapshot(run(findings=found))) as (app, pilot):

@@ -283,6 +283,8 @@ class Reading:
     """Local time of day of that step; empty where the run has no times."""
     others: tuple[str, ...] = ()
     """The values of the further lines, in their order."""
+    finite: bool = True
+    """False where the value is NaN or infinite."""
 
 
 def reading(chart: Chart, step: float, times: Sampled | None) -> Reading:
@@ -294,6 +296,7 @@ def reading(chart: Chart, step: float, times: Sampled | None) -> Reading:
         value=_number(value),
         time=_time_of_day(when) if when is not None else "",
         others=tuple(_number(trace.data.at(step)) for trace in chart.others),
+        finite=value is None or math.isfinite(value),
     )
 
 

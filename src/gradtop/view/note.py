@@ -66,7 +66,7 @@ def _usual(newest: tuple[float, float, float]) -> str:
 
 def _trend(series: "SeriesView") -> str:
     """How the median of the newest rows differs from that of as many before them: `▼ 2.1 % in 100 rows`."""
-    rows = min(TREND_ROWS, len(series) // 2)
+    rows = min(TREND_ROWS, _in_line(series) // 2)
     if rows < _LEAST_TREND_ROWS:
         return ""
     values = series.tail(2 * rows)
@@ -79,6 +79,14 @@ def _trend(series: "SeriesView") -> str:
     if abs(change) < max(_FLAT, _ERRORS * noise):
         return f"no trend in {rows} rows"
     return f"{'▲' if change > 0 else '▼'} {units.percent(abs(change))} in {rows} rows"
+
+
+def _in_line(series: "SeriesView") -> int:
+    """The newest values that no step back parts: what was trained before it is another curve."""
+    segments = series.segments
+    if len(segments) < 2 or segments[-2].ghost_from > float(series.steps[segments[-2].stop - 1]):
+        return len(series)
+    return len(series) - segments[-1].start
 
 
 def _median(values: Sequence[float]) -> float:

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from gradtop import units
 from gradtop.clean import clean
 from gradtop.recollection import Memory
+from gradtop.snapshot import RunState
 from gradtop.sources.peek import LogPage
 from gradtop.ui import keys
 from gradtop.ui.place import Place
@@ -230,7 +231,8 @@ class LogRoom(Room):
         if self._said or page.problem:
             return clean(self._said or page.problem, 300)
         if not page.size:
-            return "empty"
+            run = self.scene.run if self.scene is not None else None
+            return "reading" if run is not None and run.state is RunState.LOADING else "empty"
         place = "end, following" if self._follow else f"{units.percent(page.stop / page.size)} of {page.size:,} bytes"
         shift = f" · from character {self._left + 1}" if self._left else ""
         told = f"{self._told} · " if self._told and self._found is not None else ""

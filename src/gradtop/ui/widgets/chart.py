@@ -285,7 +285,8 @@ class Chart(Canvas, can_focus=True):
         line: list[tuple[str, str]] = [(label + " ", "plain")]
         if look.reading is not None and look.cursor is not None:
             line += [(look.reading.value or "no value", "value"), (f" at {look.reading.step}", "focus")]
-            tail = [f"smooth {units.number(trend)}"] if trend == trend else []
+            # A line that is drawn past a NaN is no value of it.
+            tail = [f"smooth {units.number(trend)}"] if trend == trend and look.reading.finite else []
             tail += [look.reading.time] if look.reading.time else []
         else:
             line.append((view.value, "value" if view.ended else "act"))
