@@ -114,6 +114,8 @@ def test_too_few_rows_before_it_cannot_say_what_was_usual() -> None:
     run = run_of(rows)
     lines = told(run, only(run, "nonfinite"))
     assert "loss                  –      NaN      NaN  cannot tell: 3 rows before" in lines
+    assert "cannot tell what moved first: there is too little before it" in lines
+    assert "Nothing else that is logged moved with it." not in lines
 
 
 def layered(moves: Mapping[int, float]) -> RunSnapshot:

@@ -62,6 +62,9 @@ def traces_of(run: RunSnapshot, finding: Finding) -> Iterator[Trace]:
 def _first(run: RunSnapshot, traces: list[Trace]) -> Iterator[Entry]:
     """Which of the streams moved first, in a sentence."""
     moved = sorted((trace.step, trace.label) for trace in traces if trace.step is not None)
+    if not moved and all(trace.early or trace.blind for trace in traces):
+        yield Entry("cannot tell what moved first: there is too little before it", "unknown", 2, "?")
+        return
     if len(moved) < 2:
         yield Entry("Nothing else that is logged moved with it.", "plain", 2, "·")
         return

@@ -57,7 +57,9 @@ def _of_device(run: RunSnapshot, finding: Finding, one: Measured) -> Trace:
         show(v) if v is not None else "–" for v in (one.found.before, one.found.during, one.found.after)
     )
     if one.found.early:
-        return Trace(one.label, before, during, after, f"cannot tell: {one.found.rows_before} samples before")
+        return Trace(
+            one.label, before, during, after, f"cannot tell: {one.found.rows_before} samples before", early=True
+        )
     return Trace(one.label, before, during, after, when(run, finding, one.step, one.found), one.step)
 
 

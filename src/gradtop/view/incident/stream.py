@@ -60,7 +60,7 @@ def trace_of(run: RunSnapshot, finding: Finding, stream: Stream, series: "Series
     before, during, after = (show(v) if v is not None else "–" for v in (found.before, found.during, found.after))
     if found.early:
         rows = f"{found.rows_before} row" + ("s" if found.rows_before != 1 else "")
-        return Trace(stream.label, before, during, after, f"cannot tell: {rows} before")
+        return Trace(stream.label, before, during, after, f"cannot tell: {rows} before", early=True)
     step = _changed(series, finding) if stream.chosen else found.moved
     return Trace(stream.label, before, during, after, when(run, finding, step, found), step)
 

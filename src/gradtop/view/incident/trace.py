@@ -24,6 +24,8 @@ class Trace:
     """Where it moved."""
     blind: str = ""
     """Why nothing can be told; the rest is empty then."""
+    early: bool = False
+    """There is too little before it to tell whether it moved."""
 
 
 def when(run: RunSnapshot, finding: Finding, step: float | None, found: Stretch) -> str:
