@@ -192,6 +192,14 @@ def test_a_run_whose_files_are_gone_is_drawn_as_read_and_that_is_said() -> None:
     ]
 
 
+def test_folders_that_all_compared_runs_lie_in_are_left_out_of_their_names() -> None:
+    view = view_of(named("loss"))
+    runs = [run_of(view, name) for name in ("ablation/runs/run10", "ablation/runs/run1", "ablation/runs/run12/b")]
+    assert [label for label, *_ in compared(*runs, marked=tuple(run.id for run in runs[1:]))] == ["run1", "run12/b"]
+    apart = [run_of(view, "runs/a"), run_of(view, "runs-2/a")]
+    assert [label for label, *_ in compared(*apart, marked=(apart[1].id,))] == ["runs-2/a"]
+
+
 def test_the_open_run_is_not_drawn_over_itself() -> None:
     assert compared(run_of(view_of(named("loss"))), marked=("a",)) == []
 

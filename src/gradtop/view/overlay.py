@@ -1,5 +1,6 @@
 """Other runs drawn over the open one."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,11 +84,18 @@ def others_of(snapshot: Snapshot, opened: RunSnapshot | None, marks: Marks) -> t
     """The marked runs beside the one that is open."""
     wanted = [run_id for run_id in marks.ids if opened is None or run_id != opened.id]
     found = {run.id: run for run in snapshot.runs if run.id in wanted} if wanted else {}
-    return tuple(_other(run_id, found.get(run_id), opened, marks.ink(run_id)) for run_id in wanted)
+    shared = shared_folders([run.name for run in (opened, *found.values()) if run is not None])
+    return tuple(_other(run_id, found.get(run_id), opened, marks.ink(run_id), shared) for run_id in wanted)
 
 
-def _other(run_id: str, run: RunSnapshot | None, opened: RunSnapshot | None, ink: str) -> Other:
-    label = clean(run.name if run is not None else Path(run_id).name or run_id, 200)
+def shared_folders(names: Sequence[str]) -> int:
+    """Characters in front of all names, folders that tell no run from another: 5 of `logs/a` and `logs/b`."""
+    common = os.path.commonprefix(list(names)) if len(names) > 1 else ""
+    return common.rfind("/") + 1
+
+
+def _other(run_id: str, run: RunSnapshot | None, opened: RunSnapshot | None, ink: str, shared: int) -> Other:
+    label = clean(run.name[shared:] if run is not None else Path(run_id).name or run_id, 200)
     why_not = _why_not(run, opened)
     lost = next((s.problem for s in run.sources if s.problem), "") if run is not None else ""
     return Other(label, ink, letter_of(ink), why_not or clean(lost, 60), None if why_not else run)
