@@ -53,6 +53,13 @@ def test_the_header_drops_parts_by_rank_and_keeps_the_name() -> None:
     assert cell_len(narrow) <= 24
 
 
+def test_the_verdict_stays_on_a_narrow_screen() -> None:
+    state = Part("■ finished 17m ago", 0, "quiet", "■ finished")
+    parts = [Part("gradtop", 8), Part("eyes/runs/run1", 0, "name"), Part(" INTERVENE ", 1), state, Part("step 9", 2)]
+    assert "".join(t for t, _ in fitted(parts, 40)) == " eyes/…s/run1    INTERVENE    ■ finished"
+    assert "INTERVENE" not in "".join(t for t, _ in fitted(parts, 24))
+
+
 @pytest.mark.parametrize("most", [3, 4, 5, 8])
 @pytest.mark.parametrize("width", [20, 40, 80, 120])
 def test_a_banner_keeps_its_most_important_rows(width: int, most: int) -> None:

@@ -32,6 +32,8 @@ class Part:
     """0 stays on the narrowest screen; the highest rank is dropped first."""
     ink: str = "plain"
     """`brand`, `name`, `plain`, `quiet`, a tone, or the word of one."""
+    short: str = ""
+    """What is said where there is no room for the text; empty: the text."""
 
 
 def header(
@@ -66,7 +68,8 @@ def _state(run: RunSnapshot, age_s: float | None) -> Part:
     word = state_word(run)
     ago = units.age(age_s) if age_s is not None and run.state is not RunState.LOADING else "now"
     since = "" if ago == "now" else f" {ago} ago"
-    return Part(f"{STATE_GLYPHS[run.state]} {word}{since}", 0, state_ink(run.state))
+    state = f"{STATE_GLYPHS[run.state]} {word}"
+    return Part(f"{state}{since}", 0, state_ink(run.state), state)
 
 
 def state_word(run: RunSnapshot) -> str:

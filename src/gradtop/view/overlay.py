@@ -1,8 +1,8 @@
 """Other runs drawn over the open one."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Self
 
@@ -90,8 +90,11 @@ def others_of(snapshot: Snapshot, opened: RunSnapshot | None, marks: Marks) -> t
 
 def shared_folders(names: Sequence[str]) -> int:
     """Characters in front of all names, folders that tell no run from another: 5 of `logs/a` and `logs/b`."""
-    common = os.path.commonprefix(list(names)) if len(names) > 1 else ""
-    return common.rfind("/") + 1
+    if len(names) < 2:
+        return 0
+    folders = [name.split("/")[:-1] for name in names]
+    same = takewhile(lambda level: len(set(level)) == 1, zip(*folders, strict=False))
+    return sum(len(level[0]) + 1 for level in same)
 
 
 def _other(run_id: str, run: RunSnapshot | None, opened: RunSnapshot | None, ink: str, shared: int) -> Other:

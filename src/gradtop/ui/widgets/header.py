@@ -1,6 +1,7 @@
 """The line on top: parts are dropped by rank until it fits."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.cells import cell_len
 
@@ -12,6 +13,8 @@ from gradtop.view import Part
 _GAP = "   "
 _NAME_CELLS = 16
 """Cells of the run's name for which other parts are dropped."""
+_LEAST_NAME_CELLS = 8
+"""The same where the verdict would be dropped."""
 
 
 class Header(Canvas):
@@ -31,8 +34,12 @@ class Header(Canvas):
 
 def fitted(parts: Sequence[Part], width: int) -> Row:
     """The parts in at most `width` cells: the highest ranks are dropped first, then the name is shortened."""
-    kept = list(parts)
-    while kept and _cells(kept) > width and (worst := max(part.rank for part in kept)) > 0:
+    kept, name = list(parts), _NAME_CELLS
+    while kept and _cells(kept, name) > width and (worst := max(part.rank for part in kept)) > 0:
+        if worst == 1 and name == _NAME_CELLS:
+            # Before the verdict goes, all else is said in short.
+            kept, name = [replace(part, text=part.short or part.text) for part in kept], _LEAST_NAME_CELLS
+            continue
         kept = [part for part in kept if part.rank != worst]
     named = next((part for part in kept if part.ink == "name"), None)
     room = max(4, width - _cells([part for part in kept if part is not named]) - len(_GAP))
@@ -42,6 +49,6 @@ def fitted(parts: Sequence[Part], width: int) -> Row:
     return tuple(row)
 
 
-def _cells(parts: Sequence[Part]) -> int:
-    cells = (min(cell_len(p.text), _NAME_CELLS) if p.ink == "name" else cell_len(p.text) for p in parts)
+def _cells(parts: Sequence[Part], name: int = _NAME_CELLS) -> int:
+    cells = (min(cell_len(p.text), name) if p.ink == "name" else cell_len(p.text) for p in parts)
     return 1 + sum(cells) + len(_GAP) * max(0, len(parts) - 1)
