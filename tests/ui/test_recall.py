@@ -11,7 +11,6 @@ from gradtop.snapshot import Snapshot
 from gradtop.ui.screens.log import LogRoom
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.runs import RunsRoom
-from gradtop.ui.screens.sheets import ChecklistRoom
 
 TWO = snapshot(run("new"), run("old"))
 
@@ -26,7 +25,7 @@ async def left_by(*keys: str, shown: Snapshot = TWO, **options: Any) -> Recollec
     return kept[-1]
 
 
-@pytest.mark.parametrize(("key", "room"), [("1", Overview), ("6", LogRoom), ("r", RunsRoom), ("c", ChecklistRoom)])
+@pytest.mark.parametrize(("key", "room"), [("1", Overview), ("6", LogRoom), ("r", RunsRoom)])
 async def test_the_room_is_entered_again(key: str, room: type) -> None:
     left = await left_by("6", key)
     async with staged(TWO, recollection=left) as (app, pilot):
@@ -35,8 +34,9 @@ async def test_the_room_is_entered_again(key: str, room: type) -> None:
         assert isinstance(app.screen, Overview)
 
 
-async def test_help_is_not_entered_again() -> None:
-    async with staged(TWO, recollection=await left_by("question_mark")) as (app, _):
+@pytest.mark.parametrize("key", ["question_mark", "c"])
+async def test_what_is_read_in_between_is_not_entered_again(key: str) -> None:
+    async with staged(TWO, recollection=await left_by(key)) as (app, _):
         assert isinstance(app.screen, Overview)
 
 

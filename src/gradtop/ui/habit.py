@@ -7,6 +7,9 @@ from gradtop.snapshot import Snapshot
 from gradtop.ui.screens.room import Room
 from gradtop.ui.theme import THEMES
 
+_PAGES = ("help", "checklist")
+"""What is read in between: the checklist of a finding that may be over says nothing of how the run stands."""
+
 
 class Habit:
     """How the screen was left, and how it is left."""
@@ -27,9 +30,9 @@ class Habit:
 
     @property
     def room(self) -> str:
-        """The room that was on the screen; help is not gone back to."""
+        """The room that was on the screen; pages over a room are not gone back to."""
         left = str(self._left.get("room"))
-        return left if left != "help" else ""
+        return left if left not in _PAGES else ""
 
     def run(self, snapshot: Snapshot, opened: str | None) -> str | None:
         """The run to open now that all are found: once, unless the user opened one or a newer one came."""
