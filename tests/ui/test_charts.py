@@ -315,6 +315,26 @@ def test_a_window_stays_in_the_run_and_wider_than_a_few_rows() -> None:
     assert at.window is None
 
 
+@pytest.mark.parametrize(
+    ("whole", "rows", "windows"),
+    [
+        ((1.0, 400.0), 400, [(350.0, 400.0), (338.0, 388.0)]),
+        ((0.0, 3.0), 90, [(2.625, 3.0), (2.53125, 2.90625)]),
+    ],
+    ids=["steps", "parts of an epoch"],
+)
+def test_a_window_begins_and_ends_at_whole_steps_where_rows_do(
+    whole: tuple[float, float], rows: int, windows: list[tuple[float, float]]
+) -> None:
+    at = Viewport()
+    at.fit(whole, rows)
+    for _ in range(3):
+        at.zoom(2, whole[1])
+    zoomed = at.window
+    at.pan(-0.25)
+    assert [zoomed, at.window] == windows
+
+
 async def test_charts_of_something_else_than_steps_keep_an_axis_of_their_own() -> None:
     other = Rows(steps=[1000.0, 2000.0, 3000.0], columns={"reward": [1.0, 2.0, 3.0]}, x_kind="samples")
     async with staged(snapshot(run(records=[rows(), other], state=RunState.FINISHED))) as (app, pilot):

@@ -106,5 +106,14 @@ class Viewport:
         if not math.isfinite(span) or span >= (high - low) * (1 - 1e-9):
             self.window = None
             return
+        if self._whole_steps:
+            # An edge at step 161.125 would say what no row is at.
+            first, span = float(round(first)), float(round(span))
         first = max(low, min(first, high - span))
         self.window = (first, first + span)
+
+    @property
+    def _whole_steps(self) -> bool:
+        """Rows are a step or more apart, and the axis counts steps."""
+        apart = self.whole[1] - self.whole[0] >= self.rows - 1
+        return apart and self.across is None and all(map(float.is_integer, map(float, self.whole)))
