@@ -317,7 +317,7 @@ def test_what_the_user_said_holds_at_once_and_after_a_restart(tmp_path: Path, cl
     watching.acknowledge(run.id, broke.id, broke.severity)
     (run,) = settled(watching).runs
     assert run.judgement.verdict is Verdict.KEEP_TRAINING
-    assert run.judgement.summary.startswith("1 finding acknowledged: nonfinite since step 100.")
+    assert run.judgement.summary.startswith("1 finding acknowledged: NaN or Inf since step 100.")
     assert run.attention.kept == f"Kept in {tmp_path / 'state'}."
     again = kept(clock, tmp_path / "state", tmp_path / "logs")
     settled(again)
@@ -359,7 +359,7 @@ def test_what_the_settings_mute_is_listed_and_never_counts(tmp_path: Path, clock
     write_run(tmp_path, "run", broken(0, 200), 900.0)
     (run,) = settled(kept(clock, tmp_path / "state", tmp_path, muted=frozenset(("nonfinite",)))).runs
     assert run.judgement.verdict is Verdict.KEEP_TRAINING
-    assert "1 finding muted: nonfinite" in run.judgement.summary
+    assert "1 finding muted: NaN or Inf" in run.judgement.summary
     assert run.muted == {"nonfinite"}
     assert not (tmp_path / "state").exists()
 

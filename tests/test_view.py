@@ -7,6 +7,7 @@ import pytest
 
 from gradtop.detect.course import Course
 from gradtop.finding import Criterion, Finding, FindingState, Severity
+from gradtop.pace import speed
 from gradtop.plot import Mark
 from gradtop.plot.picture import PLAN
 from gradtop.record import Rows, RunFacts, Train
@@ -431,6 +432,12 @@ def test_a_module_beside_the_layers_is_one_of_them() -> None:
     assert [chart.name for chart in drawn] == ["reward/a", "train/kl"]
 
 
+def test_times_that_are_none_tell_no_speed() -> None:
+    sane = view_of({"loss": [2.0] * 9, "time": [NOW + 2.0 * i for i in range(9)]})
+    wild = view_of({"loss": [2.0] * 9, "time": [0.0, 1e300, -1e300, NOW, 1e11, 9e99, NOW, NOW + 2, 1e300]})
+    assert (speed(sane), speed(wild)) == (0.5, 0.5)
+
+
 @pytest.mark.parametrize(
     ("rates", "facts", "phase"),
     [
@@ -440,6 +447,7 @@ def test_a_module_beside_the_layers_is_one_of_them() -> None:
         ([1e-3] * 60, None, "constant"),
         ([0.0] * 60, None, "zero"),
         ([1e-5 * i for i in range(60)], None, "rise"),
+        ([0.0, 1e-4, 2e-4, *(1.9e-4 - 1e-6 * i for i in range(17))], None, "decay"),
         ([1e-3] * 3, None, ""),
     ],
 )

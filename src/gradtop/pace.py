@@ -20,6 +20,8 @@ REPLAYED_S = 36 * 3600.0
 """A newest row that is older belongs to a run of the past, as in a copy; time zones explain at most 26 hours."""
 _ELAPSED = ("elapsed_time", "bar_elapsed_s", "time_s", "elapsed_s", "elapsed", "time_elapsed", "time/time_elapsed")
 """Names of the seconds since the start, or since the start of an epoch."""
+_LONGEST_S = 1e9
+"""Seconds between two rows that no training takes: one of the two is no time."""
 _RISING = 0.9
 """Part of the rows of such a series that have to rise: what goes up and down is a duration."""
 
@@ -89,7 +91,7 @@ def _by_clock(clock: SeriesView, least: float) -> float | None:
     seconds = clock.tail(RATE_ROWS)
     steps = [float(step) for step in clock.steps[len(clock) - len(seconds) :]]
     moves = [(t1 - t0, s1 - s0) for (t0, t1), (s0, s1) in zip(pairwise(seconds), pairwise(steps), strict=True)]
-    going = [(t, s) for t, s in moves if t >= 0 and s >= 0]
+    going = [(t, s) for t, s in moves if 0 <= t < _LONGEST_S and s >= 0]
     spent, done = sum(t for t, _ in going), sum(s for _, s in going)
     return done / spent if spent > 0 and done > 0 and len(going) >= least * len(moves) else None
 

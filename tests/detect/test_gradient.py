@@ -1,3 +1,4 @@
+import math
 import random
 
 import pytest
@@ -5,6 +6,7 @@ from synthetic import SHARED, Row, detector, falling, fixture, found, loud, reco
 
 from gradtop.config import Limits
 from gradtop.detect import Detector
+from gradtop.detect.wording import fold
 from gradtop.finding import Finding, FindingState, Severity
 from gradtop.record import Model, RunFacts, Train
 from gradtop.verdict import Verdict
@@ -283,3 +285,7 @@ def test_a_gradient_that_faded_with_a_solved_task_does_not_look_like_a_reason_to
     assert finding.severity is Severity.NOTICE
     assert criteria(finding)["loss_flat"] is False
     assert "at its floor after it fell" in next(c.evidence for c in finding.criteria if c.id == "loss_flat")
+
+
+def test_a_factor_beyond_all_numbers_is_none() -> None:
+    assert [fold(ratio) for ratio in (2.34, 5e6, math.inf)] == ["2.3×", "5e6×", "more than 1e308×"]

@@ -1,5 +1,7 @@
 """Numbers and places of a run in words, the same in every finding."""
 
+import math
+
 from gradtop import units
 from gradtop.clean import clean
 from gradtop.detect.case import Case
@@ -67,7 +69,9 @@ def training(s: Signals, effective: float) -> str:
 
 
 def fold(ratio: float) -> str:
-    """A factor: `400×`, `2.3×`, `10^7 ×` for very large ones."""
+    """A factor: `400×`, `2.3×`, `5e6×` for very large ones; beyond what a float holds it says so."""
+    if ratio == math.inf:
+        return "more than 1e308×"
     return f"{units.number(ratio, 2)}×" if ratio < 1e5 else f"{units.number(ratio, 1)}×"
 
 

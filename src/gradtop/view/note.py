@@ -18,7 +18,7 @@ _FLAT = 0.001
 """A change that is less than this part of the value is none to speak of."""
 _ERRORS = 3.0
 """Standard errors that a change must exceed to be more than noise."""
-_PHASE_ROWS = 50
+_LEAST_PHASE_ROWS, _PHASE_ROWS = 5, 50
 """Rows of the learning rate that tell whether it rises or falls."""
 
 
@@ -51,8 +51,9 @@ def _phase(series: "SeriesView", run: RunSnapshot) -> str:
         return f"warm-up to {units.count(end)}"
     if run.course is not None and run.course.warming:
         return "warm-up"
-    rates = series.tail(_PHASE_ROWS)
-    if len(rates) < _PHASE_ROWS // 10:
+    # Of a short log only the end: its start may be the warm-up that is over.
+    rates = series.tail(min(_PHASE_ROWS, max(_LEAST_PHASE_ROWS, len(series) // 4)))
+    if len(rates) < _LEAST_PHASE_ROWS:
         return ""
     way = "decay" if rates[-1] < rates[0] else "rise" if rates[-1] > rates[0] else "constant" if rates[-1] else "zero"
     return f"{way} to {units.count(run.view.total)}" if run.view.total and way == "decay" else way
