@@ -11,12 +11,13 @@ from gradtop.config import Limits, Settings
 from gradtop.finding import Severity, Standing
 from gradtop.history import History
 from gradtop.monitor import Monitor
+from gradtop.naming import called
 from gradtop.record import Rows
 from gradtop.snapshot import RunState, Snapshot
 from gradtop.sources import Batch, SourceStatus
 from gradtop.sources.reader import Account
 from gradtop.verdict import Verdict
-from gradtop.workspace import Named, called
+from gradtop.workspace import Named
 
 
 class Clock:

@@ -1,6 +1,5 @@
 """The runs under watch: which there are, which are open, and how each stands."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +15,7 @@ from gradtop.history import History
 from gradtop.life import Life, recorded_death
 from gradtop.machine import Machine
 from gradtop.merge import Joined
+from gradtop.naming import called
 from gradtop.pace import LEAST_SEEN, Rhythm, replayed, speed
 from gradtop.run import RunView
 from gradtop.snapshot import RunSnapshot, RunState
@@ -27,14 +27,6 @@ LIVE_S = 60.0
 """A file changed within this many seconds is being written."""
 QUIET_LOOK_S = 1.0
 """Seconds between two looks at a run that is not being written."""
-FOLDERS_NAMED = 3
-"""Folders at most that stand before a name that says nothing by itself."""
-_PLAIN = re.compile(
-    r"(?:lightning_logs|version|ver|v|exp|experiments?|runs?|train(?:ing)?|logs?|outputs?|out|results?|checkpoints?|ckpts?"
-    r"|default|tensorboard|tb|csv|latest|attempt|trial|seed)?[-_ ]?[\d_.:T-]*",
-    re.IGNORECASE,
-)
-"""Names that every training has: `version_0`, `train`, `exp3`, `2026-11-23_10-00-00`."""
 WRITTEN_S = 2.0
 """A last line without its end is taken as whole once its file has been left alone for this many seconds."""
 
@@ -341,33 +333,15 @@ class Watched:
 
 
 @lru_cache(maxsize=8192)
-def called(name: str, place: Path) -> str:
-    """The name of a run; one that says nothing by itself comes after the names of the folders that it lies in.
-
-    Args:
-        name: what it was found by: a directory, a file, or the end of their path.
-        place: its directory or file.
-    """
-    words = tuple(name.split("/"))
-    for folder in (place.absolute(), *place.absolute().parents):
-        parts = folder.parts
-        if parts[-len(words) :] == words:
-            n = len(words)
-            while n - len(words) < FOLDERS_NAMED and n < len(parts) - 1 and _PLAIN.fullmatch(parts[-n]):
-                n += 1
-            return "/".join(parts[-n:])
-    return name
+def _changed(statuses: Sequence[SourceStatus]) -> float | None:
+    """Unix seconds of the newest change of its files; recordings of the machine grow whatever the run does."""
+    return max((s.modified for s in statuses if s.modified is not None and not of_samples(s.path)), default=None)
 
 
 @lru_cache(maxsize=4)
 def _unread(limits: Limits) -> History:
     """The history of every run that is not open; nothing is ever taken into it."""
     return History(limits, joinable=False)
-
-
-def _changed(statuses: Sequence[SourceStatus]) -> float | None:
-    """Unix seconds of the newest change of its files; recordings of the machine grow whatever the run does."""
-    return max((s.modified for s in statuses if s.modified is not None and not of_samples(s.path)), default=None)
 
 
 def _part_read(statuses: Sequence[SourceStatus]) -> float:

@@ -104,14 +104,14 @@ def _pictures_go_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 async def test_a_random_walk(seed: int) -> None:
     await walked(seed, 25)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", range(100, 160))
+@pytest.mark.parametrize("seed", range(100, 112))
 async def test_a_long_random_walk(seed: int) -> None:
     await walked(seed, 120)
 

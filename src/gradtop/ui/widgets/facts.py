@@ -1,17 +1,18 @@
 """A frame with facts about one thing; folded up it is one line."""
 
 from gradtop.ui.widgets import box
-from gradtop.ui.widgets.canvas import Canvas, Row
+from gradtop.ui.widgets.canvas import Row
 from gradtop.ui.widgets.gauge import laid_out
 from gradtop.ui.widgets.machine import joined
 from gradtop.ui.widgets.outlines import outlines
+from gradtop.ui.widgets.scrolled import Scrolled
 from gradtop.view import Part
 from gradtop.view.system import Panel
 
 _BLANK = Panel("")
 
 
-class Facts(Canvas, can_focus=True):
+class Facts(Scrolled, can_focus=True):
     """As many lines as fit, with what is below said on the frame; histories are drawn large where there is room."""
 
     def __init__(self, ascii: bool, *, id: str | None = None) -> None:
@@ -20,11 +21,6 @@ class Facts(Canvas, can_focus=True):
         self._ascii = ascii
         self._panel = _BLANK
         self._top = 0
-
-    @property
-    def page_rows(self) -> int:
-        """Rows inside the frame."""
-        return max(1, self.size.height - 2)
 
     def wanted(self, width: int) -> int:
         """Rows that it takes to show all at this width."""
@@ -36,10 +32,6 @@ class Facts(Canvas, can_focus=True):
         self._panel = panel
         self.scroll_rows(0)
 
-    def on_resize(self) -> None:
-        """Lay the lines out again."""
-        self.scroll_rows(0)
-
     def on_focus(self) -> None:
         """Show that the keys act here."""
         self.scroll_rows(0)
@@ -47,14 +39,6 @@ class Facts(Canvas, can_focus=True):
     def on_blur(self) -> None:
         """Show that the keys act elsewhere."""
         self.scroll_rows(0)
-
-    def on_mouse_scroll_down(self) -> None:
-        """The wheel moves three lines."""
-        self.scroll_rows(3)
-
-    def on_mouse_scroll_up(self) -> None:
-        """The wheel moves three lines."""
-        self.scroll_rows(-3)
 
     def scroll_rows(self, rows: int) -> None:
         """Move by some rows, within the text."""

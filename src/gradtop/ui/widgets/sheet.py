@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 from gradtop.ui.cells import wrap
 from gradtop.ui.widgets import box
-from gradtop.ui.widgets.canvas import Canvas, Row
+from gradtop.ui.widgets.canvas import Row
+from gradtop.ui.widgets.scrolled import Scrolled
 from gradtop.view import Entry
 
 _MOST_CELLS = 110
 """Longest line: longer ones are hard to read."""
 
 
-class Sheet(Canvas):
+class Sheet(Scrolled):
     """Entries in lines, as many as fit, with what is above and below said on the frame."""
 
     def __init__(self, title: str, *, id: str | None = None) -> None:
@@ -21,28 +22,11 @@ class Sheet(Canvas):
         self._entries: Sequence[Entry] = ()
         self._top = 0
 
-    @property
-    def page_rows(self) -> int:
-        """Rows inside the frame."""
-        return max(1, self.size.height - 2)
-
     def show(self, entries: Sequence[Entry], *, anew: bool = False) -> None:
         """Show these entries from where the sheet stands; `anew`: from the top."""
         self._entries = entries
         self._top = 0 if anew else self._top
         self.scroll_rows(0)
-
-    def on_resize(self) -> None:
-        """Wrap again."""
-        self.scroll_rows(0)
-
-    def on_mouse_scroll_down(self) -> None:
-        """The wheel moves three lines."""
-        self.scroll_rows(3)
-
-    def on_mouse_scroll_up(self) -> None:
-        """The wheel moves three lines."""
-        self.scroll_rows(-3)
 
     def scroll_rows(self, rows: int) -> None:
         """Move by some rows, within the text."""
