@@ -9,7 +9,7 @@ from synthetic import Row, detector, found, records
 
 from gradtop.catalogue import KINDS
 from gradtop.finding import Finding, FindingState, Severity
-from gradtop.record import Event
+from gradtop.record import Event, RunFacts
 
 Times = list[float]
 
@@ -57,6 +57,16 @@ def test_a_tenfold_drop_is_told_within_20_rows(name: str) -> None:
     assert finding.severity is Severity.WATCH
     assert 400 < finding.raised_step <= 420
     assert finding.evidence["ratio"] == pytest.approx(10, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "check"), [(None, "step times of all ranks"), (8, "step times of all 8 ranks"), (1, "")]
+)
+def test_ranks_are_compared_where_there_may_be_several(ranks: int | None, check: str) -> None:
+    seen = detector([RunFacts(world_size=ranks), *records(logged(slowed(times(600), 10, 400)))])
+    (finding,) = [finding for finding in seen.findings() if finding.kind == "throughput_drop"]
+    assert any("one slow rank" in text for text in finding.checks) is bool(check)
+    assert check in finding.checks[0]
 
 
 def test_rates_are_told_as_rates() -> None:

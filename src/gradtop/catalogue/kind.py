@@ -72,7 +72,7 @@ FIELDS = frozenset(
         "clip", "floor", "below_floor", "precision", "loss", "line", "pid", "rows",
         "warmup_ended", "usual_grad", "effective_lr", "planned", "lr_before", "lr_after",
         "usual_time", "time", "full", "share", "device", "reasons",
-        "best_step", "lr_half", "val_loss", "layers", "ratio",
+        "best_step", "lr_half", "val_loss", "layers", "ratio", "ranks",
     }
 )  # fmt: skip
 """The numbers of a run that checks may use; each is left out where it is not known."""

@@ -27,7 +27,7 @@ THROUGHPUT = Kind(
         "More logging, evaluation or checkpointing than before.",
     ),
     checks=(
-        Check("Compare the ranks' step times around {first_step}: one slow rank holds up all."),
+        Check("Compare the step times of {ranks} around {first_step}: one slow rank holds up all."),
         _NVIDIA_SMI,
         Check(
             "See what it waits for ({usual_time} before, {time} now): py-spy dump --pid {pid}.",

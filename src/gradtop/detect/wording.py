@@ -121,6 +121,8 @@ def numbers(s: Signals, case: Case) -> dict[str, str]:
     level = s.loss_level.level
     if level is not None:
         known["loss"] = short(level)
+    if s.facts.world_size != 1:
+        known["ranks"] = f"all {s.facts.world_size:,} ranks" if s.facts.world_size else "all ranks"
     if s.facts.pid is not None:
         known["pid"] = str(s.facts.pid)
     if s.limits.grad_floor is not None:
