@@ -118,6 +118,14 @@ def test_too_few_rows_before_it_cannot_say_what_was_usual() -> None:
     assert "Nothing else that is logged moved with it." not in lines
 
 
+def test_the_slow_first_step_of_a_run_does_not_lead_to_what_comes_after_it() -> None:
+    times = [1.14, *(0.005 + 0.0001 * (i % 3) for i in range(29))]
+    run = run_of({"step": float(i), "loss": 3.0 if i < 8 else math.nan, "step_time_s": times[i]} for i in range(30))
+    lines = told(run, only(run, "nonfinite"))
+    assert any(line.startswith("step time (s)") and line.endswith("did not move") for line in lines)
+    assert "Nothing else that is logged moved with it." in lines
+
+
 def layered(moves: Mapping[int, float]) -> RunSnapshot:
     random_ = random.Random(1)
     rows: list[Row] = []

@@ -71,7 +71,8 @@ def _stretch(points: Sequence[tuple[float, float]], onset: float, later: Sequenc
     n = sum(place < onset for place, _ in points)
     fine = [value for _, value in points[:n] if math.isfinite(value)]
     usual = _Usual(fine, ratio and all(value > 0 for value in fine)) if len(fine) >= LEAST_ROWS else None
-    near = points[max(0, n - EARLY_ROWS) :]
+    # What says what is usual cannot have left it: the first row of a run compiles and is slow.
+    near = points[max(min(n, LEAST_ROWS), n - EARLY_ROWS) :]
     return Stretch(
         before=usual.median if usual is not None else None,
         during=_farthest([value for _, value in points[n:]], usual),
