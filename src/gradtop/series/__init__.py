@@ -146,6 +146,8 @@ def _listed(values: Sequence[float]) -> Iterable[float]:
 
 
 def _updated(stats: Stats, added: Floats) -> Stats:
+    if len(added) <= _FEW:
+        return _updated_by_few(stats, added.tolist())
     finite = added[np.isfinite(added)]
     nan = int(np.count_nonzero(np.isnan(added)))
     return Stats(
@@ -154,6 +156,21 @@ def _updated(stats: Stats, added: Floats) -> Stats:
         last=float(added[-1]),
         low=min(stats.low, float(finite.min())) if len(finite) else stats.low,
         high=max(stats.high, float(finite.max())) if len(finite) else stats.high,
+        nan=stats.nan + nan,
+        inf=stats.inf + len(added) - len(finite) - nan,
+    )
+
+
+def _updated_by_few(stats: Stats, added: list[float]) -> Stats:
+    """The same, at a fraction of the cost for the one value of a live row."""
+    finite = [value for value in added if math.isfinite(value)]
+    nan = sum(value != value for value in added)
+    return Stats(
+        count=stats.count + len(added),
+        first=added[0] if stats.count == 0 else stats.first,
+        last=added[-1],
+        low=min((stats.low, *finite)),
+        high=max((stats.high, *finite)),
         nan=stats.nan + nan,
         inf=stats.inf + len(added) - len(finite) - nan,
     )
