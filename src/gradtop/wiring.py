@@ -29,6 +29,8 @@ STANDARD_INPUT = Path("-")
 
 POLL_S = 0.2
 """Seconds between two polls where events do not tell of new data: a replay, a busy file, some file systems."""
+PICTURE_S = 0.3
+"""Seconds for reading and the first picture, before the machine is looked at."""
 
 
 @dataclass(slots=True)
@@ -89,12 +91,12 @@ def watch_paths(
     paths: Sequence[Path], settings: Settings, piped: int | None = None, recording: Recording | None = None
 ) -> Watching:
     """Watch paths live, the newest runs open; where one is `-`, the descriptor `piped` or else standard input."""
-    return _watching(paths, settings, OPEN_RUNS, piped, sampler(recording))
+    return _watching(paths, settings, OPEN_RUNS, piped, sampler(recording, PICTURE_S))
 
 
-def sampler(recording: Recording | None = None) -> Sampler:
-    """Samples of this machine, written into a `recording` where there is one."""
-    return Sampler(time.monotonic, time.time, recording=recording)
+def sampler(recording: Recording | None = None, start_s: float = 0.0) -> Sampler:
+    """Samples of this machine from `start_s` seconds on, written into a `recording` where there is one."""
+    return Sampler(time.monotonic, time.time, recording=recording, start_s=start_s)
 
 
 def read_paths(paths: Sequence[Path], settings: Settings, recording: Recording | None = None) -> Watching:

@@ -58,11 +58,12 @@ class Feed:
     ) -> None:
         """`wait(timeout_s)` returns early when there is something to read; `clock` counts seconds.
 
-        `then` is done once, when a run is on the screen.
+        `then` is done once, an update after a run came onto the screen: it does not take its time from that picture.
         """
         self._poll, self._wait, self._post = poll, wait, post
         self._interval_s, self._clock = interval_s, clock
         self._then: Callable[[], object] | None = then
+        self._standing = False
         self._stopping = threading.Event()
         self._update_s = UPDATE_S
 
@@ -88,11 +89,12 @@ class Feed:
                 if left <= 0:
                     self._post(SnapshotReady(snapshot))
                     due = self._clock() + self._update_s
-                    self._do_then(snapshot)
+                    self._do_then()
+                    self._standing = self._standing or any(run.read >= 1 for run in snapshot.runs[:1])
                 self._wait(min(self._interval_s, left) if left > 0 else self._interval_s)
 
-    def _do_then(self, snapshot: Snapshot) -> None:
-        if self._then is not None and any(run.read >= 1 for run in snapshot.runs[:1]):
+    def _do_then(self) -> None:
+        if self._then is not None and self._standing:
             then, self._then = self._then, None
             then()
 
