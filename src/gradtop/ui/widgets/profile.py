@@ -84,7 +84,7 @@ class ProfilePanel(Canvas):
         """`ascii`: draw with ASCII characters only."""
         super().__init__(id=id)
         self._ascii = ascii
-        self._made: "Callable[[int], Profile | None]" = lambda columns: None
+        self._made: Callable[[int], Profile | None] = lambda columns: None
         self._place = 0
 
     def show(self, made: "Callable[[int], Profile | None]", place: int) -> None:
