@@ -14,7 +14,7 @@ UPDATE_S = 0.25
 """Seconds between two snapshots that reach the screen: at most four updates a second."""
 SLOWEST_UPDATE_S = 0.45
 """The same where showing one is dear: what is new is on the screen within half a second."""
-REST = 25
+REST = 40
 """Times that the screen rests for as long as showing a snapshot took, within those bounds."""
 
 
