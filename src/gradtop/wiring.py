@@ -46,17 +46,22 @@ class Watching:
     """Data came and no event told of it."""
     _arrivals: int = 0
 
-    def wait(self, timeout_s: float) -> None:
-        """Return at the latest after `timeout_s`, earlier when there is something to read or events cannot tell."""
+    def wait(self, timeout_s: float) -> bool:
+        """Return at the latest after `timeout_s`, earlier when there is something to read or events cannot tell.
+
+        False where whatever there is to read can wait as well: it lies in files, and all before it has been read.
+        """
         if self.monitor.backlog:
-            return
+            return True
         timeout_s = min(timeout_s, self.monitor.due_s())
         if self.piped is not None and not self.piped.ended:
             self.piped.wait(timeout_s)
         elif self.watch is not None:
             self._wait_for_event(self.watch, timeout_s)
+            return False
         else:
             time.sleep(min(timeout_s, POLL_S))
+        return True
 
     def _wait_for_event(self, watch: Watch, timeout_s: float) -> None:
         arrivals = self.monitor.arrivals

@@ -56,7 +56,9 @@ class Feed:
         *,
         then: Callable[[], object] = lambda: None,
     ) -> None:
-        """`wait(timeout_s)` returns early when there is something to read; `clock` counts seconds.
+        """`wait(timeout_s)` returns early when there is something to read, False where that can wait.
+
+        `clock` counts seconds.
 
         `then` is done once, an update after a run came onto the screen: it does not take its time from that picture.
         """
@@ -80,7 +82,7 @@ class Feed:
         self._stopping.set()
 
     def run(self) -> None:
-        """The loop. Reading goes on at full speed; what is posted is limited."""
+        """The loop. Much to read is read at full speed; single rows are read when they can be posted."""
         due = self._clock()
         with _Reported(self._post):
             while not self._stopping.is_set():
@@ -91,7 +93,9 @@ class Feed:
                     due = self._clock() + self._update_s
                     self._do_then()
                     self._standing = self._standing or any(run.read >= 1 for run in snapshot.runs[:1])
-                self._wait(min(self._interval_s, left) if left > 0 else self._interval_s)
+                can_wait = self._wait(min(self._interval_s, left) if left > 0 else self._interval_s) is False
+                if can_wait and (left := due - self._clock()) > 0:
+                    self._stopping.wait(left)
 
     def _do_then(self) -> None:
         if self._then is not None and self._standing:
