@@ -44,12 +44,13 @@ class Canvas(Widget):
             self._rows, self._strips = list(rows), [self._strip(row) for row in rows]
             self.refresh()
             return
-        changed = [y for y, row in enumerate(rows) if row != before[y]]
-        for y in changed:
-            row = rows[y]
-            spans = changed_spans(before[y], row)
-            self._rows[y], self._strips[y] = row, self._strip(row)
-            self.refresh(*(Region(start, y, stop - start, 1) for start, stop in spans))
+        regions: list[Region] = []
+        for y, row in enumerate(rows):
+            if row != before[y]:
+                regions += [Region(start, y, stop - start, 1) for start, stop in changed_spans(before[y], row)]
+                self._rows[y], self._strips[y] = row, self._strip(row)
+        if regions:
+            self.refresh(*regions)
 
     def render_line(self, y: int) -> Strip:
         """The row `y`, blank where there is none."""
