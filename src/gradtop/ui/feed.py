@@ -1,5 +1,6 @@
 """The thread that polls: it owns the monitor's time, and touches nothing of the app but its message queue."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -83,18 +84,19 @@ class Feed:
 
     def run(self) -> None:
         """The loop. Much to read is read at full speed; single rows are read when they can be posted."""
-        due = self._clock()
+        posted = -math.inf
         with _Reported(self._post):
             while not self._stopping.is_set():
                 snapshot = self._poll()
-                left = due - self._clock()
+                # It is known by now what the last one cost: samples alone hold up the next row less than rows do.
+                left = posted + self._update_s - self._clock()
                 if left <= 0:
                     self._post(SnapshotReady(snapshot))
-                    due = self._clock() + self._update_s
+                    posted = self._clock()
                     self._do_then()
                     self._standing = self._standing or any(run.read >= 1 for run in snapshot.runs[:1])
                 can_wait = self._wait(min(self._interval_s, left) if left > 0 else self._interval_s) is False
-                if can_wait and (left := due - self._clock()) > 0:
+                if can_wait and (left := posted + self._update_s - self._clock()) > 0:
                     self._stopping.wait(left)
 
     def _do_then(self) -> None:
