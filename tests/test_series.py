@@ -223,3 +223,39 @@ def test_a_view_keeps_its_pyramid_when_nan_comes_later() -> None:
     late = series.view().envelope(6)
     assert late.nan == [0, 0, 10_000, 10_000, 10_000, 10_000]
     assert late.last[:2] == [1.0, 1.0]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0.0, 1.0, 1.0, 2.0, 0.5, 40.0]),
+            st.one_of(st.floats(-1e6, 1e6), st.sampled_from([math.nan, math.inf, -math.inf])),
+            st.sampled_from([1, 1, 2, 300]),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    st.sampled_from([(1, None), (7, 60.0), (340, 4000.0), (40, 3.0)]),
+)
+def test_columns_of_a_series_that_grew_are_those_of_one_that_was_there(
+    rows: list[tuple[float, float, int]], asked: tuple[int, float | None]
+) -> None:
+    series, steps, values = Series("loss"), list[float](), list[float]()
+    for on, value, times in rows:
+        fresh = [(steps[-1] if steps else 0.0) + on] * times
+        steps, values = steps + fresh, values + [value] * times
+        series.extend(fresh, [value] * times)
+        grown = series.view().envelope(asked[0], 0.0, asked[1])
+        whole = view(steps, values).envelope(asked[0], 0.0, asked[1])
+        for name in ("low", "high", "last", "nan", "inf"):
+            assert getattr(grown, name) == pytest.approx(getattr(whole, name), nan_ok=True, rel=0, abs=0)
+        assert grown.mean == pytest.approx(whole.mean, nan_ok=True)
+        assert (grown.rows, grown.first_step, grown.last_step) == (whole.rows, whole.first_step, whole.last_step)
+
+
+def test_columns_of_a_resumed_series_leave_out_what_was_repeated_after_it_grew() -> None:
+    series = Series("loss")
+    series.extend([0, 1, 2, 3], [1.0, 2.0, 3.0, 9.0])
+    assert series.view().envelope(4, 0.0, 4.0).high == [1.0, 2.0, 3.0, 9.0]
+    series.extend([2], [5.0], session=1)
+    assert series.view().envelope(4, 0.0, 4.0).high == pytest.approx([1.0, 2.0, 5.0, math.nan], nan_ok=True)

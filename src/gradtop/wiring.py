@@ -29,6 +29,8 @@ STANDARD_INPUT = Path("-")
 
 POLL_S = 0.2
 """Seconds between two polls where events do not tell of new data: a replay, a busy file, some file systems."""
+PICTURE_S = 0.3
+"""Seconds for reading and the first picture, before the machine is looked at."""
 
 
 @dataclass(slots=True)
@@ -44,17 +46,22 @@ class Watching:
     """Data came and no event told of it."""
     _arrivals: int = 0
 
-    def wait(self, timeout_s: float) -> None:
-        """Return at the latest after `timeout_s`, earlier when there is something to read or events cannot tell."""
+    def wait(self, timeout_s: float) -> bool:
+        """Return at the latest after `timeout_s`, earlier when there is something to read or events cannot tell.
+
+        False where whatever there is to read can wait as well: it lies in files, and all before it has been read.
+        """
         if self.monitor.backlog:
-            return
+            return True
         timeout_s = min(timeout_s, self.monitor.due_s())
         if self.piped is not None and not self.piped.ended:
             self.piped.wait(timeout_s)
         elif self.watch is not None:
             self._wait_for_event(self.watch, timeout_s)
+            return False
         else:
             time.sleep(min(timeout_s, POLL_S))
+        return True
 
     def _wait_for_event(self, watch: Watch, timeout_s: float) -> None:
         arrivals = self.monitor.arrivals
@@ -89,12 +96,12 @@ def watch_paths(
     paths: Sequence[Path], settings: Settings, piped: int | None = None, recording: Recording | None = None
 ) -> Watching:
     """Watch paths live, the newest runs open; where one is `-`, the descriptor `piped` or else standard input."""
-    return _watching(paths, settings, OPEN_RUNS, piped, sampler(recording))
+    return _watching(paths, settings, OPEN_RUNS, piped, sampler(recording, PICTURE_S))
 
 
-def sampler(recording: Recording | None = None) -> Sampler:
-    """Samples of this machine, written into a `recording` where there is one."""
-    return Sampler(time.monotonic, time.time, recording=recording)
+def sampler(recording: Recording | None = None, start_s: float = 0.0) -> Sampler:
+    """Samples of this machine from `start_s` seconds on, written into a `recording` where there is one."""
+    return Sampler(time.monotonic, time.time, recording=recording, start_s=start_s)
 
 
 def read_paths(paths: Sequence[Path], settings: Settings, recording: Recording | None = None) -> Watching:

@@ -31,10 +31,9 @@ class Deferred:
             self._made = self._make()
         return self._made.monitor.poll()
 
-    def wait(self, timeout_s: float) -> None:
-        """Wait until there is something to do."""
-        if self._made is not None:
-            self._made.wait(timeout_s)
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until there is something to do; False where that can wait as well."""
+        return self._made is None or self._made.wait(timeout_s)
 
     def select(self, run_id: str) -> None:
         """Read this run first."""

@@ -92,8 +92,11 @@ class Sampler:
         driver: Callable[[float], Gpus] | None = None,
         system: Callable[[float, Sequence[Wanted], Sequence[int]], Told] | None = None,
         recording: Recording | None = None,
+        start_s: float = 0.0,
     ) -> None:
         """`clock` counts seconds, `now` is Unix time; `driver` and `system` answer, in threads of their own.
+
+        They are asked from `start_s` seconds on: until then, whoever shows the samples has a picture to paint.
 
         What is sampled is written into a `recording`, with the process of the first run that is looked for.
         """
@@ -102,6 +105,7 @@ class Sampler:
         self._gpus, self._told = _Asked(Gpus()), _Asked(Told())
         self.recording = recording
         self._asked_at = -math.inf
+        self._starts_at = clock() + start_s
         self._every_s = QUIET_S
         self._open = False
         self._time = 0.0
@@ -117,14 +121,19 @@ class Sampler:
 
     def due_s(self, at: float) -> float:
         """Seconds until it has to be looked at again; what was asked for is taken in when the next sample is due."""
-        return FIRST_S if self._open and not self._samples else max(0.0, self._asked_at + self._every_s - at)
+        return FIRST_S if self._open and not self._samples else max(0.0, self._due_at - at)
+
+    @property
+    def _due_at(self) -> float:
+        """When to ask again."""
+        return max(self._asked_at + self._every_s, self._starts_at)
 
     def look(self, wanted: Sequence[Wanted]) -> dict[str, Machine]:
         """Take in what was asked for, and ask anew when it is time; the new samples of the runs by their ids."""
         at = self._clock()
         found = self._taken(at) if self._open else {}
         self._every_s = SAMPLE_S if any(run.written for run in wanted) else QUIET_S
-        if not self._open and at >= self._asked_at + self._every_s:
+        if not self._open and at >= self._due_at:
             self._open, self._asked_at, self._time = True, at, self._now()
             self._ask(tuple(wanted), at)
         return found

@@ -143,14 +143,7 @@ class Scale:
 
     def ticks(self, rows: int, width: int, dots: int = 1) -> Iterator[tuple[int, str]]:
         """(row of `dots` pixels, label), at most about every second row; labels fit `width` and are exact."""
-        taken: list[int] = []
-        gap = 2 if rows >= 6 else 1
-        for value, step in self._tick_values(rows):
-            row = self.pixel(value, rows * dots) // dots
-            label = tick_label(value, step, width)
-            if label and all(abs(row - other) >= gap for other in taken):
-                taken.append(row)
-                yield row, label
+        yield from _ticks(self, rows, width, dots)
 
     def squeezed(self, rows: int, dots: int = 1) -> Iterator[int]:
         """The rows of `dots` pixels that lie outside the usual range."""
@@ -166,7 +159,7 @@ class Scale:
             ends[1:1] = [(self.level(self.usual[0]), below), (self.level(self.usual[1]), 1 - above)]
         return [a for a, b in pairwise([*ends, (math.inf, 0.0)]) if a[0] < b[0]]
 
-    def _tick_values(self, rows: int) -> Iterator[tuple[float, float]]:
+    def tick_values(self, rows: int) -> Iterator[tuple[float, float]]:
         """(value, how exact its label has to be), the ones that matter most first."""
         low, high = self.usual or (self.low, self.high)
         if self.usual is not None:
@@ -219,6 +212,21 @@ def _between(level: float, first: float, last: float) -> float:
 @lru_cache(maxsize=64)
 def _pixels(scale: Scale, height: int) -> _Pixels:
     return _Pixels(scale, height)
+
+
+@lru_cache(maxsize=64)
+def _ticks(scale: Scale, rows: int, width: int, dots: int) -> tuple[tuple[int, str], ...]:
+    """The ticks of an axis; remembered, as the axis of a live picture rarely moves."""
+    taken: list[int] = []
+    found: list[tuple[int, str]] = []
+    gap = 2 if rows >= 6 else 1
+    for value, step in scale.tick_values(rows):
+        row = scale.pixel(value, rows * dots) // dots
+        label = tick_label(value, step, width)
+        if label and all(abs(row - other) >= gap for other in taken):
+            taken.append(row)
+            found.append((row, label))
+    return tuple(found)
 
 
 @lru_cache(maxsize=64)

@@ -9,6 +9,8 @@ Array = npt.NDArray[np.generic]
 Floats = npt.NDArray[np.float64]
 
 _START_CAPACITY = 256
+_FEW = 8
+"""Values that are looked at faster one by one."""
 
 
 class Column:
@@ -25,6 +27,11 @@ class Column:
 
     def extend(self, values: Sequence[float]) -> None:
         """Append values, widening the type where they need it."""
+        if len(values) <= _FEW and self._holds(values):
+            # Row by row, to ask an array of one what it is costs more than all the rest.
+            self._buffer[self.n : self.n + len(values)] = values
+            self.n += len(values)
+            return
         # One by one, the numbers of a range would cost a hundred times as much.
         added = np.arange(values.start, values.stop, values.step) if isinstance(values, range) else np.asarray(values)
         dtype = _wide_enough(self._buffer.dtype, added)
@@ -37,6 +44,13 @@ class Column:
             self._buffer = grown
         self._buffer[self.n : needed] = added
         self.n = needed
+
+    def _holds(self, values: Sequence[float]) -> bool:
+        """A few values go into the buffer as it is."""
+        if self.n + len(values) > len(self._buffer):
+            return False
+        most = 2**31 - 1 if self._buffer.itemsize < 8 else 2**53
+        return self._buffer.dtype.kind == "f" or all(-most <= v <= most and v % 1 == 0 for v in values)
 
     def view(self) -> Array:
         """The values so far, shape (n,), read-only."""

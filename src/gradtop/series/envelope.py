@@ -1,5 +1,6 @@
 """A series as the pixel columns of a chart."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,80 @@ class Envelope:
     def n(self) -> int:
         """Number of pixel columns."""
         return len(self.low)
+
+    def mended(self, k: int, rows: int, made: "Envelope") -> "Envelope":
+        """With columns that were `made` anew in the place of those from `k` on; it holds `rows` values then."""
+        z = k + made.n
+        return Envelope(
+            self.first_step,
+            self.last_step,
+            self.low[:k] + made.low + self.low[z:],
+            self.high[:k] + made.high + self.high[z:],
+            self.mean[:k] + made.mean + self.mean[z:],
+            self.last[:k] + made.last + self.last[z:],
+            self.nan[:k] + made.nan + self.nan[z:],
+            self.inf[:k] + made.inf + self.inf[z:],
+            rows,
+            self.edges,
+        )
+
+
+MOST_LISTED = 128
+"""Values that are added up faster one by one than by some fifty calls of arrays."""
+
+
+def of_lists(first: float, last: float, parts: Sequence[Sequence[float]]) -> Envelope:
+    """Columns that hold these values."""
+    finite = [[value for value in values if math.isfinite(value)] for values in parts]
+    nan = [sum(value != value for value in values) for values in parts]
+    totals = [sum(values, 0.0) for values in finite]
+    return Envelope(
+        first_step=first,
+        last_step=last,
+        low=[min(values, default=math.nan) for values in finite],
+        high=[max(values, default=math.nan) for values in finite],
+        mean=[
+            total / len(values) if values and math.isfinite(total) else math.nan
+            for total, values in zip(totals, finite, strict=True)
+        ],
+        last=[values[-1] if values else math.nan for values in finite],
+        nan=nan,
+        inf=[len(all_) - len(some) - lost for all_, some, lost in zip(parts, finite, nan, strict=True)],
+        rows=sum(map(len, parts)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Columns that were made of the first `n` values of a series."""
+
+    asked: object
+    """What for."""
+    n: int
+    begins: Floats
+    """The step at which each column begins."""
+    found: Envelope
+
+
+class Newest:
+    """The columns that were made last of a growing series: next time only those with new values are made anew."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._made: Made | None = None
+
+    def keep(self, made: Made) -> Envelope:
+        """Start the next ones from these."""
+        self._made = made
+        return made.found
+
+    def of(self, asked: object, n: int) -> Made | None:
+        """Those of the first `n` values or of fewer; None where others were asked for."""
+        # One look: views in several threads may share it.
+        made = self._made
+        return made if made is not None and made.asked == asked and made.n <= n else None
 
 
 class Sums:

@@ -4,10 +4,14 @@ Textual 8 repaints a changed region from the left edge of its widget on. For a c
 the whole width of the chart, row by row. This cuts the left part off as well.
 """
 
+from collections.abc import Iterable
+
 from rich.console import Console
 from rich.control import Control
 from textual._compositor import ChopsUpdate, Compositor
+from textual.geometry import Region
 from textual.screen import Screen
+from textual.strip import Strip
 
 
 class CellUpdate(ChopsUpdate):
@@ -26,12 +30,33 @@ class CellUpdate(ChopsUpdate):
 
 
 class CellCompositor(Compositor):
-    """A compositor whose partial updates are `CellUpdate`s."""
+    """A compositor whose partial updates are `CellUpdate`s, made of the rows of widgets that changed."""
+
+    _changed: tuple[Region, ...] = ()
+    """While a partial update is made: what it is about."""
 
     def render_partial_update(self) -> ChopsUpdate | None:
         """What changed since the last update; None where nothing did."""
+        self._changed = tuple(self._dirty_regions)
         update = super().render_partial_update()
+        self._changed = ()
         return None if update is None else CellUpdate(update.chops, update.spans, update.chop_ends)
+
+    def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
+        """Widgets from front to back: (where it is, what of that is seen, its rows).
+
+        Textual asks all widgets for all rows between the first change and the last one, which costs most of an update.
+        """
+        if not self._changed:
+            yield from super()._get_renders(crop)
+            return
+        for widget, (region, clip) in self.visible_widgets.items():
+            seen = region.intersection(clip)
+            rows = [part for part in (seen.intersection(changed) for changed in self._changed) if part]
+            if rows:
+                top, bottom = min(part.y for part in rows), max(part.bottom for part in rows)
+                part = Region(seen.x, top, seen.width, bottom - top)
+                yield part, part, widget.render_lines(part.translate(-region.offset))
 
 
 class CellScreen(Screen[None]):

@@ -1,5 +1,6 @@
 """The thread that polls: it owns the monitor's time, and touches nothing of the app but its message queue."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ UPDATE_S = 0.25
 """Seconds between two snapshots that reach the screen: at most four updates a second."""
 SLOWEST_UPDATE_S = 0.45
 """The same where showing one is dear: what is new is on the screen within half a second."""
-REST = 25
+REST = 40
 """Times that the screen rests for as long as showing a snapshot took, within those bounds."""
 
 
@@ -56,13 +57,16 @@ class Feed:
         *,
         then: Callable[[], object] = lambda: None,
     ) -> None:
-        """`wait(timeout_s)` returns early when there is something to read; `clock` counts seconds.
+        """`wait(timeout_s)` returns early when there is something to read, False where that can wait.
 
-        `then` is done once, when a run is on the screen.
+        `clock` counts seconds.
+
+        `then` is done once, an update after a run came onto the screen: it does not take its time from that picture.
         """
         self._poll, self._wait, self._post = poll, wait, post
         self._interval_s, self._clock = interval_s, clock
         self._then: Callable[[], object] | None = then
+        self._standing = False
         self._stopping = threading.Event()
         self._update_s = UPDATE_S
 
@@ -79,20 +83,24 @@ class Feed:
         self._stopping.set()
 
     def run(self) -> None:
-        """The loop. Reading goes on at full speed; what is posted is limited."""
-        due = self._clock()
+        """The loop. Much to read is read at full speed; single rows are read when they can be posted."""
+        posted = -math.inf
         with _Reported(self._post):
             while not self._stopping.is_set():
                 snapshot = self._poll()
-                left = due - self._clock()
+                # It is known by now what the last one cost: samples alone hold up the next row less than rows do.
+                left = posted + self._update_s - self._clock()
                 if left <= 0:
                     self._post(SnapshotReady(snapshot))
-                    due = self._clock() + self._update_s
-                    self._do_then(snapshot)
-                self._wait(min(self._interval_s, left) if left > 0 else self._interval_s)
+                    posted = self._clock()
+                    self._do_then()
+                    self._standing = self._standing or any(run.read >= 1 for run in snapshot.runs[:1])
+                can_wait = self._wait(min(self._interval_s, left) if left > 0 else self._interval_s) is False
+                if can_wait and (left := posted + self._update_s - self._clock()) > 0:
+                    self._stopping.wait(left)
 
-    def _do_then(self, snapshot: Snapshot) -> None:
-        if self._then is not None and any(run.read >= 1 for run in snapshot.runs[:1]):
+    def _do_then(self) -> None:
+        if self._then is not None and self._standing:
             then, self._then = self._then, None
             then()
 

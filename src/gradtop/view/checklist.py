@@ -11,8 +11,6 @@ from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.sources import SourceStatus
 from gradtop.view.banner import primary
 from gradtop.view.entry import MARKS, Entry
-from gradtop.view.incident import incident_entries
-from gradtop.view.limit import limit_entries
 
 _WORDS = {True: "met", False: "not met", None: "cannot tell"}
 
@@ -41,6 +39,10 @@ def described(run: RunSnapshot, finding: Finding, settings: Settings, *, changes
 
     With `changes` also what would change the verdict.
     """
+    # The first picture does not wait for them.
+    from gradtop.view.incident import incident_entries
+    from gradtop.view.limit import limit_entries
+
     yield Entry(title(finding), "title")
     yield Entry(_where(finding, run.view.x_kind.removesuffix("s")), "quiet")
     yield from _said(run, finding)

@@ -27,6 +27,8 @@ class ChartedRoom(Room):
         """`glyphs` says whether to draw in braille or in ASCII."""
         super().__init__()
         self.glyphs = glyphs
+        self.cells: tuple[Chart, ...] = ()
+        """Its charts, displayed or not, in the order of their ids; `furniture` makes them."""
         self.views: tuple[ChartView, ...] = ()
         """What the charts show, in the order of their ids; charts without one are not displayed."""
         self.full = False
@@ -57,7 +59,7 @@ class ChartedRoom(Room):
     @property
     def charts(self) -> list[Chart]:
         """Those that are displayed."""
-        return [chart for chart in self.query(Chart) if chart.display] if self.views else []
+        return [chart for chart in self.cells if chart.display] if self.views else []
 
     @property
     def panel(self) -> Chart | None:

@@ -47,7 +47,7 @@ class MetricsRoom(FilteredRoom, ChartedRoom):
 
     def furniture(self) -> list[Widget]:
         """The line on top, the charts or what is said in their place, the compared runs, the line for a filter."""
-        cells = [Chart(self.glyphs, id=f"chart-{i}") for i in range(MOST_CHARTS)]
+        cells = self.cells = tuple(Chart(self.glyphs, id=f"chart-{i}") for i in range(MOST_CHARTS))
         for cell in cells:
             cell.display = False
         charts = Grid(*cells, id="charts")
@@ -133,7 +133,7 @@ class MetricsRoom(FilteredRoom, ChartedRoom):
             columns, rows = (1, 1) if full else self._grid
             charts = self.query_one("#charts", Grid)
             charts.styles.grid_size_columns, charts.styles.grid_size_rows = columns, rows
-            for i, chart in enumerate(self.query(Chart)):
+            for i, chart in enumerate(self.cells):
                 chart.display = chart is full if full else i < len(self.views)
         return layout
 

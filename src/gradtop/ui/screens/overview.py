@@ -38,7 +38,7 @@ class Overview(ChartedRoom):
 
     def furniture(self) -> list[Widget]:
         """The banner, the charts, the tiles, and what stands in their place while there are none."""
-        cells = [Chart(self.glyphs, id=f"chart-{i}") for i in range(MOST_CHARTS)]
+        cells = self.cells = tuple(Chart(self.glyphs, id=f"chart-{i}") for i in range(MOST_CHARTS))
         for cell in (*cells, *self._tiles):
             cell.display = False
         charts_and_tiles = (Grid(*cells, id="charts"), Vertical(*self._tiles, id="tiles"))
@@ -89,7 +89,7 @@ class Overview(ChartedRoom):
 
     def _lay_out(self, layout: Layout) -> None:
         self.query_one("#charts", Grid).styles.grid_size_columns = layout.columns
-        for i, chart in enumerate(self.query(Chart)):
+        for i, chart in enumerate(self.cells):
             chart.display = layout.first <= i < layout.first + layout.shown
             whole_row = i == layout.first and layout.shown % layout.columns
             chart.styles.column_span = layout.columns if whole_row else 1

@@ -73,7 +73,7 @@ class Room(CellScreen):
     @property
     def standing(self) -> bool:
         """Its widgets are there; while the app starts and ends, messages and timers may find them missing."""
-        return self.is_mounted and bool(self.query(Header))
+        return self.is_mounted and self.query_one_optional("#header", Header) is not None
 
     def show(self, scene: Scene) -> None:
         """Show a scene."""

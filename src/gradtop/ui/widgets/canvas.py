@@ -44,12 +44,13 @@ class Canvas(Widget):
             self._rows, self._strips = list(rows), [self._strip(row) for row in rows]
             self.refresh()
             return
-        changed = [y for y, row in enumerate(rows) if row != before[y]]
-        for y in changed:
-            row = rows[y]
-            spans = changed_spans(before[y], row)
-            self._rows[y], self._strips[y] = row, self._strip(row)
-            self.refresh(*(Region(start, y, stop - start, 1) for start, stop in spans))
+        regions: list[Region] = []
+        for y, row in enumerate(rows):
+            if row != before[y]:
+                regions += [Region(start, y, stop - start, 1) for start, stop in changed_spans(before[y], row)]
+                self._rows[y], self._strips[y] = row, self._strip(row)
+        if regions:
+            self.refresh(*regions)
 
     def render_line(self, y: int) -> Strip:
         """The row `y`, blank where there is none."""
@@ -63,17 +64,32 @@ def changed_spans(old: Row, new: Row) -> list[tuple[int, int]]:
 
     Few cells that are the same between two that differ are sent again: that is shorter than to skip them.
     """
-    a, b = _flat(old), _flat(new)
-    widths = sum(cell_len(text) for text, _ in old), sum(cell_len(text) for text, _ in new)
+    start, stop = _apart(old, new)
+    tail = len(new) - stop
+    a, b = _flat(old[start : len(old) - tail]), _flat(new[start:stop])
+    widths = _width(old[start : len(old) - tail]), _width(new[start:stop])
     if widths != (len(a), len(b)) or len(a) != len(b):
-        return [(0, max(1, *widths))]
+        return [(0, max(1, _width(old), _width(new)))]
+    skipped = _width(new[:start])
     spans: list[tuple[int, int]] = []
-    for x in (x for x, (before, after) in enumerate(zip(a, b, strict=True)) if before != after):
+    for x in (x for x, (before, after) in enumerate(zip(a, b, strict=True), skipped) if before != after):
         if spans and x - spans[-1][1] < _SKIPPED_CELLS:
             spans[-1] = spans[-1][0], x + 1
         else:
             spans.append((x, x + 1))
     return spans or [(0, 1)]
+
+
+def _apart(old: Row, new: Row) -> tuple[int, int]:
+    """The pieces of `new` from the first to behind the last that differs: the others need not be looked into."""
+    most = min(len(old), len(new))
+    start = next((i for i in range(most) if old[i] != new[i]), most)
+    tail = next((i for i in range(most - start) if old[-1 - i] != new[-1 - i]), most - start)
+    return start, len(new) - tail
+
+
+def _width(row: Row) -> int:
+    return sum(cell_len(text) for text, _ in row)
 
 
 def _flat(row: Row) -> list[tuple[str, str]]:

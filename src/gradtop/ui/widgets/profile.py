@@ -1,22 +1,24 @@
 """The newest row over depth as bars, from the input of the model on the left to its output."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gradtop.plot.picture import CURSOR
 from gradtop.plot.shade import HEAT, Palette, ink
 from gradtop.ui.scene import Scene
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
-from gradtop.ui.widgets.heatmap import shading
 from gradtop.ui.widgets.tile import Tile
-from gradtop.view.layers import Profile, profile
+
+if TYPE_CHECKING:  # the first picture does not wait for it, and most runs have no layers
+    from gradtop.view.layers import Profile
 
 _CODES = {"missing": HEAT, "zero": HEAT + 1, "nonfinite": HEAT + 2}
 _GUTTER = 8
 """Cells of the labels beside the bars, and one blank."""
 
 
-def bars(view: Profile, width: int, rows: int, palette: Palette, chosen: int | None = None) -> list[Row]:
+def bars(view: "Profile", width: int, rows: int, palette: Palette, chosen: int | None = None) -> list[Row]:
     """The bars in `rows` lines, top first; `chosen` is the bar of the selected layer. Wide ones where there is room."""
     each = max(1, min(4, width // max(1, len(view.bars))))
     lines: list[Row] = []
@@ -62,7 +64,13 @@ class ProfileTile(Tile):
 
     def _draw(self) -> None:
         width, rows = self.size.width, self.size.height - 2
-        view = profile(self._scene.run, width - 2 - _GUTTER) if self._scene is not None else None
+        if self._scene is None or not self.rows_wanted(self._scene, width):
+            self.paint([])
+            return
+        from gradtop.ui.widgets.heatmap import shading
+        from gradtop.view.layers import profile
+
+        view = profile(self._scene.run, width - 2 - _GUTTER)
         if view is None or rows < 1 or width < 24:
             self.paint([])
             return
@@ -79,7 +87,7 @@ class ProfilePanel(Canvas):
         self._made: Callable[[int], Profile | None] = lambda columns: None
         self._place = 0
 
-    def show(self, made: Callable[[int], Profile | None], place: int) -> None:
+    def show(self, made: "Callable[[int], Profile | None]", place: int) -> None:
         """`made` says what to show in so many columns; `place` is that of the selected layer over depth."""
         self._made, self._place = made, place
         self._draw()
@@ -98,12 +106,14 @@ class ProfilePanel(Canvas):
         if view is None or rows < 1 or width < 24:
             self.paint([])
             return
+        from gradtop.ui.widgets.heatmap import shading
+
         chosen = self._place // view.each
         self.paint(framed(view, width, rows, shading(self.app.theme, self._ascii), "border", "", chosen))
 
 
 def framed(
-    view: Profile, width: int, rows: int, palette: Palette, edge: str, hint: str = "", chosen: int | None = None
+    view: "Profile", width: int, rows: int, palette: Palette, edge: str, hint: str = "", chosen: int | None = None
 ) -> list[Row]:
     """The bars with their ends beside them and what they are around them."""
     lines = bars(view, width - 2 - _GUTTER, rows, palette, chosen)
