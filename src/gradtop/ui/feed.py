@@ -13,9 +13,9 @@ from gradtop.snapshot import Snapshot
 
 UPDATE_S = 0.25
 """Seconds between two snapshots that reach the screen: at most four updates a second."""
-SLOWEST_UPDATE_S = 0.45
+SLOWEST_UPDATE_S = 0.4
 """The same where showing one is dear: what is new is on the screen within half a second."""
-REST = 40
+REST = 25
 """Times that the screen rests for as long as showing a snapshot took, within those bounds."""
 
 
