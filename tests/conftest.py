@@ -1,5 +1,6 @@
 """Tests of their own stage run when asked for, `pytest -m tmux`; generated examples are the same every time."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -13,8 +14,8 @@ settings.load_profile("same every time")
 # Threads of torch wait for each other by spinning: with tests side by side on a few cores that takes ten times as long.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-STAGES = ("tmux", "soak", "root", "frameworks")
-"""Marks of tests that need more than Python: deselected unless `-m` names them."""
+STAGES = ("rooms", "tmux", "soak", "root", "frameworks")
+"""Marks of tests that need more than Python, or minutes: deselected unless `-m` names them."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +33,12 @@ def _looks_often() -> Iterator[None]:
         patch.setattr(_wait, "SLEEP_GRANULARITY", 0.01)
         patch.setattr(_wait, "SLEEP_IDLE", 0.005)
         yield
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: looking through all of it for garbage takes a part of every test."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

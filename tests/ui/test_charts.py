@@ -22,6 +22,8 @@ from gradtop.ui.widgets.canvas import Row
 from gradtop.ui.widgets.chart import Chart, Look
 from gradtop.ui.widgets.tile import Tile
 
+pytestmark = pytest.mark.rooms
+
 
 def looks(app: GradtopApp) -> list[Look]:
     return [chart.look for chart in app.screen.query(Chart) if chart.display and chart.look is not None]

@@ -11,6 +11,8 @@ from gradtop.ui.screens.runs import RunsRoom
 from gradtop.ui.widgets.chart import Chart
 from gradtop.ui.widgets.commands import Command, Commands
 
+pytestmark = pytest.mark.rooms
+
 
 @pytest.mark.parametrize(
     ("room", "key"), [*((room, "colon") for room in "12346rc"), ("5", "ctrl+p"), ("question_mark", "ctrl+p")]

@@ -21,6 +21,8 @@ from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.sheets import ChecklistRoom
 from gradtop.ui.widgets.heatmap import Heatmap
 
+pytestmark = pytest.mark.rooms
+
 LAST = 400
 
 

@@ -12,6 +12,8 @@ from gradtop.ui.screens.overview import Overview
 from gradtop.ui.widgets.chart import Chart
 from gradtop.ui.widgets.heatmap import Heatmap
 
+pytestmark = pytest.mark.rooms
+
 
 def layered(n: int = 48, steps: int = 60, name: str = "deep", families: Sequence[str] = ("grad_norm",)) -> RunSnapshot:
     """Blocks of two layers whose gradients fade towards the input; one dies, one is NaN for a while."""

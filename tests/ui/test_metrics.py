@@ -18,6 +18,8 @@ from gradtop.ui.widgets.legend import named
 from gradtop.ui.widgets.prompt import Prompt
 from gradtop.view import Other
 
+pytestmark = pytest.mark.rooms
+
 
 def with_metrics(n: int = 12, name: str = "minigpt", length: int = 60) -> RunSnapshot:
     """A run with `n` metrics beside grad norm, loss and learning rate."""

@@ -16,6 +16,8 @@ from gradtop.ui.widgets.prompt import Prompt
 from gradtop.verdict import Judgement, Verdict
 from gradtop.view import RunRow, RunsView
 
+pytestmark = pytest.mark.rooms
+
 
 def many(n: int) -> Snapshot:
     first = run("run-0")

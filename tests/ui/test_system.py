@@ -19,6 +19,8 @@ from gradtop.ui.widgets.outlines import outlines
 from gradtop.view.system import Fact, History, system
 from machines import gpu, past, process, sample, seen
 
+pytestmark = pytest.mark.rooms
+
 
 def scene(machine: Machine | MachineView) -> Snapshot:
     view = machine if isinstance(machine, MachineView) else seen(machine)
