@@ -33,7 +33,8 @@ def shaded(
 def _filled(column: Cells, top: int, bottom: int, sign: str) -> Cells:
     """Remembered, as most of a live picture stays as it was."""
     text, inks = column
-    here = slice(max(0, top), bottom + 1)
+    start = max(0, top)
+    here = slice(start, max(start, bottom + 1))
     within = "".join(BAND if ink == BLANK else INSIDE.get(ink, ink) for ink in inks[here])
     shown = "".join(sign if ink == BAND else char for ink, char in zip(within, text[here], strict=True))
     return text[: here.start] + shown + text[here.stop :], inks[: here.start] + within + inks[here.stop :]
