@@ -166,6 +166,7 @@ ROOMS = (
 )  # fmt: skip
 
 
+@pytest.mark.timeout(90)
 def test_every_room_follows_the_log_and_the_size_of_the_terminal(terminal: Terminal, log: Path) -> None:
     terminal.open(log)
     terminal.shows("KEEP TRAINING", "step 199")

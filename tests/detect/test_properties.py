@@ -15,6 +15,8 @@ from gradtop.detect import Detector
 from gradtop.finding import Finding, Severity
 from gradtop.run import Run
 
+pytestmark = pytest.mark.timeout(60)
+
 CHUNKS = 12
 """Parts of a property's seeds, so that they can be tried in parallel."""
 QUICK_CHUNKS = 4

@@ -9,6 +9,8 @@ from fleet import sail
 from gradtop.logger.notice import Notices
 from gradtop.logger.ranks import Place, agree, place
 
+pytestmark = pytest.mark.timeout(60)
+
 PART = "values per layer are those of rank 0's part of the model"
 GONE = "values per layer end here"
 

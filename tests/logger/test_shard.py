@@ -9,6 +9,8 @@ from torch import nn
 
 from gradtop.logger.ranks.shard import legacy, local, sharded, share
 
+pytestmark = pytest.mark.timeout(60)
+
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
