@@ -1,6 +1,5 @@
 """Tests of their own stage run when asked for, `pytest -m tmux`; generated examples are the same every time."""
 
-import gc
 import os
 from collections.abc import Iterator
 
@@ -33,12 +32,6 @@ def _looks_often() -> Iterator[None]:
         patch.setattr(_wait, "SLEEP_GRANULARITY", 0.01)
         patch.setattr(_wait, "SLEEP_IDLE", 0.005)
         yield
-
-
-def pytest_collection_finish() -> None:
-    """What is there before the first test stays: looking through all of it for garbage takes a part of every test."""
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
