@@ -83,11 +83,12 @@ def launch(
         if screen is not None:
             screen.show()
             relay.catch()
-            if command.poll() is None:
-                screen.left()
             _resize(channels)
+            # Before it is said: what is printed right after that must not be missing.
             for pump in pumps.values():
                 pump.shown = True
+            if command.poll() is None:
+                screen.left()
         code = command.wait()
         # While signals are still caught: a terminal that goes away sends a second one.
         streams = grown(plan.directory, before) if not log.problem else {}
