@@ -1,5 +1,7 @@
 """Run in a pseudo-terminal by test_terminal.py: the app on a fake monitor. argv: how it is to fail."""
 
+import os
+import shutil
 import signal
 import sys
 import time
@@ -31,6 +33,19 @@ class Nohup(GradtopApp):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
+class Late:
+    """Tells at the first look after a change the size that was there before."""
+
+    before: "os.terminal_size | None" = None
+
+    def __call__(self) -> os.terminal_size:
+        now = os.get_terminal_size(0)
+        told, self.before = self.before or now, now
+        return told
+
+
+if "late" in sys.argv:
+    shutil.get_terminal_size = Late()  # type: ignore[assignment]
 terminal.CHECK_S = 0.1
 terminal.DEADLINE_S = 0.5
 app = (Nohup if "nohup" in sys.argv else GradtopApp)(poll, lambda s: time.sleep(0.05))

@@ -134,6 +134,14 @@ def test_a_terminal_that_takes_no_output_does_not_hold_up_a_signal(terminal: Ter
     assert terminal.exit_code() == 128 + signal.SIGTERM
 
 
+@pytest.mark.parametrize("terminal", [("late",)], indirect=True)
+def test_a_size_that_was_told_too_late_is_found(terminal: Terminal) -> None:
+    terminal.read_until(ON_SCREEN)
+    time.sleep(0.2)
+    terminal.resize(3, 10)
+    terminal.read_until(b"too small")
+
+
 @pytest.mark.parametrize("terminal", [(), ("nohup",)], indirect=True)
 def test_a_vanished_terminal_ends_the_process(terminal: Terminal) -> None:
     terminal.read_until(ON_SCREEN)

@@ -29,7 +29,7 @@ from gradtop.ui.rooms import Rooms, makers, prefetch
 from gradtop.ui.scene import Scene, same
 from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.room import Room
-from gradtop.ui.terminal import guarded, report_crash
+from gradtop.ui.terminal import guarded, look_at_size, report_crash
 from gradtop.ui.theme import BARE, BY_NAME, SIXTEEN, THEMES
 from gradtop.ui.widgets.machine import MachineTile
 from gradtop.ui.widgets.profile import ProfileTile
@@ -273,6 +273,7 @@ class GradtopApp(App[None]):
             room.show(self.scene)
 
     def _tick(self) -> None:
+        look_at_size()
         if (room := self._room) is not None:
             room.show_header(self.scene)
 

@@ -95,6 +95,15 @@ def restore(modes: list[Any] | None) -> None:
             termios.tcsetattr(0, termios.TCSANOW, modes)
 
 
+def look_at_size() -> None:
+    """Have Textual look at the size of the terminal again.
+
+    It reads the size inside the signal's handler, and handlers nest: of two changes in a row, the older size can be
+    handed on last.
+    """
+    signal.raise_signal(signal.SIGWINCH)
+
+
 def report_crash(error: BaseException) -> None:
     """Say on stderr what went wrong: the traceback in cleaned text, without the values of variables."""
     lines = "".join(traceback.format_exception(error)).splitlines()
