@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
-from textual import _wait
+from textual.pilot import Pilot
+
+import rest
 
 settings.register_profile("same every time", derandomize=True, deadline=None)
 settings.load_profile("same every time")
@@ -26,11 +28,10 @@ def _state_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _looks_often() -> Iterator[None]:
-    """Whether the app has come to rest is looked at twice as often as the toolkit's own tests do."""
+def _rests_when_all_is_done() -> Iterator[None]:
+    """Whether the app has come to rest does not depend on the load of the machine."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_wait, "SLEEP_GRANULARITY", 0.01)
-        patch.setattr(_wait, "SLEEP_IDLE", 0.005)
+        patch.setattr(Pilot, "pause", rest.pause)
         yield
 
 

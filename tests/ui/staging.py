@@ -106,8 +106,6 @@ async def staged(
 
 async def post(app: GradtopApp, pilot: Pilot[None], shown: Snapshot) -> None:
     app.post_message(SnapshotReady(shown))
-    # Once for the snapshot, once for the layout that it leads to.
-    await pilot.pause()
     await pilot.pause()
 
 
