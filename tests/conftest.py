@@ -1,4 +1,7 @@
-"""Tests of their own stage run when asked for, `pytest -m tmux`; generated examples are the same every time."""
+"""Tests of their own stage run when asked for, `pytest -m tmux`.
+
+Generated examples are the same every time; `pytest -m hypothesis --hypothesis-profile many` tries more of them.
+"""
 
 import gc
 import os
@@ -8,7 +11,8 @@ import pytest
 from hypothesis import settings
 from textual import _wait
 
-settings.register_profile("same every time", derandomize=True, deadline=None)
+settings.register_profile("same every time", derandomize=True, deadline=None, max_examples=30)
+settings.register_profile("many", settings.get_profile("same every time"), max_examples=200)
 settings.load_profile("same every time")
 
 # Threads of torch wait for each other by spinning: with tests side by side on a few cores that takes ten times as long.
