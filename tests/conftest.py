@@ -1,7 +1,11 @@
-"""Tests of their own stage run when asked for, `pytest -m tmux`; generated examples are the same every time."""
+"""Tests of their own stage run when asked for, `pytest -m tmux`.
 
+Generated examples are the same every time; `pytest -m hypothesis --hypothesis-profile many` tries more of them.
+"""
+
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -9,7 +13,8 @@ from textual.pilot import Pilot
 
 import rest
 
-settings.register_profile("same every time", derandomize=True, deadline=None)
+settings.register_profile("same every time", derandomize=True, deadline=None, max_examples=30)
+settings.register_profile("many", settings.get_profile("same every time"), max_examples=200)
 settings.load_profile("same every time")
 
 # Threads of torch wait for each other by spinning: with tests side by side on a few cores that takes ten times as long.
@@ -32,7 +37,21 @@ def _rests_when_all_is_done() -> Iterator[None]:
     """Whether the app has come to rest does not depend on the load of the machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Pilot, "pause", rest.pause)
+        patch.setattr("textual.app.wait_for_idle", rest.handled)
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays, and is not looked through for garbage; that of tests is collected, less often."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

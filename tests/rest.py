@@ -20,13 +20,13 @@ async def pause(pilot: Pilot[Any], delay: float | None = None) -> None:
     if delay is not None:
         await asyncio.sleep(delay)
     async with asyncio.timeout(LIMIT_S):
-        await _handled()
+        await handled()
         while _drawn(pilot.app):
-            await _handled()
+            await handled()
 
 
-async def _handled() -> None:
-    """No task of the event loop has anything to do before a timer, a thread or a key wakes it."""
+async def handled(min_sleep: float = 0.0, max_sleep: float = 0.0) -> None:
+    """No task has anything to do before a timer, a thread or a key wakes it; stands in for `wait_for_idle`."""
     ready: deque[object] = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
     await asyncio.sleep(0)
     while ready:

@@ -82,7 +82,7 @@ def command(*arguments: str | Path) -> tuple[int, Any]:
         [sys.executable, "-m", "gradtop", "check", "--json", *map(str, arguments)],
         capture_output=True,
         check=False,
-        timeout=9,
+        timeout=50,
     )
     return told.returncode, json.loads(told.stdout)
 

@@ -1,13 +1,12 @@
 """Facts of a run from its log and from beside it are used, and shown with where they were read."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from commands import gradtop
 from gradtop.config import Settings
 from gradtop.detect.schedule import Schedule
 from gradtop.explain import explain
@@ -138,11 +137,6 @@ def test_a_declared_peak_below_what_is_seen_is_not_used() -> None:
         schedule.see(1e-3, step)
         schedule.advance(1)
     assert schedule.effective == pytest.approx(10, rel=0.01)
-
-
-def gradtop(*args: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([sys.executable, "-m", "gradtop", *args], capture_output=True, check=False, timeout=9)
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @pytest.mark.parametrize("named", ["", "train.log"])

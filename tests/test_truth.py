@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
 """(file, canonical name or `steps`) → why gradtop says something else than the script."""
 
 
+@cache
 def check(path: Path) -> dict[str, Any]:
     """The one run of a file, as the command reports it."""
     result = CliRunner().invoke(cli, ["check", "--json", str(path)])

@@ -30,7 +30,7 @@ def python(
     path = os.pathsep.join([str(SITE), str(site)])
     environment = {**os.environ, "PYTHONPATH": path, "GRADTOP_RUN": json.dumps(order)}
     command = [sys.executable, *options, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=9, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=False)
     return done, [json.loads(line) for line in say.read_text().splitlines()] if say.exists() else []
 
 
@@ -63,7 +63,7 @@ def test_a_sitecustomize_that_fails_fails_as_it_does_alone(tmp_path: Path, text:
         env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
         capture_output=True,
         text=True,
-        timeout=9,
+        timeout=50,
         check=False,
     )
     assert (done.returncode, done.stdout) == (alone.returncode, alone.stdout)
@@ -122,7 +122,7 @@ def test_an_order_that_makes_no_sense_does_no_harm(tmp_path: Path, text: str) ->
         env={**os.environ, "PYTHONPATH": path, "GRADTOP_RUN": text},
         capture_output=True,
         text=True,
-        timeout=9,
+        timeout=50,
         check=False,
     )
     assert (done.stdout, done.stderr) == ("2.99\n", "")

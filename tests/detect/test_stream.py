@@ -33,7 +33,7 @@ def troubled(n: int = 700) -> list[Row]:
     return rows[:400] + [dict(row) for row in rows[350:]]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings().max_examples // 3)
 @given(st.sets(st.integers(1, 749), max_size=40))
 def test_blocks_do_not_matter(cuts: set[int]) -> None:
     rows = troubled()
@@ -89,7 +89,6 @@ def test_units_do_not_matter(stream: Callable[[], list[Row]], loss: float, grad:
     assert {(f.kind, f.severity, f.first_step) for f in found(scaled(rows, loss, grad))} == keys
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -43,7 +43,7 @@ def test_samples_of_a_live_run_are_recorded_until_it_ends(compiler: Compiler, tm
             with log.open("a") as out:
                 out.write('{"type": "end", "status": "finished"}\n')
             os.kill(pid, 9)
-            following.communicate(timeout=8)
+            following.communicate(timeout=50)
     assert following.returncode == 0
     samples = [typed(decode_object(line)) for line in recording.read_bytes().splitlines()]
     first = samples[0]

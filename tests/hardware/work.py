@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LIMIT_S = 8.0
+LIMIT_S = 50.0
 """Seconds after which what is waited for will not come."""
 WRITER = """
 import os, sys, time

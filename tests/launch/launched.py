@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-LIMIT_S = 8.0
+LIMIT_S = 50.0
 """Seconds after which what is waited for will not come."""
 
 

@@ -417,7 +417,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(loss=HOSTILE, norm=HOSTILE, number=HOSTILE, metrics=st.dictionaries(st.text(max_size=8), HOSTILE, max_size=3))
 def test_nothing_that_is_handed_in_raises_or_breaks_the_stream(
     tmp_path: Path, loss: object, norm: object, number: Any, metrics: dict[str, object]

@@ -312,7 +312,7 @@ def script(code: str, directory: Path) -> "subprocess.Popen[str]":
 
 
 def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=9)
+    out, err = process.communicate(timeout=50)
     return process.returncode, out, err
 
 

@@ -219,7 +219,7 @@ def troubled() -> dict[str, Told]:
 ARRIVALS = st.lists(st.tuples(st.sampled_from([CONSOLE, LOG, STATE]), st.integers(1, 40), st.floats(0, 1)), max_size=60)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings().max_examples // 3)
 @given(ARRIVALS)
 def test_the_order_of_arrival_does_not_matter(arrivals: list[tuple[str, int, float]]) -> None:
     told = troubled()
@@ -244,7 +244,7 @@ def test_the_order_of_arrival_does_not_matter(arrivals: list[tuple[str, int, flo
     assert {"nonfinite", "loss_spike"} <= {finding.kind for finding in findings}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=settings().max_examples // 3)
 @given(st.permutations([CONSOLE, LOG, STATE]), st.integers(1, 9))
 def test_sources_that_write_together_are_joined_as_they_write(order: list[str], portion: int) -> None:
     rows = training(90)

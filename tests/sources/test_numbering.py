@@ -15,7 +15,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numbering, "MARK_BYTES", 16)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=st.lists(st.binary(max_size=20).map(lambda b: b.replace(b"\n", b"x")), max_size=30), last=st.booleans())
 def test_numbers_and_offsets_are_those_of_counting(
     small: None, tmp_path: Path, pieces: list[bytes], last: bool

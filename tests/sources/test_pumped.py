@@ -1,5 +1,7 @@
 """Lines that repeat a part without end are read like any others."""
 
+from itertools import product
+
 import pytest
 from reading import read
 
@@ -33,12 +35,12 @@ STARTS = (
 UNITS = ("1", "1,", " ", "a", "a ", "nan ", "step ", "[", "[]", "=", "1/", ":", "|g|", ".", "(1", "'", "━", "\t", "no ")
 
 
+@pytest.mark.parametrize("units", [UNITS[::3], *(pytest.param(UNITS[i::3], marks=pytest.mark.soak) for i in (1, 2))])
 @pytest.mark.parametrize("start", STARTS)
-def test_a_line_that_goes_on_and_on_is_read_to_its_end(start: str) -> None:
+def test_a_line_that_goes_on_and_on_is_read_to_its_end(start: str, units: tuple[str, ...]) -> None:
     """A pattern that goes back over all it has seen would take minutes here, and every test has seconds."""
-    for unit in UNITS:
-        for length in LENGTHS:
-            reader = TextReader()
-            read(reader, start + unit * (length // len(unit)))
-            told = sum(tally.count for tally in (*reader.account.rules.values(), *reader.account.rejected.values()))
-            assert told + reader.account.skipped.count == 1
+    for unit, length in product(units, LENGTHS):
+        reader = TextReader()
+        read(reader, start + unit * (length // len(unit)))
+        told = sum(tally.count for tally in (*reader.account.rules.values(), *reader.account.rejected.values()))
+        assert told + reader.account.skipped.count == 1

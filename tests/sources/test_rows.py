@@ -265,7 +265,7 @@ ODD_LINES = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=settings().max_examples // 2)
 @given(st.lists(ODD_LINES, max_size=40), st.integers(1, 7))
 def test_rows_are_the_same_however_they_arrive(lines: list[bytes], repeats: int) -> None:
     data = b"\n".join(line for line in lines for _ in range(repeats * 30))

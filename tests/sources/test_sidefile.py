@@ -154,7 +154,11 @@ def test_a_file_of_the_training_goes_before_one_of_the_model(tmp_path: Path) -> 
     assert (facts.origin["layers"], facts.origin["total_steps"]) == ("config.json", "args.json")
 
 
-@pytest.mark.parametrize("name", [name for name in SIDE_FILES if name.endswith(("yaml", "json"))])
+ENDINGS = {name.rpartition(".")[2]: name for name in SIDE_FILES}
+"""Kind of file → one name of it: what reads a file goes by its ending."""
+
+
+@pytest.mark.parametrize("name", [name for end, name in ENDINGS.items() if end in ("yaml", "json")])
 @pytest.mark.parametrize(
     "content",
     [

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from follower import Reading, reasons
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reading import lines_of, read, rows_of
 
@@ -183,7 +183,6 @@ ODD_ROWS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.lists(ODD_ROWS, max_size=30), st.integers(1, 5))
 def test_rows_are_the_same_however_they_arrive(rows: list[str], repeats: int) -> None:
     text = "step,loss,lr,epoch\n" + "".join(f"{row}\n" for row in rows for _ in range(repeats * 20))

@@ -14,6 +14,8 @@ from gradtop.sources.text.reader import TextReader
 CORPUS = SHARED / "corpus"
 PROJECTS = Path(__file__).parents[1] / "data" / "projects.txt"
 WITHOUT_ROWS = ("cp01", "hp06", "tb02", "tb03")
+LATE = ("mg08", "tt03")
+"""Logs whose rows begin behind the first 2,000 lines."""
 MEGATRON = (
     " iteration {0:8d}/    5000 | consumed samples: {1:12d} | elapsed time per iteration (ms): {2:.1f} | learning rate:"
     " {3:.3E} | global batch size:    32 | lm loss: {4:.6E} | loss scale: 1.0 | grad norm: {5:.3f} |"
@@ -119,7 +121,7 @@ def test_most_lines_are_read_by_heart(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", sorted(path.name.partition("__")[0] for path in CORPUS.glob("*__*.[lto][oxu][gt]*")))
 def test_real_logs_give_the_same_rows_by_heart(name: str) -> None:
     data = next(CORPUS.glob(f"{name}__*")).read_bytes()
-    rows = same(lines_of(data)[:6000], 1000, blocks=b"\r" not in data and b"\0" not in data)
+    rows = same(lines_of(data)[: 6000 if name in LATE else 2000], 500, blocks=b"\r" not in data and b"\0" not in data)
     assert (rows > 0) == (name not in WITHOUT_ROWS)
 
 

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reading import read, rows_of
 
@@ -95,7 +95,6 @@ def test_a_block_is_taken_apart_without_loss() -> None:
     assert block.parts(1) == (Block(7, 1, b"a\n"), Block(8, 2, b"b\r\n\n"))
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.lists(st.sampled_from([b"a", b"\n", b"\r\n", b"\0", b'{"x":1}\n', b"\xef\xbb\xbf"]), max_size=30), st.data())
 def test_lines_are_the_same_in_blocks(pieces: list[bytes], data: st.DataObject) -> None:
     written = b"".join(pieces)

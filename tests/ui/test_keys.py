@@ -45,7 +45,7 @@ def test_ids_are_unique_and_no_key_is_bound_twice_in_a_room() -> None:
             assert len(bound) == len(set(bound)), room
 
 
-@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+@pytest.mark.parametrize("size", [(120, 36), pytest.param((80, 24), marks=pytest.mark.rooms)])
 @pytest.mark.parametrize("room", ["1", "2", "3", "4", "5", "6", "r", "c", "question_mark"])
 async def test_no_key_breaks_any_room(
     size: tuple[int, int], room: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -35,7 +35,7 @@ class Terminal:
     def resize(self, height: int, width: int) -> None:
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
-    def read_until(self, wanted: bytes, timeout_s: float = 8.0) -> None:
+    def read_until(self, wanted: bytes, timeout_s: float = 50.0) -> None:
         end = time.monotonic() + timeout_s
         while wanted not in self.output:
             assert time.monotonic() < end, self.output[-2000:]
@@ -49,7 +49,7 @@ class Terminal:
                 self.output += data
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
-    def exit_code(self, timeout_s: float = 6.0) -> int:
+    def exit_code(self, timeout_s: float = 50.0) -> int:
         """Wait without reading."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
