@@ -1,14 +1,29 @@
 """Whether the process of a run lives, from the samples of it."""
 
 import math
+from dataclasses import dataclass
 
+from gradtop.detect.process.gone import finished
 from gradtop.machine import Machine, MachineView
+from gradtop.record import End
 from gradtop.run import RunView
 
 GONE_S = 5.0
 """Seconds for which a process has to be gone before its log is taken to be over: its last words may still come."""
 _DEAD = ("gone", "zombie")
 """States of a process that computes no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What is known of the process of a run at one moment."""
+
+    alive: bool | None
+    """None where that is not known."""
+    machine: Machine | None
+    """The sample that says so."""
+    end: End | None
+    """The end of the run, by its log or by the exit code of its process."""
 
 
 class Life:
@@ -44,6 +59,16 @@ class Life:
         if last_row_at is not None and last_row_at - self._died_at > GONE_S:
             return None
         return False if at - self._died_at >= GONE_S else None
+
+
+def fate(life: Life, seen: MachineView | None, view: RunView, at: float, last_row_at: float | None) -> Fate:
+    """Whether the process of a run lives at `at`, by what was sampled live, else by what was recorded (`seen`)."""
+    alive, machine = life.alive(at, last_row_at), life.machine
+    if alive is None and (died := recorded_death(seen, view)) is not None:
+        alive, machine = False, died
+    process = machine.process if machine is not None else None
+    end = End() if view.end is None and alive is False and finished(view, process) else view.end
+    return Fate(alive, machine, end)
 
 
 def recorded_death(seen: MachineView | None, view: RunView) -> Machine | None:

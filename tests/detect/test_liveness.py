@@ -57,4 +57,3 @@ def test_a_process_that_is_gone_before_its_planned_end_has_crashed() -> None:
     assert finding is not None
     assert (finding.kind, finding.severity) == ("crashed", Severity.INTERVENE)
     assert "step 100 of 5,000" in finding.message
-    assert stalled(view(), 1e6, [1.0] * 20, alive=False) is None
