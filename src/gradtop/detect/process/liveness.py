@@ -54,7 +54,7 @@ def liveness(
 
 
 def _stalled(view: RunView, silent: float, allowed: float, usual: float | None, machine: Machine | None) -> Finding:
-    rhythm = f"usually at most {units.duration(usual)} pass" if usual is not None else "its rhythm is not known yet"
+    rhythm = _rhythm(usual)
     process = machine.process if machine is not None else None
     doing, said = _doing(process, machine.gpus) if machine is not None and process is not None else ("", "")
     alive = f"process {process.pid} is alive{f': {said}' if said else ''}" if process is not None else ""
@@ -72,6 +72,12 @@ def _stalled(view: RunView, silent: float, allowed: float, usual: float | None, 
         process,
         doing,
     )
+
+
+def _rhythm(usual: float | None) -> str:
+    if usual is None:
+        return "its rhythm is not known yet"
+    return f"usually {f'at most {units.duration(usual)} pass' if usual >= 1.0 else 'less than a second passes'}"
 
 
 _BUSY_CORES = 0.5
