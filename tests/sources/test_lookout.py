@@ -83,8 +83,10 @@ def test_a_search_goes_around_a_place_that_hangs(lookout: Looking, dead: Place) 
     assert lookout.look(0.0) is None
     assert lookout.awaits()
     assert lookout.names(0.0, STUCK_S) == ["here"]
+    assert lookout.lookout.undecided
     lookout.clock.at += STALLED_S
     assert not lookout.awaits()
+    assert not lookout.lookout.undecided
     (note,) = lookout.lookout.notes
     assert note.startswith(f"{dead.path}: stalled ")
 
