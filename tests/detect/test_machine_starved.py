@@ -138,7 +138,7 @@ def test_throttling_that_costs_time_is_worth_watching(name: str) -> None:
     (finding,) = throttled(driven(500, 300, 1.25, HEAT, name=name))
     assert (finding.severity, finding.first_step, finding.raised_step) == (Severity.WATCH, 301, 320)
     assert finding.message.startswith("GPU 2 is throttled by heat (hardware limit) since step 301; each step takes 2")
-    assert finding.checks[0].startswith("GPU 2 reports heat (hardware limit): see nvidia-smi")
+    assert finding.checks[0].startswith("The driver gives heat (hardware limit) for GPU 2: see nvidia-smi")
     assert finding.met == len(finding.criteria)
 
 

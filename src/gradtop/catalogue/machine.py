@@ -137,7 +137,7 @@ THROTTLED = Kind(
     ),
     checks=(
         Check(
-            "{device} reports {reasons}: see nvidia-smi -q -d PERFORMANCE,TEMPERATURE,POWER.",
+            "The driver gives {reasons} for {device}: see nvidia-smi -q -d PERFORMANCE,TEMPERATURE,POWER.",
             "See nvidia-smi -q -d PERFORMANCE,TEMPERATURE,POWER.",
         ),
         Check(
