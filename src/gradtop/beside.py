@@ -1,7 +1,7 @@
 """Samples of the machine beside the rows of a run: each is joined to the row that comes after it.
 
-They are joined by time where rows have one, so that a recording fits its run; live samples have a place among rows
-without times as well: behind those that were there when the sample was taken.
+They are joined by time where rows have one. Among rows without times a sample stands behind those that were there when
+it was taken: of a recording, by the step that it has.
 """
 
 import math
@@ -17,8 +17,6 @@ from gradtop.run import Observation, cut
 
 MOST_KEPT = 16_384
 """Samples kept for a run whose sources have to be joined anew; with more, neighbours are made one."""
-NOWHERE = 2**31
-"""The session of a sample that has a time alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,15 @@ def recorded_death(seen: MachineView | None, view: RunView) -> Machine | None:
     own = [(sample.time, p.state in _DEAD) for sample in seen.samples if (p := sample.process) and p.pid == process.pid]
     alive = max((time for time, dead in own if not dead), default=math.inf)
     died_at = min((time for time, dead in own if dead and time > alive), default=math.inf)
+    over = seen.newest.time - died_at >= GONE_S and not _went_on(seen.newest, view, died_at)
+    return seen.newest if over else None
+
+
+def _went_on(newest: Machine, view: RunView, died_at: float) -> bool:
+    """The run has rows that are younger than the death of a process that was recorded."""
     times = view.series.get("time")
-    over = times is None or not len(times) or times.tail(1)[0] <= died_at
-    return seen.newest if over and seen.newest.time - died_at >= GONE_S else None
+    if times is not None and len(times):
+        return times.tail(1)[0] > died_at
+    if newest.step is None or newest.session is None or view.last_step is None:
+        return False
+    return (len(view.sessions) - 1, view.last_step) > (newest.session, newest.step)

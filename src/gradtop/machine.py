@@ -184,6 +184,10 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     process_problem: Said = ""
     """Why the training process is not known: one plain line."""
     host: Host | None = None
+    session: Count | None = None
+    """Of a recording: the session of the run at that moment, from 0."""
+    step: float | None = None
+    """Of a recording: the newest step of the run at that moment, for rows that have no times."""
     line: int | None = None
     """Line number in the file that it was read from; None for a sample of this machine, taken now."""
 

@@ -1,5 +1,6 @@
 """The runs under watch: which there are, which are open, and how each stands."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -212,7 +213,9 @@ class Watched:
         paths = tuple(path.absolute() for path in self._sources if not of_samples(path))
         pipe = self.candidate.pipe if isinstance(self.candidate, Named) else ""
         written = self.active(monotonic)
-        return Wanted(self.id, paths, facts.host, facts.pid, facts.time, facts.argv, pipe, written)
+        session, step = self._history.position
+        known = step if math.isfinite(step) else None
+        return Wanted(self.id, paths, facts.host, facts.pid, facts.time, facts.argv, pipe, written, session, known)
 
     def sample(self, machine: Machine, monotonic: float) -> None:
         """A sample of the machine that it may run on, and of its process."""

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from story import START, Live, change, line, live, of_kind, read, row, train, wait
 
 from gradtop.finding import Severity
@@ -176,6 +177,18 @@ def test_a_recording_tells_that_the_process_died(tmp_path: Path, samples: list[M
     with (tmp_path / "metrics.jsonl").open("ab") as log:
         log.write(line(row(101, START + 5000, True)))
     assert not of_kind(read(tmp_path), "crashed")
+
+
+@pytest.mark.parametrize(("last", "crashed"), [(99, True), (100, False)])
+def test_rows_without_times_are_younger_than_a_recorded_death_by_their_steps(
+    tmp_path: Path, last: int, crashed: bool
+) -> None:
+    rows = [row(step, 0.0, False) for step in range(last + 1)]
+    rows[0]["total_steps"] = 5000
+    samples = [replace(sample, session=0, step=99.0) for sample in recording("aaaggggggg")]
+    (tmp_path / "metrics.jsonl").write_bytes(b"".join(map(line, rows)))
+    (tmp_path / "machine.jsonl").write_bytes(b"".join(map(line, samples)))
+    assert bool(of_kind(read(tmp_path), "crashed")) is crashed
 
 
 def test_a_relaunch_takes_the_crash_back(live: Live) -> None:
