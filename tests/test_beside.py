@@ -95,6 +95,17 @@ def test_rules_look_at_the_devices_of_the_process_and_at_its_memory() -> None:
     }  # fmt: skip
 
 
+def test_gpus_that_others_leave_idle_say_nothing_of_a_run() -> None:
+    idle = Gpu(index=0, utilization=0.0)
+    for process in (
+        Process(pid=1, gpus_why="it has no memory on a GPU"),
+        Process(pid=1, gpus=(3,), gpus_why="it has memory there"),
+    ):
+        assert values(machine(1.0, idle, process=process)) == {}
+    assert values(Machine(time=1.0, gpus=(idle,), process_problem="no process here has the log open")) == {}
+    assert values(machine(1.0, idle, process=Process(pid=1))) == {"gpu0/utilization": 0.0}
+
+
 def test_samples_are_bounded_and_the_newest_are_whole() -> None:
     samples = Samples()
     assert samples.view() is None

@@ -138,15 +138,21 @@ def _with(row: Rows, more: dict[str, float]) -> Rows:
 def values(machine: Machine) -> dict[str, float]:
     """What the rules know by name, of the devices that the run uses, its process and its host."""
     process, host = machine.process, machine.host
-    used = process.gpus if process is not None else ()
-    gpus = [gpu for gpu in machine.gpus if not used or gpu.index in used]
-    found = {f"gpu{gpu.index}/{name}": value for gpu in gpus for name, value in _of_gpu(gpu)}
+    found = {f"gpu{gpu.index}/{name}": value for gpu in _used(machine) for name, value in _of_gpu(gpu)}
     if process is not None and process.rss_bytes:
         found["rss_bytes"] = float(process.rss_bytes)
         most = (host.memory_limit_bytes or host.memory_total_bytes) if host is not None else None
         if most:
             found["memory_total_bytes"] = float(most)
     return found
+
+
+def _used(machine: Machine) -> Iterator[Gpu]:
+    """The devices of the run; all of them only where nobody asked who uses which. Idle ones of others say nothing."""
+    process = machine.process
+    used = process.gpus if process is not None else ()
+    asked = bool(used or (process.gpus_why if process is not None else machine.process_problem))
+    yield from (gpu for gpu in machine.gpus if not asked or gpu.index in used)
 
 
 def _of_gpu(gpu: Gpu) -> Iterator[tuple[str, float]]:

@@ -94,9 +94,9 @@ _RESUME = Check("Resume from the last checkpoint, once the cause is clear.")
 
 CRASHED = Kind(
     id="crashed",
-    needs="the training's own output: tracebacks and signals are in it",
+    needs="the training's own output, with tracebacks and signals in it, or its process while gradtop watches it",
     title="Crashed",
-    meaning="The log says that the training process died.",
+    meaning="The training process died, by its log, its exit code or its plan.",
     severity="intervene until rows arrive again",
     limits=(),
     criteria=(
