@@ -179,11 +179,13 @@ CRASHED = Kind(
             (
                 "The kernel ran out of host memory and killed it (signal 9).",
                 "Somebody or the scheduler ended it (signal 15).",
+                "The terminal or the connection that it was started from was closed (signal 1).",
                 "A crash in native code (signal 6, 7 or 11).",
             ),
             (
                 Check("See dmesg -T | grep -i -e oom -e killed for the kernel's reason."),
                 Check("Fewer data-loader workers if host memory ran out."),
+                Check("Start it inside tmux or with nohup if its terminal was closed."),
                 _RESUME,
             ),
         ),
