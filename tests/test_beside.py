@@ -6,7 +6,7 @@ from array import array
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradtop.beside import MOST_KEPT, NOWHERE, Sampled, Samples, Waiting, together, values
+from gradtop.beside import MOST_KEPT, Sampled, Samples, Waiting, together, values
 from gradtop.machine import SAMPLES_KEPT, Gpu, Host, Machine, Process
 from gradtop.record import Rows
 from gradtop.run import Observation, Session
@@ -27,7 +27,7 @@ def sampled(time: float, session: int, step: float, known: dict[str, float]) -> 
     return Sampled(time, session, step, tuple(known), array("d", known.values()))
 
 
-def at(time: float, value: float, session: int = NOWHERE, step: float = math.inf) -> Sampled:
+def at(time: float, value: float, session: int = 0, step: float = -math.inf) -> Sampled:
     return sampled(time, session, step, {USED: value})
 
 
@@ -56,8 +56,8 @@ def test_without_times_a_sample_stands_behind_what_was_there() -> None:
     assert told(waiting, seen([1, 2], session=1)) == [(1, None), (2, 3.0)]
 
 
-def test_a_recording_has_no_place_among_rows_without_times() -> None:
-    assert told(Waiting([at(1.0, 1.0)]), seen([1, 2])) == [(1, None), (2, None)]
+def test_a_recording_that_tells_no_steps_stands_before_rows_without_times() -> None:
+    assert told(Waiting([at(1.0, 1.0), at(2.0, 2.0)]), seen([1, 2])) == [(1, 2.0), (2, None)]
 
 
 def test_what_a_row_says_itself_stands() -> None:
@@ -93,6 +93,17 @@ def test_rules_look_at_the_devices_of_the_process_and_at_its_memory() -> None:
     assert values(machine(1.0, *gpus, process=Process(pid=1, rss_bytes=7, gpus=(3,)))) == {
         "gpu3/utilization": 0.5, "rss_bytes": 7.0, "memory_total_bytes": 50.0,
     }  # fmt: skip
+
+
+def test_gpus_that_others_leave_idle_say_nothing_of_a_run() -> None:
+    idle = Gpu(index=0, utilization=0.0)
+    for process in (
+        Process(pid=1, gpus_why="it has no memory on a GPU"),
+        Process(pid=1, gpus=(3,), gpus_why="it has memory there"),
+    ):
+        assert values(machine(1.0, idle, process=process)) == {}
+    assert values(Machine(time=1.0, gpus=(idle,), process_problem="no process here has the log open")) == {}
+    assert values(machine(1.0, idle, process=Process(pid=1))) == {"gpu0/utilization": 0.0}
 
 
 def test_samples_are_bounded_and_the_newest_are_whole() -> None:

@@ -16,7 +16,7 @@ WARMUP_SHRINKS_GRADIENTS = re.compile(
 
 def test_every_kind_has_a_rule_and_every_rule_a_kind() -> None:
     by_rows = {one.kind for one in Detector().coverage()}
-    assert by_rows | {"stalled"} == set(KINDS)
+    assert by_rows | {"stalled", "process_gone"} == set(KINDS)
 
 
 @pytest.mark.parametrize("kind", CATALOGUE, ids=lambda kind: kind.id)

@@ -172,7 +172,7 @@ def test_rules_are_listed_with_the_limits_of_the_place(tmp_path: Path) -> None:
     assert f"spike_z = 8, set in {tmp_path}" in " ".join(told.split())
     everything = json.loads(gradtop("check", "--list-rules", "--json", cwd=tmp_path).stdout)
     assert everything["schema"] == "gradtop.rules/1"
-    assert [rule["kind"] for rule in everything["rules"]][:2] == ["crashed", "nonfinite"]
+    assert [rule["kind"] for rule in everything["rules"]][:3] == ["crashed", "process_gone", "nonfinite"]
 
 
 def test_wrong_usage_is_no_verdict() -> None:

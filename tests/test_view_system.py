@@ -364,6 +364,15 @@ def test_states_of_a_process_in_words(state: str, of_run: RunState, word: str, i
 
 
 @pytest.mark.parametrize(
+    ("code", "note"),
+    [(None, "it has ended"), (0, "it ended with exit code 0"), (-9, "it was killed by signal 9 (SIGKILL)")],
+)
+def test_how_a_process_ended_stands_beside_that_it_did(code: int | None, note: str) -> None:
+    view = system(*shown(seen(sample(1, process=process(state="gone", exit_code=code))), None, RunState.QUIET), 0.0)
+    assert view.process.facts[0].note == note
+
+
+@pytest.mark.parametrize(
     ("problem", "state", "text"),
     [
         ("its pid belongs to another container", RunState.LIVE, "its pid belongs to another container"),

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from gradtop.config import Settings
 from gradtop.monitor import Monitor
 from gradtop.sources.follow.stream import StreamSource
 from gradtop.sources.follow.watch import Watch
-from gradtop.wiring import POLL_S, Watching
+from gradtop.wiring import POLL_S, Watching, follow_paths, read_paths
 
 
 @dataclass
@@ -101,3 +102,11 @@ def test_a_pipe_is_over_when_its_other_end_is_closed() -> None:
     assert not Watching(monitor, cast(StreamSource, Pipe(False))).over
     assert not Watching(monitor, cast(StreamSource, Pipe(True)), cast(Watch, Events([]))).over
     assert not Watching(monitor).over
+
+
+def test_following_looks_at_the_machine_and_one_look_does_not(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"step": 1, "loss": 2.0}\n')
+    once, following = (make((tmp_path,), Settings()).monitor for make in (read_paths, follow_paths))
+    assert (once.due_s(), following.due_s()) == (math.inf, 0.0)
+    once.close()
+    following.close()

@@ -1,7 +1,7 @@
 """Samples of the machine beside the rows of a run: each is joined to the row that comes after it.
 
-They are joined by time where rows have one, so that a recording fits its run; live samples have a place among rows
-without times as well: behind those that were there when the sample was taken.
+They are joined by time where rows have one. Among rows without times a sample stands behind those that were there when
+it was taken: of a recording, by the step that it has.
 """
 
 import math
@@ -17,8 +17,6 @@ from gradtop.run import Observation, cut
 
 MOST_KEPT = 16_384
 """Samples kept for a run whose sources have to be joined anew; with more, neighbours are made one."""
-NOWHERE = 2**31
-"""The session of a sample that has a time alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +138,21 @@ def _with(row: Rows, more: dict[str, float]) -> Rows:
 def values(machine: Machine) -> dict[str, float]:
     """What the rules know by name, of the devices that the run uses, its process and its host."""
     process, host = machine.process, machine.host
-    used = process.gpus if process is not None else ()
-    gpus = [gpu for gpu in machine.gpus if not used or gpu.index in used]
-    found = {f"gpu{gpu.index}/{name}": value for gpu in gpus for name, value in _of_gpu(gpu)}
+    found = {f"gpu{gpu.index}/{name}": value for gpu in _used(machine) for name, value in _of_gpu(gpu)}
     if process is not None and process.rss_bytes:
         found["rss_bytes"] = float(process.rss_bytes)
         most = (host.memory_limit_bytes or host.memory_total_bytes) if host is not None else None
         if most:
             found["memory_total_bytes"] = float(most)
     return found
+
+
+def _used(machine: Machine) -> Iterator[Gpu]:
+    """The devices of the run; all of them only where nobody asked who uses which. Idle ones of others say nothing."""
+    process = machine.process
+    used = process.gpus if process is not None else ()
+    asked = bool(used or (process.gpus_why if process is not None else machine.process_problem))
+    yield from (gpu for gpu in machine.gpus if not asked or gpu.index in used)
 
 
 def _of_gpu(gpu: Gpu) -> Iterator[tuple[str, float]]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from gradtop.beside import NOWHERE, Samples, Waiting
+from gradtop.beside import Samples, Waiting
 from gradtop.config import Limits
 from gradtop.detect import Detector
 from gradtop.machine import Machine, MachineView
@@ -56,6 +56,8 @@ class History:
         self._merger: Merger | None = Merger()
         self._store = Store(limits)
         self._samples = Samples()
+        self._recorded = (0, -math.inf)
+        """How far the run was at the newest sample of a recording that says so: before its first row, say."""
         self._view: RunView | None = None
         self._anew: Store | None = None
         self._stream: Iterator[Record] = iter(())
@@ -68,6 +70,11 @@ class History:
     def several(self) -> bool:
         """There is more than one source."""
         return len(self._paths) > 1
+
+    @property
+    def position(self) -> tuple[int, float]:
+        """(number of the session, its newest step) of what was read last; -inf before the first row."""
+        return self._store.run.position
 
     @property
     def detector(self) -> Detector:
@@ -129,8 +136,9 @@ class History:
         """A sample of the machine, taken now or read from a source; one of several that tell of one moment counts."""
         if not self._samples.wants(machine):
             return
-        placed = machine.line is None or not self.several
-        session, step = self._store.run.position if placed else (NOWHERE, math.inf)
+        if machine.session is not None and machine.step is not None:
+            self._recorded = machine.session, machine.step
+        session, step = self.position if machine.line is None or not self.several else self._recorded
         if (sampled := self._samples.add(machine, session, step)) is None:
             return
         for store in (self._store, self._anew):

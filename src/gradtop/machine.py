@@ -5,6 +5,7 @@ that is neither there nor told of was not asked for. Numbers outside of what is 
 """
 
 import math
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -112,6 +113,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How it is known to be the one: `its pid is in the log`, `it has the log open for writing`, ..."""
     sure: bool = False
     """It is the one beyond doubt: its pid is in the log, or it has the log open. Else it is a guess."""
+    exit_code: Annotated[int, Meta(ge=-128, le=255)] | None = None
+    """How it ended, -N by signal N; None while it lives and where the system does not say (Linux before 6.15)."""
     started: Seconds | None = None
     cpu: Amount | None = None
     """Cores in use, its children left out."""
@@ -132,6 +135,15 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How these are known, or why they are not."""
     absent: Absent = {}
     """Field → why it is None."""
+
+    @property
+    def outcome(self) -> str:
+        """`ended with exit code 1`, `was killed by signal 9 (SIGKILL)`; empty where that is not known."""
+        if self.exit_code is None or self.exit_code >= 0:
+            return f"ended with exit code {self.exit_code}" if self.exit_code is not None else ""
+        number = -self.exit_code
+        name = next((f" ({one.name})" for one in signal.Signals if one == number), "")
+        return f"was {'stopped' if number == signal.SIGINT else 'killed'} by signal {number}{name}"
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -172,6 +184,10 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     process_problem: Said = ""
     """Why the training process is not known: one plain line."""
     host: Host | None = None
+    session: Count | None = None
+    """Of a recording: the session of the run at that moment, from 0."""
+    step: float | None = None
+    """Of a recording: the newest step of the run at that moment, for rows that have no times."""
     line: int | None = None
     """Line number in the file that it was read from; None for a sample of this machine, taken now."""
 

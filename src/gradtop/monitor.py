@@ -250,7 +250,8 @@ class Monitor:
 
     def _notes(self) -> tuple[str, ...]:
         stalled = self._lookout.notes if self._lookout is not None else ()
-        found = self._found.notes if self._found is not None else ()
+        undecided = self._lookout is not None and self._lookout.undecided and not self._over
+        found = self._found.notes if self._found is not None and not undecided else ()
         # What is not there yet is waited for, unless this was the last look.
         waiting = ("waiting for a run to appear",) if found and not self._runs and not self._over else ()
         recording = self._sampler.recording if self._sampler is not None else None

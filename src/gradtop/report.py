@@ -35,8 +35,8 @@ _REASONS_ROOM = 90
 """Characters for reasons alone, with a count of the kinds and of further reasons beside them."""
 _ALIKE_SHOWN = 2
 """Findings of one kind that are told in a sentence each; of more only the newest is, and the rest are counted."""
-_ONE_LOOK = "silence is judged by --follow and by the app, not by one look"
-"""Why the one kind that rows do not decide cannot be told."""
+_ONE_LOOK = "silence and processes are judged by --follow and by the app, not by one look"
+"""Why the kinds that rows do not decide cannot be told."""
 _BADNESS = (Verdict.KEEP_TRAINING, Verdict.UNKNOWN, Verdict.WATCH, Verdict.INTERVENE)
 _MARKS = {True: "●", False: "○", None: "?"}
 _HEADINGS = ("loss", "grad_norm", "lr", "val_loss")

@@ -14,7 +14,7 @@ MIN_ROWS = 5
 """Rows with a loss or a grad norm below which nothing is said of a run, unless it crashed or trains nothing."""
 MOST_NAMED = 3
 """Kinds of findings that a summary names beside the primary one."""
-_CERTAIN = ("crashed", "nonfinite", "amp_skip_storm", "amp_scale_collapse")
+_CERTAIN = ("crashed", "process_gone", "nonfinite", "amp_skip_storm", "amp_scale_collapse")
 
 _SPIKES = ("loss_spike", "gradient_exploding")
 _DAMAGE = (

@@ -104,9 +104,14 @@ def sampler(recording: Recording | None = None, start_s: float = 0.0) -> Sampler
     return Sampler(time.monotonic, time.time, recording=recording, start_s=start_s)
 
 
-def read_paths(paths: Sequence[Path], settings: Settings, recording: Recording | None = None) -> Watching:
-    """Watch paths with every run open, for a report on all of them; samples are taken only to record them."""
-    return _watching(paths, settings, sys.maxsize, None, sampler(recording) if recording is not None else None)
+def read_paths(paths: Sequence[Path], settings: Settings) -> Watching:
+    """Watch paths with every run open, for one report on all of them."""
+    return _watching(paths, settings, sys.maxsize, None)
+
+
+def follow_paths(paths: Sequence[Path], settings: Settings, recording: Recording | None = None) -> Watching:
+    """The same for as long as they are written, with samples of the machine, written into a `recording`."""
+    return _watching(paths, settings, sys.maxsize, None, sampler(recording))
 
 
 def read_newest(paths: Sequence[Path], settings: Settings) -> Watching:

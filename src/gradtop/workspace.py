@@ -1,5 +1,6 @@
 """The runs under watch: which there are, which are open, and how each stands."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -7,16 +8,18 @@ from pathlib import Path
 from typing import Protocol
 
 from gradtop.attention import Attention
+from gradtop.closing import last_words
 from gradtop.config import Limits
 from gradtop.detect import liveness
 from gradtop.finding import Finding, FindingState, Severity
 from gradtop.hardware.answer import Wanted
 from gradtop.history import History
-from gradtop.life import Life, recorded_death
+from gradtop.life import Fate, Life, fate
 from gradtop.machine import Machine
 from gradtop.merge import Joined
 from gradtop.naming import called
 from gradtop.pace import LEAST_SEEN, Rhythm, replayed, speed
+from gradtop.record import End
 from gradtop.run import RunView
 from gradtop.snapshot import RunSnapshot, RunState
 from gradtop.sources import Source, SourceStatus
@@ -210,7 +213,9 @@ class Watched:
         paths = tuple(path.absolute() for path in self._sources if not of_samples(path))
         pipe = self.candidate.pipe if isinstance(self.candidate, Named) else ""
         written = self.active(monotonic)
-        return Wanted(self.id, paths, facts.host, facts.pid, facts.time, facts.argv, pipe, written)
+        session, step = self._history.position
+        known = step if math.isfinite(step) else None
+        return Wanted(self.id, paths, facts.host, facts.pid, facts.time, facts.argv, pipe, written, session, known)
 
     def sample(self, machine: Machine, monotonic: float) -> None:
         """A sample of the machine that it may run on, and of its process."""
@@ -266,9 +271,10 @@ class Watched:
         statuses = tuple(source.status for source in self._sources.values())
         read = _part_read(statuses) if self._sources else 0.0
         loading = bool(self._sources) and not self._caught_up
-        findings = attention.weighed(self._findings(view, now, monotonic, statuses))
+        known = fate(self._life, self._history.machine(), view, monotonic, self._rhythm.last)
+        findings = attention.weighed(self._findings(view, known, now, monotonic, statuses))
         changed = _changed(statuses)
-        state = _state(view, findings, loading, now, changed, self._rhythm.last, monotonic)
+        state = _state(known.end, findings, loading, now, changed, self._rhythm.last, monotonic)
         self._rhythm.reached(view.last_step)
         told = speed(view)
         rate = told if told is not None else self._rhythm.speed
@@ -285,7 +291,7 @@ class Watched:
             judgement=judge(
                 findings,
                 rows=self._history.detector.rows,
-                ended=view.end,
+                ended=known.end,
                 loading=read if loading else None,
                 planned=view.total,
                 counts=view.x_kind.removesuffix("s"),
@@ -308,14 +314,12 @@ class Watched:
         )
 
     def _findings(
-        self, view: RunView, now: float, monotonic: float, statuses: Sequence[SourceStatus]
+        self, view: RunView, known: Fate, now: float, monotonic: float, statuses: Sequence[SourceStatus]
     ) -> tuple[Finding, ...]:
         found = self._history.detector.findings()
-        if not self._caught_up or view.end is not None or any(map(_died, found)):
+        if not self._caught_up or known.end is not None or any(map(_died, found)):
             return found
-        alive, machine = self._life.alive(monotonic, self._rhythm.last), self._life.machine
-        if alive is None and (died := recorded_death(self._history.machine(), view)) is not None:
-            alive, machine = False, died
+        alive = known.alive
         # Of a log that did not grow while it was watched, its file tells since when, if somebody has it open.
         changed = _changed(statuses)
         before = monotonic - (now - changed) if alive and changed is not None else None
@@ -326,7 +330,8 @@ class Watched:
             arrival_gaps=tuple(self._rhythm.gaps),
             watching=self._rhythm.last is not None,
             writer_alive=alive,
-            machine=machine,
+            machine=known.machine,
+            last_words=last_words(self.sources, self._history.origins(), view.x_kind) if alive is False else None,
             limits=self._limits,
         )
         return (*found, silent) if silent is not None else found
@@ -350,7 +355,7 @@ def _part_read(statuses: Sequence[SourceStatus]) -> float:
 
 
 def _state(
-    view: RunView,
+    end: End | None,
     findings: Sequence[Finding],
     loading: bool,
     now: float,
@@ -361,12 +366,14 @@ def _state(
     active = {f.kind for f in findings if f.state is FindingState.ACTIVE}
     if loading:
         return RunState.LOADING
-    if any(map(_died, findings)) or (view.end is not None and view.end.status == "crashed"):
+    if any(map(_died, findings)) or (end is not None and end.status == "crashed"):
         return RunState.CRASHED
-    if view.end is not None:
+    if end is not None:
         return RunState.FINISHED
     if "stalled" in active:
         return RunState.STALLED
+    if "process_gone" in active:
+        return RunState.QUIET
     ages = [now - changed] if changed is not None else []
     ages += [monotonic - last_arrival] if last_arrival is not None else []
     return RunState.LIVE if ages and min(ages) < LIVE_S else RunState.QUIET

@@ -33,6 +33,16 @@ def test_the_runs_own_rhythm_decides(gaps: list[float], allowed: float) -> None:
     assert "after step 100" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("gaps", "said"), [([0.1] * 50, "usually less than a second passes."), ([2.0] * 50, "usually at most 2s pass."),
+                       ([2.0], "its rhythm is not known yet.")]
+)  # fmt: skip
+def test_the_usual_gap_is_told(gaps: list[float], said: str) -> None:
+    finding = stalled(view(), 1e5, gaps)
+    assert finding is not None
+    assert said in finding.message
+
+
 def test_an_old_log_is_no_stall() -> None:
     assert stalled(view(), 1e6, [], watching=False) is None
     assert liveness(view(), now=1e9, last_arrival=None, arrival_gaps=[], watching=False, writer_alive=None) is None
@@ -57,4 +67,3 @@ def test_a_process_that_is_gone_before_its_planned_end_has_crashed() -> None:
     assert finding is not None
     assert (finding.kind, finding.severity) == ("crashed", Severity.INTERVENE)
     assert "step 100 of 5,000" in finding.message
-    assert stalled(view(), 1e6, [1.0] * 20, alive=False) is None

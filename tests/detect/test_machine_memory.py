@@ -86,6 +86,20 @@ def test_a_slow_leak_matters_where_it_ends_before_the_run() -> None:
     assert "full at about step 10,128" in finding.message
 
 
+@pytest.mark.parametrize(("step_s", "planned", "told"), [(0.1, None, True), (2.0, None, False), (0.1, 2000, False)])
+def test_a_leak_without_a_plan_matters_where_memory_is_full_within_half_an_hour(
+    step_s: float, planned: int | None, told: bool
+) -> None:
+    """3 GiB per 1,000 steps of 24 GiB: the rows have no times, and say how long a step takes."""
+    more = {"memory_total_bytes": 24 * GIB, "step_time_s": step_s}
+    rows = logged(leaking(1600, 300, 3.0, noise=0.0), "rss_bytes", more=more)
+    for row in rows:
+        del row["time"]
+    found = leaks([RunFacts(train=Train(total_steps=planned)), *records(rows)])
+    assert [f.severity for f in found] == [Severity.INTERVENE] * told
+    assert all("in about" in f.message for f in found)
+
+
 def test_a_leak_that_stops_is_over() -> None:
     grows = leaking(1400, 500)
     finding = leak(logged([*grows, *(grows[-1] + used - 10 for used in leaking(400, 400))]))

@@ -137,8 +137,8 @@ def driven(
 def test_throttling_that_costs_time_is_worth_watching(name: str) -> None:
     (finding,) = throttled(driven(500, 300, 1.25, HEAT, name=name))
     assert (finding.severity, finding.first_step, finding.raised_step) == (Severity.WATCH, 301, 320)
-    assert finding.message.startswith("gpu2 is throttled by heat (hardware limit) since step 301; each step takes 2")
-    assert finding.checks[0].startswith("gpu2 reports heat (hardware limit): see nvidia-smi")
+    assert finding.message.startswith("GPU 2 is throttled by heat (hardware limit) since step 301; each step takes 2")
+    assert finding.checks[0].startswith("The driver gives heat (hardware limit) for GPU 2: see nvidia-smi")
     assert finding.met == len(finding.criteria)
 
 
@@ -171,6 +171,30 @@ def test_a_power_limit_from_the_start_may_be_meant_and_heat_is_told() -> None:
     assert finding.severity is Severity.NOTICE
     assert "what it costs cannot be told" in finding.message
     assert {criterion.id: criterion.met for criterion in finding.criteria}["slower"] is None
+
+
+@pytest.mark.parametrize(
+    ("factor", "mask", "told"),
+    [(1.25, HEAT | POWER, True), (1.25, HEAT, True), (1.02, HEAT | POWER, False), (1.25, POWER, False)],
+)
+def test_heat_is_told_of_a_gpu_that_was_at_its_power_limit_all_along(factor: float, mask: int, told: bool) -> None:
+    rows = driven(500, 300, factor, mask)
+    for row in rows[:300]:
+        row["gpu2/throttle_reasons"] = float(POWER)
+    found = throttled(rows)
+    assert len(found) == told
+    assert all((f.severity, f.first_step, f.raised_step) == (Severity.WATCH, 301, 320) for f in found)
+    assert all("since step 301; each step takes 2" in f.message for f in found)
+
+
+def test_those_are_named_that_are_forced_to() -> None:
+    rows = driven(500, 300, 1.25, HEAT)
+    for i, row in enumerate(rows):
+        row |= {f"gpu{n}/throttle_reasons": float(POWER) for n in (0, 1)}
+        row |= {f"gpu{n}/throttle_reasons": row["gpu2/throttle_reasons"] for n in (3, 4)}
+        row["gpu5/throttle_reasons"] = float(HEAT if i >= 400 else 0)
+    (finding,) = throttled(rows)
+    assert finding.message.startswith("GPU 2 and 2 more are throttled by the power limit and heat (hardware limit)")
 
 
 def test_readings_may_come_in_rows_of_their_own() -> None:

@@ -4,12 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from story import START, Live, change, line, live, of_kind, read, row, train, wait
 
 from gradtop.finding import Severity
 from gradtop.life import GONE_S
 from gradtop.machine import Gpu, Machine, Process, Worker
 from gradtop.snapshot import RunState
+from gradtop.verdict import Verdict
 
 __all__ = ["live"]
 
@@ -95,6 +97,54 @@ def test_a_process_that_ends_as_planned_has_not_crashed(live: Live) -> None:
     assert not of_kind(wait(live, 60), "crashed")
 
 
+def test_a_process_that_goes_without_a_plan_and_a_word_is_told_as_gone(live: Live) -> None:
+    train(live, 20, 30)
+    change(live, state="gone")
+    assert not of_kind(live.look(1.0), "process_gone")
+    run = wait(live, GONE_S + 2)
+    (found,) = of_kind(run, "process_gone")
+    assert found.message.startswith("Process 42, which wrote this log, is gone after step 49, and the log does not say")
+    assert (found.severity, run.state, run.judgement.verdict) == (Severity.WATCH, RunState.QUIET, Verdict.WATCH)
+    assert [c.met for c in found.criteria] == [True, None, True]
+    assert not of_kind(run, "crashed")
+    for step in range(50, 55):
+        live.tell(step=step, loss=2.0)
+        run = live.look(1.0)
+    assert not of_kind(run, "process_gone")
+    assert run.state is RunState.LIVE
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "kind", "said"),
+    [
+        (0, RunState.FINISHED, "", ""),
+        (-9, RunState.CRASHED, "crashed", "was killed by signal 9 (SIGKILL) after step 49, and the log has no end."),
+        (1, RunState.CRASHED, "crashed", "ended with exit code 1 after step 49, and the log has no end."),
+        (-2, RunState.QUIET, "process_gone", "was stopped by signal 2 (SIGINT) after step 49."),
+    ],
+)
+def test_an_exit_code_tells_how_a_run_without_a_plan_ended(
+    live: Live, code: int, state: RunState, kind: str, said: str
+) -> None:
+    train(live, 20, 30)
+    change(live, state="gone", exit_code=code)
+    run = wait(live, 4 * GONE_S)
+    assert run.state is state
+    assert [f.kind for f in run.findings] == [kind] * bool(kind)
+    assert all(said in f.message for f in run.findings)
+    assert ("Finished" in run.judgement.summary) is (code == 0)
+
+
+def test_a_process_that_ends_by_itself_before_its_planned_end_is_looked_at(live: Live) -> None:
+    live.tell(total_steps=5000, step=30, loss=2.0)
+    train(live, 20, 31)
+    change(live, state="gone", exit_code=0)
+    run = wait(live, 4 * GONE_S)
+    (found,) = of_kind(run, "process_gone")
+    assert found.message.endswith("ended with exit code 0 at step 50 of 5,000.")
+    assert (found.severity, run.state) == (Severity.WATCH, RunState.QUIET)
+
+
 def recording(states: str, pids: str = "") -> list[Machine]:
     """A sample a second, from 30 s before the last row on: a letter for each, of alive, gone."""
     pids = pids or "1" * len(states)
@@ -127,6 +177,18 @@ def test_a_recording_tells_that_the_process_died(tmp_path: Path, samples: list[M
     with (tmp_path / "metrics.jsonl").open("ab") as log:
         log.write(line(row(101, START + 5000, True)))
     assert not of_kind(read(tmp_path), "crashed")
+
+
+@pytest.mark.parametrize(("last", "crashed"), [(99, True), (100, False)])
+def test_rows_without_times_are_younger_than_a_recorded_death_by_their_steps(
+    tmp_path: Path, last: int, crashed: bool
+) -> None:
+    rows = [row(step, 0.0, False) for step in range(last + 1)]
+    rows[0]["total_steps"] = 5000
+    samples = [replace(sample, session=0, step=99.0) for sample in recording("aaaggggggg")]
+    (tmp_path / "metrics.jsonl").write_bytes(b"".join(map(line, rows)))
+    (tmp_path / "machine.jsonl").write_bytes(b"".join(map(line, samples)))
+    assert bool(of_kind(read(tmp_path), "crashed")) is crashed
 
 
 def test_a_relaunch_takes_the_crash_back(live: Live) -> None:

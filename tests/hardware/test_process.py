@@ -1,6 +1,8 @@
 """A training process sample by sample: real ones, that work, sleep, fork, stop and die."""
 
+import errno
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -11,8 +13,11 @@ import pytest
 from work import running, training, until
 
 from gradtop.hardware.process import CHILDREN_S, ProcessReader, Rate, short
-from gradtop.machine import Machine
+from gradtop.machine import Machine, Process
 from gradtop.record import encode
+
+TELLS = tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2]) >= (6, 15)
+"""The kernel tells everybody how a process ended."""
 
 
 def test_a_busy_process_is_measured(tmp_path: Path) -> None:
@@ -60,12 +65,50 @@ def test_a_dead_process_is_a_zombie_and_then_gone(tmp_path: Path) -> None:
     watched = ProcessReader(child.pid)
     child.kill()
     until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
-    assert watched.sample(0.0).state == "zombie"
+    found = watched.sample(0.0)
+    assert (found.state, found.exit_code) == ("zombie", -signal.SIGKILL)
     child.wait()
     found = watched.sample(1.0)
     assert (found.state, found.pid, found.cpu, found.rss_bytes) == ("gone", child.pid, None, None)
     with pytest.raises(psutil.Error):
         ProcessReader(child.pid)
+
+
+@pytest.mark.parametrize(("end", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -TERM $$", -15)])
+def test_how_a_process_ended_is_known_where_the_system_tells(end: str, code: int) -> None:
+    """The process is not ours: a shell starts it, and asks how it ended before we do."""
+    shell = f"exec 3<&0; sh -c 'read line; {end}' <&3 & echo $!; wait"
+    with subprocess.Popen(["sh", "-c", shell], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        watched = ProcessReader(int(parent.stdout.readline()))
+        assert watched.sample(0.0).exit_code is None
+        parent.communicate("go\n", timeout=8)
+    found = watched.sample(1.0)
+    assert (found.state, found.exit_code) == ("gone", code if TELLS else None)
+
+
+def test_a_process_that_cannot_be_held_on_to_ends_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(pid: int) -> int:
+        raise OSError(errno.ENOSYS, "no such call")
+
+    monkeypatch.setattr(os, "pidfd_open", refused)
+    with running("sleep", "60") as pid:
+        watched = ProcessReader(pid)
+    assert (watched.sample(0.0).state, watched.sample(0.0).exit_code) == ("gone", None)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (None, ""),
+        (0, "ended with exit code 0"),
+        (-9, "was killed by signal 9 (SIGKILL)"),
+        (-2, "was stopped by signal 2 (SIGINT)"),
+        (-40, "was killed by signal 40"),
+    ],
+)
+def test_an_exit_code_is_told_in_words(code: int | None, said: str) -> None:
+    assert Process(pid=1, exit_code=code).outcome == said
 
 
 def test_what_may_not_be_looked_at_is_absent_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,10 @@ def test_samples_of_a_live_run_are_recorded_until_it_ends(compiler: Compiler, tm
     assert (first.process.pid, first.process.gpus) == (pid, (1,))
     assert first.gpus[1].processes is not None
     assert first.gpus[1].processes[0].ours
+    steps = [sample.step for sample in samples if isinstance(sample, Machine) and sample.step is not None]
+    assert steps
+    assert steps == sorted(steps)
+    assert {sample.session for sample in samples if isinstance(sample, Machine)} <= {0, None}
     (run,) = read_paths((tmp_path,), Settings()).to_end().runs
     assert (run.path, run.state) == (tmp_path, RunState.FINISHED)
     assert run.machine is not None

@@ -1,10 +1,13 @@
 """Host, processes and names together, as one thread asks for them."""
 
+import os
+import sys
 from pathlib import Path
 
-from work import training
+from work import running, training, until
 
 from gradtop.hardware.answer import Wanted
+from gradtop.hardware.owner import Search
 from gradtop.hardware.system import LATER_S, SEARCH_S, System
 
 
@@ -67,3 +70,17 @@ def test_a_run_that_is_not_wanted_any_more_is_forgotten(tmp_path: Path) -> None:
     with training(log) as pid:
         assert system.sample(0.0, (Wanted("run", (log,)),), ()).ours == {pid}
         assert system.sample(1.0, (), ()).ours == set()
+
+
+def test_who_works_beside_the_log_of_a_process_that_is_gone_is_not_its_process(tmp_path: Path) -> None:
+    log = tmp_path / "metrics.jsonl"
+    system, wanted = System(), (Wanted("run", (log,)),)
+    with training(log) as pid:
+        system.sample(0.0, wanted, ())
+    with running(sys.executable, "-c", "import time; time.sleep(60)", cwd=tmp_path) as other:
+        until(lambda: os.readlink(f"/proc/{other}/cwd") == str(tmp_path))
+        assert Search().owner(wanted[0]).pid == other
+        for at in (1.0, LATER_S, 3 * LATER_S):
+            found = system.sample(at, wanted, ()).runs["run"].process
+            assert found is not None
+            assert (found.pid, found.state, found.sure) == (pid, "gone", True)

@@ -48,9 +48,9 @@ def training(log: Path, *words: str, env: dict[str, str] | None = None) -> Itera
         yield pid
 
 
-def until(true: Callable[[], object]) -> None:
+def until(true: Callable[[], object], limit_s: float = LIMIT_S) -> None:
     """Return as soon as something holds."""
-    end = time.monotonic() + LIMIT_S
+    end = time.monotonic() + limit_s
     while not true():
         assert time.monotonic() < end, "it did not come about"
         time.sleep(0.005)

@@ -59,6 +59,9 @@ class Looking:
     def awaits(self) -> bool:
         return self.lookout.awaited is not None
 
+    def undecided(self) -> bool:
+        return self.lookout.undecided
+
     def look(self, after_s: float) -> Found | None:
         self.clock.at += after_s
         return self.lookout.look()
@@ -83,8 +86,10 @@ def test_a_search_goes_around_a_place_that_hangs(lookout: Looking, dead: Place) 
     assert lookout.look(0.0) is None
     assert lookout.awaits()
     assert lookout.names(0.0, STUCK_S) == ["here"]
+    assert lookout.undecided()
     lookout.clock.at += STALLED_S
     assert not lookout.awaits()
+    assert not lookout.undecided()
     (note,) = lookout.lookout.notes
     assert note.startswith(f"{dead.path}: stalled ")
 

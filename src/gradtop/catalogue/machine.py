@@ -59,12 +59,12 @@ MEMORY = Kind(
     needs="memory of the process or the GPU in its rows",
     title="Memory grows",
     meaning="Memory grows all the time, not only at the start, and will run out.",
-    severity="watch when it grows by 20 % per 1,000 steps or runs out before the planned end; intervene when that is "
-    "within 30 minutes",
+    severity="watch when it grows by 20 % per 1,000 steps or runs out before the planned end; intervene when it runs "
+    "out within 30 minutes",
     limits=("memory_growth", "memory_from_step", "memory_eta_s"),
     criteria=(
         ("grows", "Its lowest values rise from span to span, without a pause"),
-        ("material", "It grows by 20 % per 1,000 steps, or runs out before the planned end"),
+        ("material", "It grows by 20 % per 1,000 steps, or runs out before the planned end or within 30 minutes"),
         ("runs_out", "It runs out within 30 minutes"),
         ("after_start", "It still grows after the first steps"),
     ),
@@ -137,7 +137,7 @@ THROTTLED = Kind(
     ),
     checks=(
         Check(
-            "{device} reports {reasons}: see nvidia-smi -q -d PERFORMANCE,TEMPERATURE,POWER.",
+            "The driver gives {reasons} for {device}: see nvidia-smi -q -d PERFORMANCE,TEMPERATURE,POWER.",
             "See nvidia-smi -q -d PERFORMANCE,TEMPERATURE,POWER.",
         ),
         Check(

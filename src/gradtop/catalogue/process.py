@@ -94,9 +94,9 @@ _RESUME = Check("Resume from the last checkpoint, once the cause is clear.")
 
 CRASHED = Kind(
     id="crashed",
-    needs="the training's own output: tracebacks and signals are in it",
+    needs="the training's own output, with tracebacks and signals in it, or its process while gradtop watches it",
     title="Crashed",
-    meaning="The log says that the training process died.",
+    meaning="The training process died, by its log, its exit code or its plan.",
     severity="intervene until rows arrive again",
     limits=(),
     criteria=(
@@ -179,11 +179,65 @@ CRASHED = Kind(
             (
                 "The kernel ran out of host memory and killed it (signal 9).",
                 "Somebody or the scheduler ended it (signal 15).",
+                "The terminal or the connection that it was started from was closed (signal 1).",
                 "A crash in native code (signal 6, 7 or 11).",
             ),
             (
                 Check("See dmesg -T | grep -i -e oom -e killed for the kernel's reason."),
                 Check("Fewer data-loader workers if host memory ran out."),
+                Check("Start it inside tmux or with nohup if its terminal was closed."),
+                _RESUME,
+            ),
+        ),
+    },
+)
+
+GONE = Kind(
+    id="process_gone",
+    needs="a process that has the log open, or its pid in the log, while gradtop watches or records it",
+    title="Process gone",
+    meaning="The process that wrote the log is gone, and the log does not say whether the training finished.",
+    severity="watch; notice where the log ends with an evaluation or with words like those of a run that finished, "
+    "and after ctrl+c",
+    limits=(),
+    criteria=(
+        ("gone", "The process that wrote the log was seen alive, and is gone"),
+        ("unfinished", "The log does not end like that of a run that finished"),
+        ("not_resumed", "No rows arrived after it"),
+    ),
+    causes=(
+        "The training finished, and its script says nothing of it.",
+        "It was killed: by the kernel for want of memory, by the scheduler, or by somebody.",
+        "An error that was written elsewhere, as stderr often is.",
+    ),
+    checks=(
+        Check("Compare the last step with what was planned, and look for its final checkpoint."),
+        Check("See dmesg -T | grep -i -e oom -e killed for the kernel's reason."),
+        Check("Look for its output: the terminal, the scheduler's log (sacct -j JOBID), stderr."),
+        Check("Print a last line such as “training finished” at the end of the script: then the log tells."),
+    ),
+    reference="a process that is killed writes no last line, one that ends by itself often does not either; Linux "
+    "tells the exit code from 6.15 on, and then this is `crashed` or the run has finished",
+    forms={
+        "ended early": Advice(
+            (
+                "Its user stopped it, or its own rule for stopping early did.",
+                "A time limit of its own, or a signal that it handles by saving and leaving.",
+            ),
+            (
+                Check("Compare the last step with what was planned, and look for its final checkpoint."),
+                Check("Resume from the last checkpoint, if it was to go on."),
+            ),
+        ),
+        "cut off": Advice(
+            (
+                "It was killed while its output waited in a buffer: by the kernel for want of memory, by the "
+                "scheduler, or by somebody.",
+                "The disk was full.",
+            ),
+            (
+                Check("See dmesg -T | grep -i -e oom -e killed for the kernel's reason."),
+                Check("Look for its output: the terminal, the scheduler's log (sacct -j JOBID), stderr; and at df -h."),
                 _RESUME,
             ),
         ),

@@ -132,11 +132,12 @@ def check(
         return
     from gradtop.cli.follow import follow as followed
     from gradtop.report import EXIT_CODES, overall
-    from gradtop.wiring import read_paths
+    from gradtop.wiring import follow_paths, read_paths
 
     if record is not None and not follow:
         raise click.UsageError("--record needs --follow: it takes samples while it watches")
-    watching = read_paths(paths or HERE, _settings(paths, typed), _recording(record))
+    paths, settings = paths or HERE, _settings(paths, typed)
+    watching = follow_paths(paths, settings, _recording(record)) if follow else read_paths(paths, settings)
     snapshot = followed(watching, as_json) if follow else watching.to_end()
     if not follow:
         print_report(snapshot, as_json)

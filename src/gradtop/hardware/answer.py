@@ -22,6 +22,9 @@ class Wanted:
     """The pipe that it is read from, as `/proc` names it: who writes into it is its process."""
     written: bool = True
     """Its files grew lately: who works beside a log that nobody writes is not its process."""
+    session: int = 0
+    step: float | None = None
+    """Its newest step, and the session of it; None before its first row."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ _CLOCK_SLACK_S = 5.0
 """Seconds by which a process may seem younger than its own log."""
 _NEAR = 3
 """Folders at most between the directory that a training works in and that of its log."""
+_EVERYBODYS = frozenset(("/home", "/tmp", "/var/tmp"))
+"""Folders in which people who have nothing to do with each other work."""
 _SHELLS = frozenset(("sh", "bash", "zsh", "dash", "fish", "tmux", "screen", "srun", "slurmstepd", "sudo", "env", "time",
                      "nohup", "script", "tee", "ts", "cat", "torchrun", "accelerate", "deepspeed", "mpirun", "mpiexec",
                      "gradtop", "uv", "poetry", "conda", "timeout", "nice", "ionice", "stdbuf", "make"))  # fmt: skip
@@ -202,7 +204,7 @@ class Search:
     def _beside(self, paths: Sequence[Path]) -> int | None:
         """The one Python process, or launch of ranks, that works in the directory of the log, or not far above it."""
         folders = {str(folder) for path in paths for folder in list(path.parents)[: 1 + _NEAR]}
-        folders -= {"/", str(Path.home())}
+        folders -= {"/", str(Path.home()), *_EVERYBODYS}
         near = [pid for pid in self._in_time(self.pids()) if _link(f"{self._root}/{pid}/cwd") in folders]
         procs = [proc for pid in near if pid != os.getpid() and (proc := self.look_up(pid)) is not None]
         python = [proc for proc in procs if proc.name.startswith("python") and not proc.starts_others]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from gradtop.hardware.outcome import Outcome
 from gradtop.hardware.reading import why_absent
 from gradtop.machine import Process, Worker
 
@@ -46,13 +47,14 @@ class Rate:
 class ProcessReader:
     """One process, and what it had used when it was looked at last."""
 
-    def __init__(self, pid: int, how: str = "", sure: bool = False) -> None:
-        """The process that has this pid now.
+    def __init__(self, pid: int, how: str = "", sure: bool = False, child: bool = False) -> None:
+        """The process that has this pid now; of a `child` of another one it does not matter how it ends.
 
         Raises:
             psutil.Error: there is none, or it may not be looked at.
         """
         self._psutil = psutil_quiet()
+        self._outcome = None if child else Outcome(pid)
         self._process = self._psutil.Process(pid)
         self.pid = pid
         self._started: float = self._process.create_time()
@@ -78,12 +80,14 @@ class ProcessReader:
     def sample(self, at: float) -> Process:
         """How it stands at `at` (seconds of any clock)."""
         if self.gone:
-            return Process(state="gone", **self._known)
+            return Process(state="gone", exit_code=self._outcome.code() if self._outcome else None, **self._known)
         absent: dict[str, str] = {}
         values = self._values(at, absent)
         workers = sorted((w.brief(at) for w in self._children(at)), key=lambda w: -(w.cpu or 0.0))
-        shown = tuple(workers[:MOST_WORKERS])
-        return Process(workers=shown, worker_count=len(workers), absent=absent, **self._known, **values)
+        values["workers"], values["worker_count"] = tuple(workers[:MOST_WORKERS]), len(workers)
+        if values.get("state") == "zombie" and self._outcome is not None:
+            values["exit_code"] = self._outcome.of_zombie()
+        return Process(absent=absent, **self._known, **values)
 
     def _values(self, at: float, absent: dict[str, str], brief: bool = False) -> dict[str, Any]:
         p, values = self._process, {}
@@ -135,7 +139,7 @@ class ProcessReader:
             del self._workers[pid]
         for pid in found - self._workers.keys():
             try:
-                self._workers[pid] = ProcessReader(pid)
+                self._workers[pid] = ProcessReader(pid, child=True)
             except self._psutil.Error:
                 continue
 

@@ -131,7 +131,7 @@ class Sampler:
     def look(self, wanted: Sequence[Wanted]) -> dict[str, Machine]:
         """Take in what was asked for, and ask anew when it is time; the new samples of the runs by their ids."""
         at = self._clock()
-        found = self._taken(at) if self._open else {}
+        found = self._taken(at, wanted) if self._open else {}
         self._every_s = SAMPLE_S if any(run.written for run in wanted) else QUIET_S
         if not self._open and at >= self._due_at:
             self._open, self._asked_at, self._time = True, at, self._now()
@@ -143,7 +143,7 @@ class Sampler:
         self._gpus.ask(lambda: self._driver(self._clock()), at)
         self._told.ask(lambda: self._system(self._clock(), wanted, pids), at)
 
-    def _taken(self, at: float) -> dict[str, Machine]:
+    def _taken(self, at: float, wanted: Sequence[Wanted]) -> dict[str, Machine]:
         """The sample that was asked for, once there is nothing more to wait for."""
         driver_s, system_s = self._gpus.silent_s(at), self._told.silent_s(at)
         if 0.0 < driver_s < DEADLINE_S or 0.0 < system_s < DEADLINE_S:
@@ -172,10 +172,21 @@ class Sampler:
         alone = sum(of.process is not None for of in runs.values()) == 1
         own = {id: _own(whole, of, gpus.host_pids, alone) for id, of in runs.items()}
         if self.recording is not None:
-            first = next(iter(own.values()), whole)
-            told_of = {"process": first.process, "process_problem": first.process_problem}
-            self.recording.write(msgspec.structs.replace(whole, **told_of))
+            self.recording.write(_to_record(whole, own, wanted))
         return own
+
+
+def _to_record(whole: Machine, own: dict[str, Machine], wanted: Sequence[Wanted]) -> Machine:
+    """All devices, with the process of the first run and how far that run is."""
+    if (first := next(iter(own), None)) is None:
+        return whole
+    told = {"process": own[first].process, "process_problem": own[first].process_problem}
+    at = {"session": run.session, "step": run.step} if (run := _run(wanted, first)) and run.step is not None else {}
+    return msgspec.structs.replace(whole, **told, **at)
+
+
+def _run(wanted: Sequence[Wanted], id: str) -> Wanted | None:
+    return next((run for run in wanted if run.id == id), None)
 
 
 def _silenced(asked: _Asked[Gpus], silent_s: float) -> Gpus:

@@ -44,6 +44,9 @@ class _Sought:
         self._told = wanted.pid
         self._due_at, self._pause_s = at + self._pause_s, min(LATER_S, 1.5 * self._pause_s)
         owner = search.owner(wanted)
+        if self.process is not None and self.owner.sure and not owner.sure and owner.pid != wanted.pid:
+            # Who is near the log when its process is gone is not its process.
+            return
         if self.process is None or owner.pid is not None:
             self.owner = owner
         if owner.pid is None or self._has(owner):

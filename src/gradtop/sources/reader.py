@@ -1,5 +1,7 @@
 """The seam between following a file and understanding it: whole lines in, records out, everything accounted for."""
 
+import re
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -10,6 +12,9 @@ MAX_SAMPLES = 5
 """Lines kept as samples for each rule or reason."""
 SAMPLE_CHARS = 400
 """Characters kept of a sample."""
+NEWEST_SKIPPED = 3
+"""Of the lines without anything to read in them so many of the last ones are kept."""
+_WORD = re.compile(rb"[A-Za-z\x80-\xff]")
 MAX_MESSAGE = 400
 """Characters kept of a line as the message of an event."""
 MAX_NAMES = 2000
@@ -89,6 +94,8 @@ class Account:
     """Name that a user's profile gives → the group of its regular expression."""
     skipped: Tally = field(default_factory=Tally)
     """Lines without anything to read in them: no fault."""
+    newest_skipped: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=NEWEST_SKIPPED))
+    """(line number, text as decoded; foreign) of the last of them that have a word."""
     rejected: dict[str, Tally] = field(default_factory=dict)
     """Reason → lines that should have been a record and are not."""
     nuls: int = 0
@@ -111,7 +118,10 @@ class Account:
 
     def skip(self, line: Line) -> None:
         """There is nothing to read in the line."""
-        self.skipped.add(line.number, text_of(line))
+        text = text_of(line)
+        self.skipped.add(line.number, text)
+        if _WORD.search(line.data) is not None:
+            self.newest_skipped.append((line.number, text))
 
     def reject(self, reason: str, line: Line) -> None:
         """The line should have been a record; `reason` is a short phrase without the line's own text."""

@@ -156,10 +156,12 @@ class MemoryLeak:
         base = total if total is not None else found.first.value
         if found.per_step * 1000.0 >= s.limits.memory_growth * base:
             return True
-        planned = s.facts.train.planned(s.counts)
-        if total is None or planned is None or found.last.value - found.first.value < _MATERIAL * total:
+        if total is None or found.last.value - found.first.value < _MATERIAL * total:
             return False
-        return s.step + (total - found.last.value) / found.per_step < planned
+        left, planned = (total - found.last.value) / found.per_step, s.facts.train.planned(s.counts)
+        if planned is not None:
+            return s.step + left < planned
+        return left * _step_s(s, found) < s.limits.memory_eta_s
 
     def _open(self, s: Signals, stream: _Stream, scale: int, found: Growth) -> _Leak:
         leak = _Leak(opened(s), stream, scale, found)
@@ -196,8 +198,8 @@ class MemoryLeak:
         if not steps < math.inf:
             return
         leak.full = found.last.step + steps
-        step_s = found.step_s if found.step_s > 0.0 else s.values.get("step_time_s", math.nan)
-        leak.left_s = steps * step_s if 0.0 < step_s < math.inf else None
+        left_s = steps * _step_s(s, found)
+        leak.left_s = left_s if 0.0 < left_s < math.inf else None
         if leak.left_s is not None and leak.left_s < s.limits.memory_eta_s:
             case.raise_to(Severity.INTERVENE, s.step)
 
@@ -252,6 +254,11 @@ class MemoryLeak:
         why = blind or f"its lowest values did not rise in {SPANS} spans in a row"
         met = None if blind else False
         return why, tuple(criterion(self.kind, id, met, why) for id in ("grows", "material", "runs_out", "after_start"))
+
+
+def _step_s(s: Signals, found: Growth) -> float:
+    """Seconds per step meanwhile, by the times of the rows or by what the log says of a step; NaN where unknown."""
+    return found.step_s if found.step_s > 0.0 else s.values.get("step_time_s", math.nan)
 
 
 _NO_TOTAL = "How much memory there is, is not in this log: when it runs out cannot be told."

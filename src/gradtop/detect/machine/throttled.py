@@ -18,7 +18,7 @@ from gradtop.throttle import FORCED, THROTTLED, said
 from gradtop.units import percent
 
 _USUAL_ROWS = 100
-"""Rows without throttling whose median is what a step takes without it."""
+"""Rows without throttling, or at a power limit alone, whose median is what a step takes so."""
 _LEAST_USUAL = 10
 """Such rows from which it is known."""
 _LEAST_ROWS = 6
@@ -49,6 +49,8 @@ class GpuThrottled:
     def _begin(self, s: Signals) -> None:
         self._settling = float(s.limits.burn_in_rows)
         self._free: deque[float] = deque(maxlen=_USUAL_ROWS)
+        self._mild: deque[float] = deque(maxlen=_USUAL_ROWS)
+        """Step times under a power limit alone, which many healthy runs are at all the time."""
         self._usual = math.nan
         self._slow: deque[tuple[float, float]] = deque(maxlen=s.limits.throttled_window)
         self._window = Window(s.limits.throttled_window)
@@ -83,12 +85,8 @@ class GpuThrottled:
         self._look(s, seconds)
 
     def _look(self, s: Signals, seconds: float) -> None:
-        if not self._reasons:
-            if self._case is None:
-                self._usual = math.nan
-                self._free.append(seconds)
-        elif self._usual != self._usual and len(self._free) >= _LEAST_USUAL:
-            self._usual = median(self._free)
+        if self._case is None:
+            self._learn(seconds)
         hit = self._reasons != 0 and self._hit(s, seconds)
         if not hit and self._case is None and not self._window.bits:
             return
@@ -101,6 +99,19 @@ class GpuThrottled:
             self._follow(s, self._case, hit)
         elif hit and self._window.count * s.limits.throttled_window >= s.limits.throttled_rows * window:
             self._open(s)
+
+    def _learn(self, seconds: float) -> None:
+        """What a step takes without throttling, or under a power limit where there is more than that now."""
+        forced, known = self._reasons & FORCED != 0, len(self._free) >= _LEAST_USUAL
+        if not self._reasons:
+            self._free.append(seconds)
+        elif not forced:
+            self._mild.append(seconds)
+        if not self._reasons or not (forced or known):
+            self._usual = math.nan
+        elif self._usual != self._usual:
+            base = self._free if known else self._mild
+            self._usual = median(base) if len(base) >= _LEAST_USUAL else math.nan
 
     def _hit(self, s: Signals, seconds: float) -> bool:
         """This row is slow and throttled; without a time to compare with, throttled by force."""
@@ -122,8 +133,9 @@ class GpuThrottled:
         case.seen["longer"] = median([seconds for _, seconds in self._slow]) / self._usual - 1.0
 
     def _who(self) -> tuple[str, str]:
-        """`gpu3`, or `gpu0 and 3 more`, and why."""
-        slow = [name.partition("/")[0] for name, mask in self._read.items() if int(mask) & THROTTLED]
+        """`GPU 3`, or `GPU 0 and 3 more`, and why: those that are forced to, where some are."""
+        worst = FORCED if self._reasons & FORCED else THROTTLED
+        slow = [name.partition("/")[0].replace("gpu", "GPU ") for name, mask in self._read.items() if int(mask) & worst]
         return slow[0] + (f" and {len(slow) - 1} more" if len(slow) > 1 else ""), said(self._reasons)
 
     def _follow(self, s: Signals, case: Case, hit: bool) -> None:
@@ -179,8 +191,9 @@ _IDS = ("throttled", "slower", "persists")
 
 def _message(s: Signals, case: Case, device: str, reasons: str) -> str:
     longer = case.seen["longer"]
+    several = device.endswith(" more")
     cost = f"each {s.counts} takes {percent(longer)} longer" if longer == longer else ""
     if case.active:
         slow = f"; {cost}" if cost else ", from the start: what it costs cannot be told"
-        return f"{device} is throttled by {reasons} since {place(s, case.first_step)}{slow}."
-    return f"{device} was throttled by {reasons} in {span(s, case)}; that is over."
+        return f"{device} {'are' if several else 'is'} throttled by {reasons} since {place(s, case.first_step)}{slow}."
+    return f"{device} {'were' if several else 'was'} throttled by {reasons} in {span(s, case)}; that is over."

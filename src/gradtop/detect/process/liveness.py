@@ -1,18 +1,18 @@
 """`stalled`: the only verdict that depends on the clock."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from gradtop import units
-from gradtop.catalogue import KINDS
 from gradtop.config import Limits
 from gradtop.detect.case import criterion
-from gradtop.finding import Criterion, Finding, FindingState, Severity
+from gradtop.detect.process.gone import LastWords, gone
+from gradtop.detect.process.said import done, finding, place
+from gradtop.finding import Finding, Severity
 from gradtop.machine import Gpu, Machine, Process
 from gradtop.run import RunView
 
 _LEAST_GAPS = 5
-_NEARLY_DONE = 0.98
 
 
 def liveness(
@@ -24,9 +24,10 @@ def liveness(
     watching: bool,
     writer_alive: bool | None,
     machine: Machine | None = None,
+    last_words: LastWords | None = None,
     limits: Limits | None = None,
 ) -> Finding | None:
-    """`stalled` when rows stop arriving by the run's own rhythm, `crashed` when its process is gone too early.
+    """`stalled` when rows stop arriving by the run's own rhythm; when its process is gone, what is known of its end.
 
     Args:
         view: the run.
@@ -36,13 +37,14 @@ def liveness(
         watching: it grew while it was watched.
         writer_alive: whether the process that writes the log is alive; None where that is not known.
         machine: how that process and its GPUs stood when they were looked at last; None where that is not known.
+        last_words: how the log ends; None where that is not known. It matters where the process is gone.
         limits: thresholds; the defaults where None.
     """
-    if view.end is not None or view.last_step is None:
+    if view.end is not None:
         return None
     if writer_alive is False:
-        return _gone(view, machine.process if machine is not None else None)
-    if last_arrival is None or not (watching or writer_alive) or _done(view):
+        return gone(view, machine.process if machine is not None else None, last_words)
+    if view.last_step is None or last_arrival is None or not (watching or writer_alive) or done(view):
         return None
     limits = limits or Limits()
     silent, allowed = now - last_arrival, allowed_silence_s(arrival_gaps, limits)
@@ -52,15 +54,15 @@ def liveness(
 
 
 def _stalled(view: RunView, silent: float, allowed: float, usual: float | None, machine: Machine | None) -> Finding:
-    rhythm = f"usually at most {units.duration(usual)} pass" if usual is not None else "its rhythm is not known yet"
+    rhythm = _rhythm(usual)
     process = machine.process if machine is not None else None
     doing, said = _doing(process, machine.gpus) if machine is not None and process is not None else ("", "")
     alive = f"process {process.pid} is alive{f': {said}' if said else ''}" if process is not None else ""
-    return _finding(
+    return finding(
         view,
         "stalled",
         Severity.WATCH,
-        f"No new row for {units.duration(silent)} after {_place(view)}; {rhythm}.{f' P{alive[1:]}.' if alive else ''}",
+        f"No new row for {units.duration(silent)} after {place(view)}; {rhythm}.{f' P{alive[1:]}.' if alive else ''}",
         (
             criterion("stalled", "silent", True, f"{units.duration(silent)}, allowed {units.duration(allowed)}"),
             criterion("stalled", "growing", True, alive or "rows arrived while it was watched"),
@@ -70,6 +72,12 @@ def _stalled(view: RunView, silent: float, allowed: float, usual: float | None, 
         process,
         doing,
     )
+
+
+def _rhythm(usual: float | None) -> str:
+    if usual is None:
+        return "its rhythm is not known yet"
+    return f"usually {f'at most {units.duration(usual)} pass' if usual >= 1.0 else 'less than a second passes'}"
 
 
 _BUSY_CORES = 0.5
@@ -114,68 +122,3 @@ def percentile_99(gaps: Sequence[float]) -> float | None:
     if len(gaps) < _LEAST_GAPS:
         return None
     return sorted(gaps)[math.ceil(0.99 * len(gaps)) - 1]
-
-
-def _place(view: RunView) -> str:
-    """`step 1,432`, in what the log counts."""
-    counts = view.x_kind.removesuffix("s")
-    return f"{counts} {units.count(view.last_step or 0.0)}"
-
-
-def _done(view: RunView) -> bool:
-    total = view.total
-    return bool(total) and view.last_step is not None and view.last_step >= _NEARLY_DONE * (total or 0)
-
-
-def _gone(view: RunView, process: Process | None) -> Finding | None:
-    """A process that is gone: a crash where there was more to come, by its plan or because its stream has no end."""
-    total = view.total
-    if view.last_step is None or _done(view) or not (total or view.facts.session is not None):
-        return None
-    where = f"{_place(view)} of {units.count(total)}" if total else _place(view)
-    left = "is a zombie" if process is not None and process.state == "zombie" else "is gone"
-    who = f"Process {process.pid}, which wrote this log," if process is not None else "The process that wrote this log"
-    return _finding(
-        view,
-        "crashed",
-        Severity.INTERVENE,
-        f"{who} {left} at {where}, and the log has no end.",
-        (
-            criterion("crashed", "died", True, f"its process {left}"),
-            criterion("crashed", "not_resumed", True, "no rows after it"),
-        ),
-        {"step": view.last_step} | ({"total_steps": float(total)} if total else {}),
-        process,
-        "its process is gone",
-    )
-
-
-def _finding(
-    view: RunView,
-    kind: str,
-    severity: Severity,
-    message: str,
-    criteria: tuple[Criterion, ...],
-    evidence: Mapping[str, float | str],
-    process: Process | None,
-    form: str,
-) -> Finding:
-    step = view.last_step if view.last_step is not None else 0.0
-    pid = process.pid if process is not None else view.facts.pid
-    known = {"pid": str(pid)} if pid is not None else {}
-    advice = KINDS[kind].advice(form)
-    return Finding(
-        kind=kind,
-        scope="total",
-        severity=severity,
-        state=FindingState.ACTIVE,
-        first_step=step,
-        last_step=step,
-        raised_step=step,
-        count=1,
-        message=message,
-        evidence=evidence,
-        criteria=criteria,
-        causes=advice.causes,
-        checks=tuple(text for check in advice.checks if (text := check.filled(known))),
-    )

@@ -100,6 +100,11 @@ class Lookout:
         silent = ((place, now - round.moved_at) for place, round in self._stuck.items())
         return tuple(f"{place}: {stalled(seconds)}" for place, seconds in silent if seconds >= STALLED_S)
 
+    @property
+    def undecided(self) -> bool:
+        """A place that the newest search went around may still answer: what it did not find may be there."""
+        return any(self._clock() - round.moved_at < STALLED_S for round in self._stuck.values())
+
     def part(self, path: Path) -> None:
         """The file at `path` is of another training than what it was found with: search again."""
         self._ties.part(path)

@@ -16,7 +16,7 @@ ROOM = "System (5)"
 _MOST = 4
 """GPUs that are named one by one."""
 _BUSY = ("gpu_starved", "throughput_drop", "stalled")
-_ENDED = ("stalled", "throughput_drop", "crashed")
+_ENDED = ("stalled", "throughput_drop", "crashed", "process_gone")
 
 
 def machine_hints(run: RunSnapshot, finding: Finding) -> tuple[str, ...]:

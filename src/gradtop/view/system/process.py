@@ -74,6 +74,7 @@ def _unknown(run: RunSnapshot) -> str:
 
 def _word(process: Process, state: RunState) -> _Word:
     word = _STATES.get(process.state) or _Word(clean(process.state, 60) or ABSENT)
+    word = word._replace(note=f"it {process.outcome}") if process.outcome else word
     # Of a run that is over, a process that ended is what one expects.
     return word._replace(ink="quiet") if word.ink == "act" and state is RunState.FINISHED else word
 
