@@ -113,15 +113,14 @@ def test_ranks_can_be_told_when_the_next_sample_is() -> None:
 
 def test_the_gap_that_one_rank_tells_the_others_keeps_the_budget() -> None:
     cadence = Cadence(None, 0.01)
-    count, gap, spent, began = 1, OPENING, 0, 0
-    for _ in range(60):
+    steps, gap, began = 1, OPENING, 0
+    for number in range(60):
         told, gap = gap, cadence.gap()  # each gap is that of the sample before
-        cadence.sampled(count, told)
+        cadence.sampled(steps, told)
         cadence.cost(0.004, 0)
-        spent += 1
         for _ in range(told):
             cadence.ordinary(0.01)
-        count += told
-        if spent == 20:
-            began = count
-    assert (60 - 20) * 0.004 <= 0.011 * (count - began) * 0.01
+        steps += told
+        if number == 19:
+            began = steps
+    assert steps - began >= 40 * 0.004 / (0.011 * 0.01)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-WEIGHTS_EVERY = 8
+WEIGHTS_EVERY = 16
 """Samples from one exact reading of the weights' norms to the next: they change slowly and cost another pass."""
 FAULTS = 10
 """Failures after which no more steps are sampled."""
