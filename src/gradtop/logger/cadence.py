@@ -58,7 +58,8 @@ class Cadence:
     def ordinary(self, seconds: float, own: float = 0.0) -> None:
         """A step took so long, what a sample in it cost left out; `own` of it went into recording it."""
         self._steps.append(seconds)
-        balance = self._balance + max(seconds - own / self._budget, LEAST * seconds)
+        left, least = seconds - own / self._budget, LEAST * seconds
+        balance = self._balance + (left if left > least else least)
         most = SAVED * self._price
         self._balance = balance if balance < most else max(self._balance, most)
 

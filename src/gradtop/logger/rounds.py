@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
     from torch.optim import Optimizer
+    from torch.optim.optimizer import OptimizerPostHook, OptimizerPreHook
     from torch.utils.hooks import RemovableHandle
 
     from gradtop.logger.activation import Activations, Readings
@@ -87,8 +88,9 @@ class Rounds:
             self._notices.say("no hooks", f"{kind} has no step hooks: each call of log.step() is taken for a step")
             return
         self.hooks += 1
-        self._handles.append(inner.register_step_pre_hook(_opaque(self._before)))
-        self._handles.append(inner.register_step_post_hook(_opaque(self._after)))
+        before, after = self._hooks()
+        self._handles.append(inner.register_step_pre_hook(before))
+        self._handles.append(inner.register_step_post_hook(after))
 
     def detach(self) -> None:
         """Hear of no more steps."""
@@ -136,6 +138,22 @@ class Rounds:
             if self._activations is not None:
                 self._guarded(self._activations.open)
 
+    def _hooks(self) -> tuple[OptimizerPreHook, OptimizerPostHook]:
+        """Hooks that do all that an ordinary step needs themselves, and call nothing for it."""
+        read_before, read_after = _opaque(self._before), _opaque(self._after)
+
+        def before(optimizer: Optimizer, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+            if self.sampling or id(optimizer) in self.stepped or getattr(optimizer, "found_inf", None) is not None:
+                return read_before(optimizer, args, kwargs)
+            self.stepped[id(optimizer)] = 1
+            return None
+
+        def after(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            if self.sampling:
+                read_after(optimizer, args, kwargs)
+
+        return _skipped(before), _skipped(after)
+
     def _disarm(self) -> None:
         if self._activations is not None:
             self._activations.close()
@@ -159,8 +177,6 @@ class Rounds:
         """Just before an optimizer's step: the gradients are what it will use, unless a closure is to make them."""
         try:
             times = self.stepped[id(optimizer)] = self.stepped.get(id(optimizer), 0) + 1
-            if times == 1 and not self.sampling and getattr(optimizer, "found_inf", None) is None:
-                return None
             if times == 2 and self.hooks == 1:
                 message = "the optimizer stepped twice before log.step(): values per layer are those of the first step"
                 self._notices.say("stepped twice", message)
@@ -233,6 +249,12 @@ def _opaque(hook: Callable[..., _T]) -> Callable[..., _T]:
     """
     compiler = sys.modules.get("torch._dynamo")
     return compiler.disable(hook) if compiler is not None else hook
+
+
+def _skipped(hook: Callable[..., _T]) -> Callable[..., _T]:
+    """A hook that torch.compile calls as it is, without the cost of `_opaque` at every call; what it calls is not."""
+    compiler = sys.modules.get("torch._dynamo")
+    return compiler.decorators.skip(hook) if compiler is not None else hook
 
 
 def _capturing() -> bool:

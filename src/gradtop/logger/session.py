@@ -246,7 +246,7 @@ class Session:
         if self._losses:
             values["loss"] = self._losses[0] if len(self._losses) == 1 else _mean(self._losses)
             self._losses = []
-        values.update(self._rates())
+        self._rate(values)
         given = self._norm if grad_norm is None else grad_norm
         self._norm = None
         if given is not None:
@@ -256,7 +256,8 @@ class Session:
                 self._keep(values, name, metric)
         for name, metric in metrics.items():
             self._keep(values, name, metric)
-        self._normed = self._normed or "grad_norm" in values
+        if not self._normed:
+            self._normed = "grad_norm" in values
         return values
 
     def _keep(self, values: dict[str, Value], name: str, given: object) -> None:
@@ -276,14 +277,16 @@ class Session:
             self._notices.say(f"value {name}", f"{name} is {what}: it is left out")
         return value
 
-    def _rates(self) -> dict[str, Value]:
-        """The learning rate, and those of other groups once they differ."""
+    def _rate(self, values: dict[str, Value]) -> None:
+        """Take up the learning rate, and those of other groups once they differ."""
         only = self._optimizers[0] if len(self._optimizers) == 1 else None
         groups = getattr(only, "param_groups", ()) if only is not None else facts.groups(self._optimizers)
         groups = groups[:MOST_GROUPS]
         if len(groups) == 1:
             rate = kept(groups[0].get("lr"))
-            return {} if rate is None else {"lr": rate}
+            if rate is not None:
+                values["lr"] = rate
+            return
         rates: dict[str, Value] = {}
         for index, group in enumerate(groups):
             rate = kept(group.get("lr"))
@@ -292,7 +295,10 @@ class Session:
         if len(rates) > 1 and not self._by_group:
             plain = [rate for rate in rates.values() if isinstance(rate, float)]
             self._by_group = len(set(plain)) > 1
-        return rates if self._by_group else {"lr": rates["lr"]} if "lr" in rates else {}
+        if self._by_group:
+            values.update(rates)
+        elif "lr" in rates:
+            values["lr"] = rates["lr"]
 
     def _scaling(self) -> Iterator[tuple[str, object]]:
         """The loss scale, and whether this step was skipped for an overflow."""
