@@ -4,8 +4,9 @@
     python -m benchmarks.logger --lengths
 
 `calls` times what is done to the gradients of one step, apart from the training, against the floor: one pass over all
-of them laid end to end, timed in the same round. Of the logger that is the time inside its hooks and `log.step`, in the thread that
-calls them. `steps` times whole training steps, each way of logging in turn within every round, so that a busy machine
+of them laid end to end, timed in the same round. Of the logger that is the time inside its hooks and `log.step`, in the
+thread that calls them; of its other steps the least of many blocks, beside what torch takes to call an optimizer that
+does nothing. `steps` times whole training steps, each way of logging in turn within every round, so that a busy machine
 slows all of them down. What takes long is timed less often. W&B (offline) and TensorBoard take part where they are
 installed: `pip install '.[bench]'`. Nothing here runs on a GPU: there the kernels are others, and waiting for the
 device, which `.item()` does once per tensor and the logger not at all, counts most.

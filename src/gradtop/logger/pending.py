@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import sys
+from collections.abc import Callable
 from math import inf, isfinite
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 """A value of a row: a number, or a scalar tensor on any device."""
 
 
-at_hand = attrgetter("is_cpu")
+at_hand: Callable[[Any], bool] = attrgetter("is_cpu")
 """Whether a tensor's number can be had without waiting: on the CPU it has been computed when its tensor is there."""
 
 

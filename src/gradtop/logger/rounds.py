@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
     from torch.optim import Optimizer
-    from torch.optim.optimizer import OptimizerPostHook, OptimizerPreHook
     from torch.utils.hooks import RemovableHandle
 
     from gradtop.logger.activation import Activations, Readings
 
 _T = TypeVar("_T")
+_Replaced = tuple[tuple[Any, ...], dict[str, Any]]
+"""Other arguments for an optimizer's step."""
 
 WEIGHTS_EVERY = 16
 """Samples from one exact reading of the weights' norms to the next: they change slowly and cost another pass."""
@@ -138,11 +139,11 @@ class Rounds:
             if self._activations is not None:
                 self._guarded(self._activations.open)
 
-    def _hooks(self) -> tuple[OptimizerPreHook, OptimizerPostHook]:
+    def _hooks(self) -> tuple[Callable[..., _Replaced | None], Callable[..., None]]:
         """Hooks that do all that an ordinary step needs themselves, and call nothing for it."""
         read_before, read_after = _opaque(self._before), _opaque(self._after)
 
-        def before(optimizer: Optimizer, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        def before(optimizer: Optimizer, args: Any, kwargs: Any) -> _Replaced | None:
             if self.sampling or id(optimizer) in self.stepped or getattr(optimizer, "found_inf", None) is not None:
                 return read_before(optimizer, args, kwargs)
             self.stepped[id(optimizer)] = 1
@@ -171,9 +172,7 @@ class Rounds:
         single = all(times == 1 for times in self.stepped.values())
         return Taken(self.count + 1, sample, readings, self._watch, len(self._sampler.names), single)
 
-    def _before(
-        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Replaced | None:
         """Just before an optimizer's step: the gradients are what it will use, unless a closure is to make them."""
         try:
             times = self.stepped[id(optimizer)] = self.stepped.get(id(optimizer), 0) + 1

@@ -273,7 +273,10 @@ class Session:
             self._notices.say(f"value {name}", f"{name} cannot be read and is left out: {why}")
             return None
         if value is None:
-            what = "no number" if not hasattr(given, "shape") else f"of shape {tuple(given.shape)} and no scalar number"
+            what = "no number"
+            if hasattr(given, "shape"):
+                kind = str(getattr(given, "dtype", "")).removeprefix("torch.")
+                what = f"a {kind} of shape {tuple(given.shape)}{_on(given)}, and no real scalar with a value"
             self._notices.say(f"value {name}", f"{name} is {what}: it is left out")
         return value
 
@@ -345,6 +348,11 @@ def _before_first(options: Options, optimizers: Sequence[Optimizer]) -> int:
 
 def _parameters(optimizers: Sequence[Optimizer]) -> list[nn.Parameter]:
     return [parameter for group in facts.groups(optimizers) for parameter in group["params"]]
+
+
+def _on(given: Any) -> str:
+    """Where a tensor is, if it has no values there."""
+    return " on the meta device" if getattr(given, "is_meta", False) else ""
 
 
 def _mean(values: Sequence[Value]) -> Value:
