@@ -1,10 +1,12 @@
 """What the logger costs, beside a bare loop, the usual loop of norms, W&B and TensorBoard, all in one run on the CPU.
 
     python -m benchmarks.logger [--size small|10M|50M|tensors] [--rounds 15] [--steps 8] [--threads 1]
+    python -m benchmarks.logger --lengths
 
 `calls` times what is done to the gradients of one step, apart from the training, against the floor: one pass over all
-of them, timed in the same round. Of the logger that is the time inside its hooks and `log.step`, in the thread that
-calls them. `steps` times whole training steps, each way of logging in turn within every round, so that a busy machine
+of them laid end to end, timed in the same round. Of the logger that is the time inside its hooks and `log.step`, in the
+thread that calls them; of its other steps the least of many blocks, beside what torch takes to call an optimizer that
+does nothing. `steps` times whole training steps, each way of logging in turn within every round, so that a busy machine
 slows all of them down. What takes long is timed less often. W&B (offline) and TensorBoard take part where they are
 installed: `pip install '.[bench]'`. Nothing here runs on a GPU: there the kernels are others, and waiting for the
 device, which `.item()` does once per tensor and the logger not at all, counts most.
@@ -26,22 +28,25 @@ from torch import Tensor, nn
 
 import gradtop
 
-from .inside import MEAN, Metered, Still, ordinary, sampled
+from .inside import MEAN, Metered, Still, ordinary, sampled, shares
 from .model import SIZES, Bench, Size
 from .peers import Call, tensorboard, wandb_run, wandb_watch, wandb_work
 
 OURS, FLOOR, ORDINARY = "gradtop", "floor: read all gradients once", "gradtop, other steps"
+KEPT, EMPTY = "... values that stay on a device", "torch, a step that does nothing"
+SUMS, NORMS = "a sum per tensor", "a norm per tensor: torch._foreach_norm"
 CLIP, OUR_CLIP = "torch clip_grad_norm_", "gradtop clip_grad_norm_, norms kept"
 SCALAR, HISTOGRAM = "TensorBoard add_scalar per tensor", "TensorBoard add_histogram per tensor"
 WATCH = "wandb.watch, its work on gradients"
 TARGETS = {
     MEAN: (FLOOR, "floor, at most 1.3"),
+    NORMS: (FLOOR, "floor: the least that norms can cost"),
     OUR_CLIP: (CLIP, "torch's, at most 1.05"),
     HISTOGRAM: (MEAN, "gradtop, at least 50"),
     WATCH: (MEAN, "gradtop, at least 50"),
 }
 """What is compared with which row, and what is to be reached."""
-LONG_S, FEWEST, SHARE_S = 4.0, 3, 6.0
+LONG_S, FEWEST, SHARE_S = 4.0, 3, 15.0
 """Seconds after which a call is timed no more, how often it is at least, and seconds of the loop with the logger."""
 
 
@@ -94,6 +99,8 @@ def calls(size: Size, rounds: int) -> None:
         clipper = gradtop.Logger(folder / "clip", bench.model, Still(params, lr=1e-3), every=1)
         found: dict[str, Call] = {
             FLOOR: bench.floor,
+            SUMS: bench.sums,
+            NORMS: bench.norms,
             "p.grad.data.norm(2).item() per tensor": bench.item_loop,
             CLIP: lambda: nn.utils.clip_grad_norm_(params, 1e9),
             OUR_CLIP: lambda: clipper.clip_grad_norm_(1e9),
@@ -111,9 +118,10 @@ def calls(size: Size, rounds: int) -> None:
         for close in closing:
             close()
         ours = sampled(bench, folder / "sampled", rounds)
-        once = ordinary(bench, folder / "ordinary")
+        once, kept, empty = ordinary(bench, folder / "ordinary")
     floor = peers.pop(FLOOR)
-    rows = {FLOOR: floor, **ours, ORDINARY: (once, once / floor[0]), **peers}
+    others = {ORDINARY: once, KEPT: kept, EMPTY: empty}
+    rows = {FLOOR: floor, **ours, **{name: (taken, taken / floor[0]) for name, taken in others.items()}, **peers}
     click.echo(f"{'what':<42}{'ms':>10}{'x floor':>10}")
     for name, (taken, ratio) in rows.items():
         click.echo(f"{name:<42}{1e3 * taken:>10.3f}{ratio:>10.2f}   {_reached(name, rows)}".rstrip())
@@ -135,6 +143,8 @@ class Loop:
         self.bench = Bench(size)
         self.optimizer = torch.optim.AdamW(self.bench.model.parameters(), lr=1e-4)
         self.metered: Metered | None = None
+        self.spent, self.begun = 0.0, False
+        """Seconds of the steps behind the first one."""
         self.inspect: Call = lambda: None
         self.report: Callable[[Tensor], object] = lambda _: None
         if way.startswith("gradtop"):
@@ -149,6 +159,13 @@ class Loop:
 
     def step(self) -> None:
         """One step of the training."""
+        began = time.thread_time()
+        self._step()
+        self.spent += time.thread_time() - began
+        if self.metered is not None and not self.begun:
+            self.begun, self.spent, self.metered.inside = True, 0.0, 0.0
+
+    def _step(self) -> None:
         loss = self.bench.loss()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.bench.model.parameters(), 1.0)
@@ -181,22 +198,34 @@ def steps(size: Size, rounds: int) -> None:
 
 
 def share(loop: Loop) -> float:
-    """The part of a training, under way for some steps, that is spent in the logger."""
+    """The part of a training, from behind its first step on, that is spent in the logger."""
     assert loop.metered is not None
-    before, began = loop.metered.inside, time.thread_time()
-    while time.thread_time() - began < SHARE_S:
+    while loop.spent < SHARE_S:
         loop.step()
-    return (loop.metered.inside - before) / (time.thread_time() - began)
+    return loop.metered.inside / loop.spent
+
+
+def lengths() -> None:
+    """The table of the logger's share in loops of several lengths."""
+    with scratch() as folder:
+        click.echo("\nloops at the default cadence behind their first step, small transformer; to reach: 1 %")
+        click.echo(f"{'step, ms':>10}{'share':>10}{'steps':>10}{'sampled':>10}")
+        for length_s, part, count, taken in shares(Bench(SIZES["small"]), folder):
+            click.echo(f"{1e3 * length_s:>10.0f}{part:>10.2%}{count:>10}{taken:>10}")
 
 
 @click.command()
 @click.option("--size", "names", type=click.Choice(list(SIZES)), multiple=True, default=("10M", "50M", "tensors"))
 @click.option("--rounds", default=15, show_default=True, help="How often each call is timed at most.")
 @click.option("--steps", "whole", default=8, show_default=True, help="Whole steps of each way; 0: none.")
+@click.option("--lengths", "loops", is_flag=True, help="Only the share in loops of 1 ms to 1 s a step.")
 @click.option("--threads", default=1, show_default=True, help="Threads of torch.")
-def main(names: tuple[str, ...], rounds: int, whole: int, threads: int) -> None:
+def main(names: tuple[str, ...], rounds: int, whole: int, loops: bool, threads: int) -> None:
     """Print what the logger and others cost."""
     torch.set_num_threads(threads)
+    if loops:
+        lengths()
+        return
     for name in names:
         click.echo(f"\n== {name}")
         calls(SIZES[name], rounds)

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,16 @@ import torch
 from torch import Tensor, nn
 
 import gradtop
+from gradtop.logger import pending
+from gradtop.logger.rounds import WEIGHTS_EVERY
 
 from .model import Bench
 
-SAMPLED, WEIGHED, MEAN = "gradtop, a sampled step", "... that weighs (every 8th)", "... mean"
-WEIGHTS_EVERY = 8
-"""Samples from one that measures the weights to the next."""
+SAMPLED, WEIGHED, MEAN = "gradtop, a sampled step", f"... that weighs (every {WEIGHTS_EVERY}th)", "... mean"
+LENGTHS_S = (0.001, 0.01, 0.1, 1.0)
+"""Seconds of the steps of the loops that the share of the logger is told of."""
+LEAST_S, FEWEST = 4.0, 12
+"""Seconds and steps of each loop at least."""
 
 
 class Shrink(torch.optim.SGD):
@@ -91,12 +95,25 @@ def _mean(plain: float, weighed: float) -> float:
     return ((WEIGHTS_EVERY - 1) * plain + weighed) / WEIGHTS_EVERY
 
 
-def ordinary(bench: Bench, folder: Path, blocks: int = 25, steps: int = 200) -> float:
-    """Seconds of the logger at a step that is not sampled, hooks included: blocks of steps with it and without it."""
+def ordinary(bench: Bench, folder: Path, blocks: int = 41, steps: int = 200) -> tuple[float, float, float]:
+    """Seconds of the logger at a step that is not sampled, hooks included: blocks of steps with it and without it.
+
+    The least of the blocks: what else the machine does takes the caches away, and makes Python several times slower.
+    As it is; with values that stay on a device, but for the device; and what torch takes to call the step of
+    an optimizer that does nothing, on the same busy machine.
+    """
+    with_reading, alone = _ordinary(bench, folder / "read", blocks, steps)
+    at_hand, pending.at_hand = pending.at_hand, lambda _: False
+    kept, _ = _ordinary(bench, folder / "kept", blocks, steps)
+    pending.at_hand = at_hand
+    return with_reading, kept, alone
+
+
+def _ordinary(bench: Bench, folder: Path, blocks: int, steps: int) -> tuple[float, float]:
     watched, alone = (Still(bench.model.parameters(), lr=1e-3) for _ in range(2))
     log = gradtop.Logger(folder, bench.model, watched, every=10**9)
-    loss, norm = torch.tensor(2.0), torch.tensor(1.0)
-    differences = []
+    loss, norm = torch.tensor(2.0, requires_grad=True) * 1.0, torch.tensor(1.0)
+    differences, empty = [], []
     for _ in range(blocks):
         began = time.thread_time()
         for _ in range(steps):
@@ -105,6 +122,30 @@ def ordinary(bench: Bench, folder: Path, blocks: int = 25, steps: int = 200) -> 
         between = time.thread_time()
         for _ in range(steps):
             alone.step()
-        differences.append((2 * between - began - time.thread_time()) / steps)
+        ended = time.thread_time()
+        differences.append((2 * between - began - ended) / steps)
+        empty.append((ended - between) / steps)
     log.close()
-    return statistics.median(differences)
+    return min(differences), min(empty)
+
+
+def shares(bench: Bench, folder: Path) -> Iterator[tuple[float, float, int, int]]:
+    """Loops of several lengths at the default cadence, from behind the first step on.
+
+    Seconds of a step, the part of the time that is the logger's, steps, and how many were sampled.
+    """
+    for length_s in LENGTHS_S:
+        metered = Metered(folder / f"{length_s}", bench.model, optimizer := Shrink(bench.model.parameters()), None)
+        loss, norm = torch.tensor(2.0), torch.tensor(1.0)
+        steps, began = 0, time.perf_counter()
+        while time.perf_counter() - began < LEAST_S or steps < FEWEST:
+            time.sleep(length_s)
+            optimizer.step()
+            metered.step(loss, norm)
+            steps += 1
+            if steps == 1:
+                metered.inside, began = 0.0, time.perf_counter()
+        share = metered.inside / (time.perf_counter() - began)
+        metered.log.close()
+        lines = (folder / f"{length_s}" / "metrics.jsonl").read_text().splitlines()
+        yield length_s, share, steps, sum('"type":"layers"' in line for line in lines)

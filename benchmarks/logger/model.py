@@ -83,6 +83,7 @@ class Bench:
         self.loss().backward()  # type: ignore[no-untyped-call]
         self.named = list(self.model.named_parameters())
         self.grads = [p.grad for _, p in self.named if p.grad is not None]
+        self.flat = torch.cat([grad.flatten() for grad in self.grads])
 
     def loss(self) -> Tensor:
         """The loss of the one batch."""
@@ -90,9 +91,17 @@ class Bench:
         return nn.functional.cross_entropy(logits.flatten(0, 1), self.tokens.flatten())
 
     def floor(self) -> None:
-        """Read every gradient once."""
+        """Read every gradient once, as if they were one tensor."""
+        self.flat.sum()
+
+    def sums(self) -> None:
+        """Read every gradient once, each for itself."""
         for grad in self.grads:
             grad.sum()
+
+    def norms(self) -> None:
+        """What torch takes for the norms alone, in fp32: none is put together, sent off or written."""
+        torch._foreach_norm(self.grads)
 
     def item_loop(self) -> float:
         """The norm as it is often written: one number read from the device per tensor."""

@@ -19,8 +19,9 @@ def read(tensors: Sequence[Tensor | None], notices: Notices | None = None) -> li
 
 
 def roots(measured: Norms, count: int) -> list[float | None]:
-    squares = measured.squares([vector.tolist() for vector in measured.vectors], count)
-    return [None if square is None else math.sqrt(square) for square in squares]
+    members, squares = measured.squares([vector.double() for vector in measured.vectors])
+    found = dict(zip(members.tolist(), squares.sqrt().tolist(), strict=True))
+    return [found.get(index) for index in range(count)]
 
 
 def exact(tensor: Tensor) -> float:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from gradtop.logger import pending
 from gradtop.logger.pending import Flight, Row, kept
 
 
@@ -44,6 +45,18 @@ def test_a_scalar_of_any_shape_and_type_waits_as_its_own_copy() -> None:
 )  # fmt: skip
 def test_what_is_no_number_is_left_out(hostile: object) -> None:
     assert kept(hostile) is None
+
+
+@pytest.mark.parametrize("number", [2.5, math.inf, 3, True])
+def test_what_the_cpu_has_is_a_number_at_once_and_what_a_device_has_waits(
+    monkeypatch: pytest.MonkeyPatch, number: float
+) -> None:
+    assert kept(torch.tensor(number)) == float(number)
+    assert isinstance(kept(torch.tensor(number)), float)
+    monkeypatch.setattr(pending, "at_hand", lambda _: False)
+    waiting = kept(torch.tensor(number))
+    assert isinstance(waiting, Tensor)
+    assert next(iter(Flight([Row(1, 1.0, {"loss": waiting})]).rows()))[2] == {"loss": float(number)}
 
 
 def test_numbers_are_floats() -> None:

@@ -1,15 +1,27 @@
 import math
+from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from gradtop.logger.notice import Notices
-from gradtop.logger.sample.update import CHUNK, CHUNKS, WHOLE, Change, Moved, Weights, window
+from gradtop.logger.sample.update import CHUNK, CHUNKS, WHOLE, Change, Weights, window
 
 
-def moved(change: Change) -> list[Moved | None]:
-    moves = {move.tensor: move for move in change.moves([vector.tolist() for vector in change.vectors])}
+class Move(NamedTuple):
+    difference: float
+    weight: float
+    rested: bool
+    doubtful: bool
+
+
+def moved(change: Change) -> list[Move | None]:
+    found = change.moved([vector.double() for vector in change.vectors])
+    moves = {}
+    rows = zip(found.members.tolist(), found.differences.tolist(), found.weights.tolist(), strict=True)
+    for index, difference, weight in rows:
+        moves[index] = Move(difference, weight, index in found.rested, found.rested.get(index, False))
     return [moves.get(tensor) for tensor in range(max(moves) + 1)]
 
 
@@ -85,7 +97,7 @@ def test_a_tensor_with_gaps_or_without_elements_is_not_sampled() -> None:
     assert [move is None for move in moved(weights.after())] == [True, True, True, False]
 
 
-def changed(tensor: Tensor, gradient: Tensor, row: int | None) -> Moved | None:
+def changed(tensor: Tensor, gradient: Tensor, row: int | None) -> Move | None:
     """What is said of a large tensor of which one row changes, or none."""
     weights = Weights([tensor], Notices())
     weights.before([(0, gradient)])

@@ -37,6 +37,8 @@ class Accumulation:
     def goes_on(self, stepped: bool) -> bool:
         """A call after which more micro-batches follow; `stepped`: an optimizer was heard since the last one."""
         self.overflow = None
+        if stepped and self._scaler is None and not self._silent:
+            return False
         if self._scaled(stepped) or stepped:
             if self._silent:
                 self._longest = max(self._longest, min(self._silent, 2 * self._patience()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from math import ceil
+from math import ceil, inf
 from statistics import fmean, median
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -13,12 +13,24 @@ if TYPE_CHECKING:
 
 BYTES_PER_S = 2048.0
 """Lines with values per layer may grow by this much a second, some 170 MB a day."""
+OPENING = 8
+"""The first gaps of ranks that sample together, and agree on one only with the sums of the sample before."""
+LEAST = 0.25
+"""The part of the budget that is left to samples where `log.step` itself takes the rest, in loops of a millisecond."""
+SAVED = 2.0
+"""Samples that can be saved up for: after an hour of validation not every step is sampled until it is spent."""
+SLOW = 4.0
+"""A sample that took so many times the usual time was held up by something else, and is paid for no further."""
 _KEPT = 16
-"""Newest steps, of which the median time counts, and samples, of which the mean does: every eighth one costs more."""
+"""Newest steps, of which the median time counts, and samples, of which the mean cost does: some cost more."""
 
 
 class Cadence:
-    """Samples at step 1, at step 3, and then as often as the budget allows by what samples and steps cost."""
+    """Samples the first step, and then whenever the training time since then has paid for the next sample.
+
+    Times are kept in seconds of training that a cost asks for: the cost, divided by the part of it that may be spent.
+    The first sample is not paid for; what follows it is, from the second on, whatever it turned out to cost.
+    """
 
     def __init__(self, every: int | None, budget: float) -> None:
         """Sample every `every` steps, or, where that is None, for at most the part `budget` (0 to 1) of the time."""
@@ -26,39 +38,69 @@ class Cadence:
         self._budget = max(budget, 1e-6)
         self._steps: deque[float] = deque(maxlen=_KEPT)
         self._costs: deque[float] = deque(maxlen=_KEPT)
-        self._bytes = 0
-        self._gap = self._every or 1
+        self._advanced: deque[float] = deque()
+        self._balance = self._price = 0.0
+        self._known = 0
+        """Samples whose cost is known."""
+        self._counted = every is not None
+        """Steps are counted to the next sample, not paid for."""
         self._next = 1
+
+    @property
+    def opening(self) -> int:
+        """The gap to begin with, of ranks that sample together."""
+        return self._every or OPENING
 
     def due(self, count: int) -> bool:
         """The step is to be sampled; `count` is from 1 in this session."""
-        return count >= self._next
+        return count >= self._next and (self._counted or self._balance >= self._price)
 
-    def ordinary(self, seconds: float) -> None:
-        """A step took so long, what a sample in it cost left out."""
+    def ordinary(self, seconds: float, own: float = 0.0) -> None:
+        """A step took so long, what a sample in it cost left out; `own` of it went into recording it."""
         self._steps.append(seconds)
+        left, least = seconds - own / self._budget, LEAST * seconds
+        balance = self._balance + (left if left > least else least)
+        most = SAVED * self._price
+        self._balance = balance if balance < most else max(self._balance, most)
+
+    def sampled(self, count: int, gap: int | None = None) -> None:
+        """Step `count` was sampled, and what it cost is told later. The next one is `gap` steps on, where given."""
+        if gap is not None or self._every is not None:
+            self._counted = True
+            self._next = count + max(1, gap or self._every or 1)
+        if not self._known:
+            self._price = inf
+        advance = self._price if self._known else 0.0
+        self._advanced.append(advance)
+        self._balance -= advance
 
     def cost(self, seconds: float, line_bytes: int) -> None:
-        """A sample took so long, and so many bytes of output."""
+        """The oldest sample whose cost is not known yet took so long, and so many bytes of output."""
+        volume = line_bytes / BYTES_PER_S
+        if self._known == 1:
+            self._costs.clear()  # the first sample has to find out how all others are read
+        if len(self._costs) > 2:
+            seconds = min(seconds, SLOW * median(self._costs))
         self._costs.append(seconds)
-        self._bytes = line_bytes
+        advance = self._advanced.popleft() if self._advanced else 0.0
+        if self._known:
+            self._balance += advance - max(seconds / self._budget, volume)
+        self._known += 1
+        self._price = max(fmean(self._costs) / self._budget, volume)
 
-    def follow(self, count: int, gap: int) -> None:
-        """The next sample is due `gap` steps after `count`."""
-        self._gap = max(1, gap)
-        self._next = count + self._gap
+    def spend(self, seconds: float) -> None:
+        """So long went into looking, besides."""
+        if self._known != 1:
+            self._balance -= seconds / self._budget
 
-    def wanted(self) -> int:
-        """The gap in steps that the budget asks for, at most twice the one before: one sample may be slow."""
+    def gap(self) -> int:
+        """The gap in steps that the budget asks for, as one rank tells it to the others."""
         if self._every is not None:
             return self._every
-        most = self._gap * 2
-        if not self._steps or not self._costs:
-            return most
-        step = max(median(self._steps), 1e-9)
-        cost = fmean(self._costs) / (self._budget * step)
-        volume = self._bytes / (BYTES_PER_S * step)
-        return max(1, min(ceil(max(cost, volume)), most))
+        if not self._steps or not self._known:
+            return OPENING
+        debt = max(0.0, -self._balance) / SLOW  # not all at once: the gap was set before the debt was made
+        return max(1, ceil((self._price + debt) / max(median(self._steps), 1e-9)))
 
 
 class Stopwatch:

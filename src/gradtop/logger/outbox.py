@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isnan
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from gradtop.logger import line
@@ -55,8 +54,6 @@ class _Departure:
     """The `id` of the layers' names."""
     activations: Readback | None
     summing: bool = False
-    spent_s: float = 0.0
-    """Seconds of the calling thread that went into sums and columns."""
     sums: Sequence[float] | None = None
 
 
@@ -81,7 +78,7 @@ class Outbox:
         self._clip_norm, self._chief, self._partial = clip_norm, chief, partial
         self._way: deque[_Departure] = deque()
         self._names: dict[tuple[str, ...], str] = {}
-        self._agreed = 1
+        self._agreed = cadence.opening
         self._doubted = False
 
     def send(self, rows: list[Row], taken: Taken | None, names: Sequence[str], numel: Sequence[int]) -> None:
@@ -91,10 +88,10 @@ class Outbox:
         activations = Readback(readings.vectors) if readings is not None else None
         gap = self._gap(taken)
         self._way.append(_Departure(Flight(rows), taken, layers, activations))
-        self.land()
-        if taken is not None:
+        if taken is not None and (taken.sample is not None or gap is not None):
             # Ranks have to sample the same steps, so a gap that they agree on is that of the sums before.
-            self._cadence.follow(taken.count, gap or self._cadence.wanted())
+            self._cadence.sampled(taken.count, gap)
+        self.land()
         while len(self._way) > MOST_FLIGHTS:
             self._write(self._way.popleft())
 
@@ -146,17 +143,13 @@ class Outbox:
         """The sums over all ranks are there, or will never be."""
         reduction = self._reduction
         if departure.sums is None and reduction is None:
-            began = perf_counter()
             departure.sums = sample.sums()
-            departure.spent_s += perf_counter() - began
         if departure.sums is not None or reduction is None:
             return True
         if not departure.summing:
-            began = perf_counter()
-            gap = float(self._cadence.wanted()) if self._chief else 0.0
+            gap = float(self._cadence.gap()) if self._chief else 0.0
             reduction.start([*sample.sums(), gap], at=count)
             departure.summing = True
-            departure.spent_s += perf_counter() - began
         if not reduction.ready():
             return False
         sums = reduction.result()
@@ -167,20 +160,17 @@ class Outbox:
 
     def _write(self, departure: _Departure) -> None:
         """Write rows and what was read at the last of them; sums that never came leave out the values per layer."""
-        rows = list(departure.flight.rows())
+        rows = departure.flight.rows()
         step, time, _ = rows[-1]
         taken = departure.taken
         columns: Mapping[str, Sequence[float | None]] = {}
         if taken is not None and taken.sample is not None and departure.sums is not None:
-            began = perf_counter()
             columns = self._columns(taken.sample, departure.sums, rows[-1], taken.single)
-            departure.spent_s += perf_counter() - began
         if taken is not None and taken.sample is not None:
-            self._cadence.cost(taken.watch.seconds() + departure.spent_s, _BYTES * taken.layers)
+            self._cadence.cost(taken.watch.seconds(), _BYTES * taken.layers)
         if self._writer is None:
             return
-        for row in rows:
-            self._writer.put(line.metrics, *row)
+        self._writer.put_all(line.metrics, rows)
         if columns:
             self._writer.put(line.layers, step, time, departure.layers, columns)
         elif taken is not None and taken.sample is not None and taken.sample.empty:

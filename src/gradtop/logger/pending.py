@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from math import inf, isfinite
-from typing import TYPE_CHECKING, Any, TypeGuard
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from gradtop.logger.readback import Readback
 
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 """A value of a row: a number, or a scalar tensor on any device."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One step, its time in Unix seconds, and its values."""
+at_hand: Callable[[Any], bool] = attrgetter("is_cpu")
+"""Whether a tensor's number can be had without waiting: on the CPU it has been computed when its tensor is there."""
+
+
+class Row(NamedTuple):
+    """One step, its time in Unix seconds, and its values, which are its own."""
 
     step: float
     time: float
-    values: Mapping[str, Value]
+    values: dict[str, Value]
 
 
 class Flight:
@@ -34,9 +37,11 @@ class Flight:
         """Queue the copies of all tensors in `rows`: one for each device and type of number."""
         self._rows = rows
         self._groups: dict[tuple[object, object], list[Tensor]] = {}
-        self._places: list[list[tuple[str, tuple[object, object], int]]] = []
-        for row in rows:
-            self._places.append([(name, *self._place(value)) for name, value in row.values.items() if tensor(value)])
+        self._places: list[tuple[int, str, tuple[object, object], int]] = []
+        for number, row in enumerate(rows):
+            for name, value in row.values.items():
+                if tensor(value):
+                    self._places.append((number, name, *self._place(value)))
         self._readback = Readback([_stacked(group) for group in self._groups.values()]) if self._groups else None
 
     def _place(self, value: Tensor) -> tuple[tuple[object, object], int]:
@@ -49,15 +54,14 @@ class Flight:
         """All values have arrived; never waits."""
         return self._readback is None or self._readback.ready()
 
-    def rows(self) -> Iterator[tuple[float, float, dict[str, float]]]:
-        """Step, time and values of each row; waits where they are not ready."""
-        arrived = self._readback.values() if self._readback is not None else []
-        values = dict(zip(self._groups, arrived, strict=True))
-        for row, places in zip(self._rows, self._places, strict=True):
-            numbers = dict(row.values)
-            for name, key, index in places:
-                numbers[name] = values[key][index]
-            yield row.step, row.time, {name: float(value) for name, value in numbers.items()}
+    def rows(self) -> list[tuple[float, float, dict[str, float]]]:
+        """Step, time and values of each row, once; waits where they are not ready."""
+        rows: list[Any] = self._rows
+        if self._readback is not None:
+            values = dict(zip(self._groups, self._readback.values(), strict=True))
+            for number, name, key, index in self._places:
+                rows[number].values[name] = values[key][index]
+        return rows
 
 
 def tensor(value: Value) -> TypeGuard[Tensor]:
@@ -68,11 +72,15 @@ def tensor(value: Value) -> TypeGuard[Tensor]:
 def kept(value: Any) -> Value | None:
     """A value as it can wait: a float, or the detached copy of a scalar tensor. None for what is no number.
 
-    Nothing is read from a device.
+    Nothing is waited for.
     """
-    if type(value) is float:
-        return value
+    kind = type(value)
+    if kind is float:
+        return value  # type: ignore[no-any-return]
     if hasattr(value, "detach"):
+        if kind is getattr(sys.modules.get("torch"), "Tensor", None) and at_hand(value) and not value.dim():
+            number = value.tolist()
+            return float(number) if isinstance(number, float | int) else None
         return _copied(value)
     if isinstance(value, str | bytes) or value is None:
         return None

@@ -32,11 +32,15 @@ class Readback:
         """All values have arrived; never waits."""
         return all(event.query() for event in self._events)  # type: ignore[no-untyped-call]
 
-    def values(self) -> list[list[float]]:
-        """The values of each tensor as Python numbers; waits where they are not ready."""
+    def arrived(self) -> list[Tensor]:
+        """Each tensor on the host; waits where they are not ready."""
         for event in self._events:
             event.synchronize()
-        return [tensor.tolist() for tensor in self._host]
+        return self._host
+
+    def values(self) -> list[list[float]]:
+        """The values of each tensor as Python numbers; waits where they are not ready."""
+        return [tensor.tolist() for tensor in self.arrived()]
 
 
 def _recorded(tensor: Tensor) -> torch.cuda.Event:

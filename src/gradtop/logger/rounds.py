@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from gradtop.logger.activation import Activations, Readings
 
 _T = TypeVar("_T")
+_Replaced = tuple[tuple[Any, ...], dict[str, Any]]
+"""Other arguments for an optimizer's step."""
 
-WEIGHTS_EVERY = 8
+WEIGHTS_EVERY = 16
 """Samples from one exact reading of the weights' norms to the next: they change slowly and cost another pass."""
 FAULTS = 10
 """Failures after which no more steps are sampled."""
@@ -63,37 +65,21 @@ class Rounds:
         """Where a fused optimizer was told of overflows in this round: not 0 on its device if there were any."""
         self._sampler, self._cadence, self._notices = sampler, cadence, notices
         self._activations = activations
-        self._stepped: dict[int, int] = {}
+        self.stepped: dict[int, int] = {}
+        """How often each optimizer, by its `id`, has stepped since the last round was closed."""
         self._handles: list[RemovableHandle] = []
         self._device = _device(optimizers)
         self._watch = Stopwatch(self._device)
         self._samples = self._faults = 0
-        self._closed_at: float | None = None
-        self._due = False
-        self._optimizers = 0
+        self._began: float | None = None
+        self._ended = self._spent = 0.0
+        self.sampling = False
+        """This round is sampled."""
+        self.hooks = 0
+        """Optimizers that can say when they step."""
         for optimizer in optimizers:
             self.attach(optimizer)
         self.open()
-
-    @property
-    def hooks(self) -> bool:
-        """At least one optimizer can say when it steps."""
-        return self._optimizers > 0
-
-    @property
-    def stepped(self) -> bool:
-        """An optimizer has stepped since the last round was closed."""
-        return bool(self._stepped)
-
-    @property
-    def steps(self) -> int:
-        """Steps of each optimizer in this round; of several, as the one that took the fewest."""
-        return min(self._stepped.values(), default=0)
-
-    @property
-    def sampling(self) -> bool:
-        """This round is sampled."""
-        return self._due
 
     def attach(self, optimizer: Optimizer) -> None:
         """Hear of the steps of an optimizer."""
@@ -102,9 +88,10 @@ class Rounds:
             kind = type(optimizer).__name__
             self._notices.say("no hooks", f"{kind} has no step hooks: each call of log.step() is taken for a step")
             return
-        self._optimizers += 1
-        self._handles.append(inner.register_step_pre_hook(_opaque(self._before)))
-        self._handles.append(inner.register_step_post_hook(_opaque(self._after)))
+        self.hooks += 1
+        before, after = self._hooks()
+        self._handles.append(inner.register_step_pre_hook(before))
+        self._handles.append(inner.register_step_post_hook(after))
 
     def detach(self) -> None:
         """Hear of no more steps."""
@@ -116,31 +103,57 @@ class Rounds:
     def clip(self, parameters: Sequence[nn.Parameter], max_norm: float) -> Tensor:
         """Clip, and where this round is sampled keep the norms before clipping: they cost no second pass."""
         norm, norms = clip(parameters, max_norm)
-        if self._due and self._sampler is not None:
+        if self.sampling and self._sampler is not None:
             with self._watch:
                 self._sampler.given(parameters, norms)
         return norm
 
-    def close(self) -> Taken | None:
-        """End the round; what was read around it, where it was sampled. `open` begins the next one."""
-        now = perf_counter()
-        taken = self._guarded(self._take) if self._due else None
+    def close(self, now: float) -> Taken | None:
+        """End the round; what was read around it, where it was sampled. `open` begins the next one.
+
+        `now`: when the call that ends it began, in seconds of `perf_counter`.
+        """
+        self._spent = self._watch.host_s if self.sampling else 0.0
+        taken = self._guarded(self._take) if self.sampling else None
         self.count += 1
-        if self._closed_at is not None:
-            spent = self._watch.host_s if self._due else 0.0
-            self._cadence.ordinary(max(0.0, now - self._closed_at - spent))
-        self._stepped.clear()
+        self._ended = now
+        self.stepped.clear()
         self.overflowed = None
         return taken
 
     def open(self) -> None:
         """Begin a round, when the cadence knows what the last one has cost."""
-        self._closed_at = perf_counter() if self.count else None
-        self._due = self._sampler is not None and self._faults < FAULTS and self._cadence.due(self.count + 1)
-        if self._due:
+        began, ended, now = self._began, self._ended, perf_counter()
+        self._began = now if self.count else None
+        if began is not None:
+            own = now - ended
+            if self.sampling:
+                self._cadence.ordinary(max(0.0, ended - began - self._spent))
+                # What taking the sample took is part of what it cost.
+                self._cadence.spend(max(0.0, own - (self._watch.host_s - self._spent)))
+            else:
+                self._cadence.ordinary(now - began, own)
+        self.sampling = self._sampler is not None and self._faults < FAULTS and self._cadence.due(self.count + 1)
+        if self.sampling:
             self._watch = Stopwatch(self._device)
             if self._activations is not None:
                 self._guarded(self._activations.open)
+
+    def _hooks(self) -> tuple[Callable[..., _Replaced | None], Callable[..., None]]:
+        """Hooks that do all that an ordinary step needs themselves, and call nothing for it."""
+        read_before, read_after = _opaque(self._before), _opaque(self._after)
+
+        def before(optimizer: Optimizer, args: Any, kwargs: Any) -> _Replaced | None:
+            if self.sampling or id(optimizer) in self.stepped or getattr(optimizer, "found_inf", None) is not None:
+                return read_before(optimizer, args, kwargs)
+            self.stepped[id(optimizer)] = 1
+            return None
+
+        def after(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            if self.sampling:
+                read_after(optimizer, args, kwargs)
+
+        return _skipped(before), _skipped(after)
 
     def _disarm(self) -> None:
         if self._activations is not None:
@@ -149,31 +162,29 @@ class Rounds:
     def _take(self) -> Taken:
         with self._watch:
             assert self._sampler is not None
-            if not self._stepped and not self._optimizers:
+            if not self.stepped and not self.hooks:
                 self._sampler.before(None, None, weights=self._weighs())
             sample = self._sampler.take()
             readings = self._activations.close() if self._activations is not None else None
         if readings is not None:
             self._watch.host_s += readings.cost_s
         self._samples += 1
-        single = all(times == 1 for times in self._stepped.values())
+        single = all(times == 1 for times in self.stepped.values())
         return Taken(self.count + 1, sample, readings, self._watch, len(self._sampler.names), single)
 
-    def _before(
-        self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    def _before(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Replaced | None:
         """Just before an optimizer's step: the gradients are what it will use, unless a closure is to make them."""
         try:
-            times = self._stepped[id(optimizer)] = self._stepped.get(id(optimizer), 0) + 1
-            if times == 2 and self._optimizers == 1:
+            times = self.stepped[id(optimizer)] = self.stepped.get(id(optimizer), 0) + 1
+            if times == 2 and self.hooks == 1:
                 message = "the optimizer stepped twice before log.step(): values per layer are those of the first step"
                 self._notices.say("stepped twice", message)
-            if self._due and _capturing():
+            if self.sampling and _capturing():
                 return None
             overflowed = getattr(optimizer, "found_inf", None)
             if overflowed is not None:
                 self.overflowed = overflowed.detach().clone()
-            if self._due and times == 1:
+            if self.sampling and times == 1:
                 if (closure := kwargs.get("closure")) is not None:
                     return args, {**kwargs, "closure": self._followed(closure, optimizer)}
                 if len(args) > 1 and args[1] is not None:
@@ -208,7 +219,7 @@ class Rounds:
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Just after an optimizer's step."""
         try:
-            sampled = self._due and self._stepped.get(id(optimizer)) == 1 and not _capturing()
+            sampled = self.sampling and self.stepped.get(id(optimizer)) == 1 and not _capturing()
             if sampled and self._sampler is not None:
                 with self._watch:
                     self._sampler.after(optimizer)
@@ -237,6 +248,12 @@ def _opaque(hook: Callable[..., _T]) -> Callable[..., _T]:
     """
     compiler = sys.modules.get("torch._dynamo")
     return compiler.disable(hook) if compiler is not None else hook
+
+
+def _skipped(hook: Callable[..., _T]) -> Callable[..., _T]:
+    """A hook that torch.compile calls as it is, without the cost of `_opaque` at every call; what it calls is not."""
+    compiler = sys.modules.get("torch._dynamo")
+    return compiler.decorators.skip(hook) if compiler is not None else hook
 
 
 def _capturing() -> bool:

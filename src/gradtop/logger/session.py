@@ -135,19 +135,21 @@ class Session:
         if loss is not None and (value := self._value("loss", loss)) is not None:
             self._losses.append(value)
         rounds = self._rounds
-        if rounds.hooks and "skipped" not in metrics and self._accumulation.goes_on(rounds.stepped):
+        stepped = rounds.stepped
+        if rounds.hooks and "skipped" not in metrics and self._accumulation.goes_on(bool(stepped)):
             return False
         now = clock.perf_counter()
-        steps = rounds.steps or 1
-        self._number = self._numbered(number, self._number + steps)
+        steps = min(stepped.values()) if stepped else 1  # as the optimizer that took the fewest
+        following = self._number + steps
+        self._number = following if number is None else self._numbered(number, following)
         values = self._values(grad_norm, metrics)
-        if waited_s is not None:
-            values.setdefault("data_time_s", waited_s / steps)
-        if self._last is not None:
-            values.setdefault("step_time_s", round((now - self._last) / steps, 6))
+        if waited_s is not None and "data_time_s" not in values:
+            values["data_time_s"] = waited_s / steps
+        if self._last is not None and "step_time_s" not in values:
+            values["step_time_s"] = int((now - self._last) / steps * 1e6 + 0.5) / 1e6
         self._last = now
         sampled = rounds.sampling
-        taken = rounds.close()
+        taken = rounds.close(now)
         try:
             self._send(now, values, sampled, taken)
         finally:
@@ -244,14 +246,24 @@ class Session:
         if self._losses:
             values["loss"] = self._losses[0] if len(self._losses) == 1 else _mean(self._losses)
             self._losses = []
-        values.update(self._rates())
+        self._rate(values)
         given = self._norm if grad_norm is None else grad_norm
         self._norm = None
-        for name, metric in (("grad_norm", given), *self._scaling(), *metrics.items()):
-            if metric is not None and (value := self._value(name, metric)) is not None:
-                values[name] = value
-        self._normed = self._normed or "grad_norm" in values
+        if given is not None:
+            self._keep(values, "grad_norm", given)
+        if self._options.scaler is not None:
+            for name, metric in self._scaling():
+                self._keep(values, name, metric)
+        for name, metric in metrics.items():
+            self._keep(values, name, metric)
+        if not self._normed:
+            self._normed = "grad_norm" in values
         return values
+
+    def _keep(self, values: dict[str, Value], name: str, given: object) -> None:
+        """Put what was given among the values of a row, where it is a number."""
+        if given is not None and (value := self._value(name, given)) is not None:
+            values[name] = value
 
     def _value(self, name: str, given: object) -> Value | None:
         try:
@@ -261,16 +273,23 @@ class Session:
             self._notices.say(f"value {name}", f"{name} cannot be read and is left out: {why}")
             return None
         if value is None:
-            what = "no number" if not hasattr(given, "shape") else f"of shape {tuple(given.shape)} and no scalar number"
+            what = "no number"
+            if hasattr(given, "shape"):
+                kind = str(getattr(given, "dtype", "")).removeprefix("torch.")
+                what = f"a {kind} of shape {tuple(given.shape)}{_on(given)}, and no real scalar with a value"
             self._notices.say(f"value {name}", f"{name} is {what}: it is left out")
         return value
 
-    def _rates(self) -> dict[str, Value]:
-        """The learning rate, and those of other groups once they differ."""
-        groups = facts.groups(self._optimizers)[:MOST_GROUPS]
+    def _rate(self, values: dict[str, Value]) -> None:
+        """Take up the learning rate, and those of other groups once they differ."""
+        only = self._optimizers[0] if len(self._optimizers) == 1 else None
+        groups = getattr(only, "param_groups", ()) if only is not None else facts.groups(self._optimizers)
+        groups = groups[:MOST_GROUPS]
         if len(groups) == 1:
             rate = kept(groups[0].get("lr"))
-            return {} if rate is None else {"lr": rate}
+            if rate is not None:
+                values["lr"] = rate
+            return
         rates: dict[str, Value] = {}
         for index, group in enumerate(groups):
             rate = kept(group.get("lr"))
@@ -279,12 +298,15 @@ class Session:
         if len(rates) > 1 and not self._by_group:
             plain = [rate for rate in rates.values() if isinstance(rate, float)]
             self._by_group = len(set(plain)) > 1
-        return rates if self._by_group else {"lr": rates["lr"]} if "lr" in rates else {}
+        if self._by_group:
+            values.update(rates)
+        elif "lr" in rates:
+            values["lr"] = rates["lr"]
 
     def _scaling(self) -> Iterator[tuple[str, object]]:
         """The loss scale, and whether this step was skipped for an overflow."""
         scaler = self._options.scaler
-        if scaler is None or not scaler.is_enabled():
+        if not scaler.is_enabled():
             return
         yield "loss_scale", getattr(scaler, "_scale", None)
         if (overflowed := self._rounds.overflowed) is None:
@@ -326,6 +348,11 @@ def _before_first(options: Options, optimizers: Sequence[Optimizer]) -> int:
 
 def _parameters(optimizers: Sequence[Optimizer]) -> list[nn.Parameter]:
     return [parameter for group in facts.groups(optimizers) for parameter in group["params"]]
+
+
+def _on(given: Any) -> str:
+    """Where a tensor is, if it has no values there."""
+    return " on the meta device" if getattr(given, "is_meta", False) else ""
 
 
 def _mean(values: Sequence[Value]) -> Value:

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from gradtop.logger.notice import Notices
 from gradtop.logger.ranks.shard import local, sharded, share
 from gradtop.logger.readback import Readback
 from gradtop.logger.sample.norm import Clipped, Norms, Reader
+from gradtop.logger.sample.sums import (
+    DOUBTS,
+    FIELDS,
+    GRADIENT,
+    GRADIENTS,
+    REFERENCE,
+    UPDATE,
+    WEIGHT,
+    WEIGHTS,
+    Part,
+    numbers,
+    some,
+    zeros,
+)
 from gradtop.logger.sample.table import Detail, Table
-from gradtop.logger.sample.update import Change, Weights
+from gradtop.logger.sample.update import Weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
-
-_T = TypeVar("_T")
-
-GRADIENT, GRADIENTS, UPDATE, REFERENCE, DOUBTS, WEIGHT, WEIGHTS = range(7)
-"""The sums of a layer: squared gradient and tensors that had one; squared update, the squared weights that it was
-measured against, and tensors whose 0 is in doubt; squared weights and tensors that were measured."""
-FIELDS = 7
 
 
 class _Plan:
@@ -35,9 +40,7 @@ class _Plan:
         self._all, self._indices = table.tensors, indices
         self.tensors = [table.tensors[index] for index in indices]
         self.ids = [id(tensor) for tensor in self.tensors]
-        self.layers = [table.layers[index] for index in indices]
-        self.alone = [1.0] * len(indices)
-        """The shares of tensors that are not spread over ranks."""
+        self.layers = numbers([table.layers[index] for index in indices])
         self.gradients, self.weights = Reader(notices), Reader(notices)
         self.moving: Weights | None = None
 
@@ -46,77 +49,12 @@ class _Plan:
         return self._all is table.tensors and self._indices == indices
 
 
-@dataclass(slots=True)
-class _Part:
-    """What was read around the step of one optimizer, per tensor."""
-
-    plan: _Plan
-    shares: Sequence[float]
-    """What each counts in a sum over all ranks."""
-    present: bool
-    """Some tensor had a gradient."""
-    clipped: bool
-    """The norms of gradients are those that clipping read, before it clipped."""
-    gradients: Norms
-    weights: Norms | None
-    scale: Tensor
-    """What the gradients are still multiplied by, one element."""
-    change: Change | None = None
-
-    def vectors(self) -> list[Tensor]:
-        """What has to be read on the host, in the order that `add` takes it apart in."""
-        weights = self.weights.vectors if self.weights is not None else ()
-        change = self.change.vectors if self.change is not None else ()
-        return [self.scale, *self.gradients.vectors, *weights, *change]
-
-    def add(self, values: list[Sequence[float]], sums: Sequence[list[float]], doubtful: set[int]) -> None:
-        """Add the values of the vectors to the sums by layer, and note which tensors seem not to change."""
-        scale = values.pop(0)[0] or 1.0
-        count = len(self.plan.layers)
-        gradients = self.gradients.squares(_some(values, len(self.gradients.vectors)), count)
-        self._sum(gradients, scale * scale, sums[GRADIENT], sums[GRADIENTS])
-        if self.weights is not None:
-            weights = self.weights.squares(_some(values, len(self.weights.vectors)), count)
-            self._sum(weights, 1.0, sums[WEIGHT], sums[WEIGHTS])
-        if self.change is not None:
-            self._move(self.change, values, gradients, sums, doubtful)
-
-    def _sum(self, squares: Sequence[float | None], unit: float, total: list[float], count: list[float]) -> None:
-        for layer, portion, square in zip(self.plan.layers, self.shares, squares, strict=True):
-            if square is not None and portion:
-                total[layer] += portion * square / unit
-                count[layer] += 1.0
-
-    def _move(
-        self,
-        change: Change,
-        values: Sequence[Sequence[float]],
-        gradients: Sequence[float | None],
-        sums: Sequence[list[float]],
-        doubtful: set[int],
-    ) -> None:
-        layers, shares = self.plan.layers, self.shares
-        update, reference = sums[UPDATE], sums[REFERENCE]
-        still: set[int] = set()
-        for index, difference, weight, rested, doubt in change.moves(values):
-            layer, portion = layers[index], shares[index]
-            if not portion:
-                continue
-            update[layer] += portion * difference
-            reference[layer] += portion * weight
-            if rested:
-                still.add(self.plan.ids[index])
-                sums[DOUBTS][layer] += doubt and gradients[index] is not None
-        doubtful.difference_update(self.plan.ids)
-        doubtful.update(still)
-
-
 class Sample:
     """The values of one sampled step, on their way to the host."""
 
-    def __init__(self, parts: Sequence[_Part], layers: int, doubtful: set[int]) -> None:
+    def __init__(self, parts: Sequence[Part], layers: int, doubtful: set[int]) -> None:
         """`layers`: their number; `doubtful` takes the ids of the tensors that seem not to change."""
-        self.empty = not any(part.present for part in parts)
+        self.empty = not any(any(part.having) for part in parts)
         """Not one parameter had a gradient."""
         self._parts, self._layers, self._doubtful = parts, layers, doubtful
         vectors = [vector for part in parts for vector in part.vectors()]
@@ -130,12 +68,12 @@ class Sample:
         Added up over ranks they make those of the whole.
         """
         if self._sums is None:
-            read = self.readback.values()
-            values: list[Sequence[float]] = [read[vector][first:end] for vector, first, end in self._spans]
-            sums = [[0.0] * self._layers for _ in range(FIELDS)]
+            read = [vector.double() for vector in self.readback.arrived()]
+            values = [read[vector][first:end] for vector, first, end in self._spans]
+            sums = zeros(FIELDS, self._layers)
             for part in self._parts:
-                part.add(_some(values, len(part.vectors())), sums, self._doubtful)
-            self._sums = [*chain.from_iterable(sums)]
+                part.add(some(values, len(part.vectors())), sums, self._doubtful)
+            self._sums = sums.flatten().tolist()
         return self._sums
 
     def columns(self, sums: Sequence[float], factor: float = 1.0) -> tuple[dict[str, list[float | None]], float]:
@@ -145,13 +83,14 @@ class Sample:
         in the whole layer, or a ratio that cannot be told.
         """
         factor = 1.0 if any(part.clipped for part in self._parts) else factor
-        rows = [sums[layer :: self._layers] for layer in range(self._layers)]
-        columns = {"grad_norm": [math.sqrt(row[GRADIENT]) * factor if row[GRADIENTS] else None for row in rows]}
+        fields = [sums[field * self._layers : (field + 1) * self._layers] for field in range(FIELDS)]
+        columns = {"grad_norm": _roots(fields[GRADIENT], fields[GRADIENTS], factor)}
         if any(part.change is not None for part in self._parts):
-            columns["update_ratio"] = [_ratio(row) for row in rows]
+            moves = (fields[field] for field in (GRADIENTS, UPDATE, REFERENCE, DOUBTS))
+            columns["update_ratio"] = [*map(_ratio, *moves)]
         if any(part.weights is not None for part in self._parts):
-            columns["weight_norm"] = [math.sqrt(row[WEIGHT]) if row[WEIGHTS] else None for row in rows]
-        return columns, math.sqrt(sum(row[GRADIENT] for row in rows)) * factor
+            columns["weight_norm"] = _roots(fields[WEIGHT], fields[WEIGHTS], 1.0)
+        return columns, math.sqrt(sum(fields[GRADIENT])) * factor
 
 
 class Sampler:
@@ -167,7 +106,7 @@ class Sampler:
         """Sums are added up over all ranks: what every rank holds alike counts on the first alone."""
         self._table = Table(model, optimizers, detail)
         self._notices = notices
-        self._parts: dict[int, _Part] = {}
+        self._parts: dict[int, Part] = {}
         self._plans: dict[int, _Plan] = {}
         self._clipped: list[Clipped] = []
         self._doubtful: set[int] = set()
@@ -206,10 +145,11 @@ class Sampler:
         if spread:
             gradients = [None if gradient is None else local(gradient) for gradient in gradients]
         clipped, measured = self._gradients(plan, gradients)
-        self._parts[id(optimizer)] = _Part(
-            plan=plan,
-            shares=shares,
-            present=any(gradient is not None for gradient in gradients),
+        part = self._parts[id(optimizer)] = Part(
+            layers=plan.layers,
+            ids=plan.ids,
+            having=[gradient is not None for gradient in gradients],
+            shares=numbers(shares) if shares is not None else None,
             clipped=clipped,
             gradients=measured,
             weights=plan.weights.read(held) if weights else None,
@@ -217,12 +157,13 @@ class Sampler:
         )
         if optimizer is not None:
             self._watch(plan, held, gradients)
+            part.moving = plan.moving
 
     def after(self, optimizer: Optimizer | None) -> None:
         """Read the sampled weights again, after the step."""
         part = self._parts.get(id(optimizer))
-        if part is not None and part.change is None and part.plan.moving is not None:
-            part.change = part.plan.moving.after()
+        if part is not None and part.change is None and part.moving is not None:
+            part.change = part.moving.after()
 
     def take(self) -> Sample | None:
         """What was read since the last one; None where nothing was."""
@@ -259,9 +200,10 @@ class Sampler:
             self._spread = sharded(self._looked_at)
         return self._spread
 
-    def _shares(self, plan: _Plan, gradients: Sequence[Tensor | None], spread: bool) -> Sequence[float]:
+    def _shares(self, plan: _Plan, gradients: Sequence[Tensor | None], spread: bool) -> Sequence[float] | None:
+        """What each tensor counts in a sum over all ranks; None: in full."""
         if not spread and not self.reduced:
-            return plan.alone
+            return None
         shares = [
             share(tensor if gradient is None else gradient, self.reduced)
             for tensor, gradient in zip(plan.tensors, gradients, strict=True)
@@ -280,7 +222,8 @@ class Sampler:
         read = plan.gradients.read([each if index in unread else None for index, each in enumerate(gradients)])
         vectors = (*(clipped.vector[: len(clipped.ids)] for clipped in self._clipped), *read.vectors)
         known = any(place is not None for places in given for place in places)
-        return known, Norms(vectors, (*given, *read.members), read.exact)
+        members = (numbers([-1 if place is None else place for place in places]) for places in given)
+        return known, Norms(vectors, (*members, *read.members), read.exact, elsewhere=True)
 
     def _watch(self, plan: _Plan, held: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
         """Keep the weights before the step."""
@@ -291,11 +234,16 @@ class Sampler:
         plan.moving.before((index, each) for index in places if (each := gradients[index]) is not None)
 
 
-def _ratio(row: Sequence[float]) -> float | None:
+def _roots(squares: Sequence[float], counts: Sequence[float], factor: float) -> list[float | None]:
+    """Norms from their squares; None where nothing was counted."""
+    return [math.sqrt(square) * factor if count else None for square, count in zip(squares, counts, strict=True)]
+
+
+def _ratio(gradients: float, update: float, reference: float, doubts: float) -> float | None:
     """Norm of the update by norm of the weights; None without gradient or weights, or while a 0 is in doubt."""
-    if not row[GRADIENTS] or not row[REFERENCE] or (row[UPDATE] == 0.0 and row[DOUBTS]):
+    if not gradients or not reference or (update == 0.0 and doubts):
         return None
-    return math.sqrt(row[UPDATE] / row[REFERENCE])
+    return math.sqrt(update / reference)
 
 
 def _scale(scale: Tensor | float | None) -> Tensor:
@@ -321,9 +269,3 @@ def _packed(vectors: Sequence[Tensor]) -> tuple[list[Tensor], list[tuple[int, in
         spans.append((list(devices).index(vector.device), first, ends[vector.device]))
         of_device.append(vector)
     return [torch.cat(of_device) for of_device in devices.values()], spans
-
-
-def _some(values: list[_T], count: int) -> list[_T]:
-    """The first values, taken off."""
-    taken, values[:count] = values[:count], []
-    return taken

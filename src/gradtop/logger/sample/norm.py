@@ -33,21 +33,27 @@ class Norms:
     """The norms of some tensors, still on their devices."""
 
     vectors: tuple[Tensor, ...]
-    members: tuple[Sequence[int | None], ...]
-    """Per vector: the tensor that each of its norms is of; None: it is of no tensor here."""
+    members: tuple[Tensor, ...]
+    """Per vector, on the host: the tensor that each of its norms is of; -1: it is of no tensor here."""
     exact: Mapping[int, float] = field(default_factory=dict)
     """Norms that were measured again, or are known, by tensor."""
+    elsewhere: bool = False
+    """Some norm may be of no tensor here."""
 
-    def squares(self, read: Sequence[Sequence[float]], count: int) -> list[float | None]:
-        """The squared norms of the `count` tensors, from the values of the vectors; None: it has no norm."""
-        squares: list[float | None] = [None] * count
-        for members, norms in zip(self.members, read, strict=True):
-            for index, norm in zip(members, norms, strict=True):
-                if index is not None:
-                    squares[index] = norm * norm
+    def squares(self, read: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The tensors that have a norm, and their squared norms, from the values of the vectors in float64."""
+        import torch
+
+        if not read:
+            return torch.zeros(0, dtype=torch.int64, device="cpu"), torch.zeros(0, dtype=torch.float64, device="cpu")
+        members, norms = torch.cat(self.members), torch.cat([*read])
         for index, norm in self.exact.items():
-            squares[index] = norm * norm
-        return squares
+            norms[members == index] = norm
+        squares = norms.mul_(norms)
+        if not self.elsewhere:
+            return members, squares
+        here = members >= 0
+        return members[here], squares[here]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ class Reader:
                 values[index] = _real(tensors[index], self._notices)
             exact: dict[int, float] = {}
             vectors = tuple(batch.read(values, exact) for batch in self._batches)
-        return Norms(vectors, tuple(batch.members for batch in self._batches), exact)
+        return Norms(vectors, tuple(batch.places for batch in self._batches), exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,8 @@ class _Batch:
 
     members: tuple[int, ...]
     """Their places, in the order of the vector: first the piles, then the others."""
+    places: Tensor
+    """The same, as numbers on the host."""
     piles: tuple[int, ...]
     """How many small tensors of the same shape are read together, by pile."""
 
@@ -138,10 +146,12 @@ def _planned(tensors: Sequence[Tensor | None], notices: Notices) -> tuple[tuple[
 
 def _batch(shapes: Mapping[object, list[int]]) -> _Batch:
     """Tensors by shape, or None for those that are read alone, as is the only one of its shape."""
+    import torch
+
     piles = [indices for shape, indices in shapes.items() if shape is not None and len(indices) > 1]
     others = [indices for shape, indices in shapes.items() if shape is None or len(indices) == 1]
     members = tuple(index for indices in (*piles, *others) for index in indices)
-    return _Batch(members, tuple(map(len, piles)))
+    return _Batch(members, torch.tensor(members, device="cpu"), tuple(map(len, piles)))
 
 
 def clip(parameters: Iterable[Tensor], max_norm: float) -> tuple[Tensor, Clipped]:

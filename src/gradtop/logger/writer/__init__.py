@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,17 @@ class Writer:
             self._dropped += 1
             return
         self._queue.append((encode, args, keep))
+        if not self._rung:
+            self._rung = True
+            self._ring()
+
+    def put_all(self, encode: Callable[..., bytes], records: Sequence[tuple[Any, ...]]) -> None:
+        """Hand over the record `encode(*args)` for each of the `records`, as `put` does."""
+        if not self._taking or not records:
+            return
+        room = max(0, self._capacity - len(self._queue))
+        self._queue.extend((encode, args, False) for args in records[:room])
+        self._dropped += max(0, len(records) - room)
         if not self._rung:
             self._rung = True
             self._ring()
