@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from gradtop import units
@@ -120,13 +121,20 @@ def _places(view: "RunView", kind: str, known: _Places | None) -> _Places | None
     """By the first series that tells of this kind; what is known is kept while its series is the same."""
     from gradtop.series.rising import Rising  # numpy: not before the first picture
 
-    for name in _SERIES.get(kind, ()) if kind != view.x_kind else ():
-        series = view.series.get(name)
+    spelt = _spelt(tuple(view.series)) if kind != view.x_kind else {}
+    for name in _SERIES.get(kind, ()):
+        series = view.series.get(spelt.get(name, ""))
         if series is not None and series.x_kind == view.x_kind and len(series):
             places = known if known is not None and known.of is series else Rising(series)
             if places.usable:
                 return places
     return None
+
+
+@lru_cache(maxsize=8)
+def _spelt(names: tuple[str, ...]) -> dict[str, str]:
+    """Names in lower case, and as they are spelt."""
+    return {name.lower(): name for name in names}
 
 
 def _grown(first: float, last: float, kind: str) -> float:

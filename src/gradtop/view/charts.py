@@ -187,8 +187,8 @@ def _names(view: "RunView") -> Sequence[str]:
 @lru_cache(maxsize=8)
 def _ordered(names: tuple[str, ...]) -> Sequence[str]:
     """Remembered: thousands of names would be looked through for every picture, and they rarely change."""
-    skip = NOT_DRAWN | layers_of(names)
-    others = (name for name in names if name not in skip and name not in _KINDS)
+    skip = layers_of(names)
+    others = (name for name in names if name not in skip and name.lower() not in NOT_DRAWN and name not in _KINDS)
     return *(name for name in KNOWN if name in names), *sorted(others, key=_place)
 
 

@@ -96,7 +96,7 @@ def _place(name: str) -> tuple[int, int, Natural, Natural]:
     if name in KNOWN:
         return 0, KNOWN.index(name), (), ()
     folder, _, last = name.rpartition("/")
-    return 2 if name in NOT_DRAWN else 1, 0, natural(folder), natural(last)
+    return 2 if name.lower() in NOT_DRAWN else 1, 0, natural(folder), natural(last)
 
 
 def _at_rest_last(groups: Sequence[Group], series: "Mapping[str, SeriesView]") -> tuple[Group, ...]:
@@ -107,7 +107,7 @@ def _at_rest_last(groups: Sequence[Group], series: "Mapping[str, SeriesView]") -
 
 
 def _rests(group: Group, series: "Mapping[str, SeriesView]") -> bool:
-    if group.name in NOT_DRAWN:
+    if group.name.lower() in NOT_DRAWN:
         return True
     if group.name in KNOWN or group.others:
         return False
