@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_a_rising_line() -> None:
     assert (
         art(range(24), 20, 6)
         == """
-     25┤          ⢀⠤
+       │          ⢀⠤
      20┤        ⡠⠒⠁
      10┤     ⣀⠔⠉
        │  ⢀⠤⠊
@@ -151,6 +152,17 @@ def test_sparse_rows_are_joined_by_straight_lines() -> None:
       0┤⡠⠃        ⠈⢆
 ────────0──────────2"""
     )
+
+
+@pytest.mark.parametrize("rows", [4, 5, 6, 8, 11, 20, 45])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (1.5, 3.4), (7.6, 8.1), (3.1, 7.9), (-1000, 0.2), (30, 68), (-1.79e308, 1.79e308)]
+)
+def test_the_labels_of_a_linear_axis_are_equally_far_apart(low: float, high: float, rows: int) -> None:
+    labels = sorted(float(label) for _, label in Scale.around([low], [high]).ticks(rows, GUTTER - 1, 4))
+    apart = [b / 2 - a / 2 for a, b in pairwise(labels)]
+    assert apart == pytest.approx([apart[0]] * len(apart), rel=1e-9)
+    assert all(low - apart[0] * 2 <= label <= high + apart[0] * 2 for label in labels)
 
 
 @pytest.mark.parametrize(
