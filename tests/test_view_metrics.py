@@ -102,7 +102,7 @@ def test_a_pair_stands_where_its_main_series_does_and_both_are_read() -> None:
     loss, _, accuracy = MetricsView(run_of(view_of(rows))).charts(0, 9)
     assert [(t.label, t.ink, len(t.data)) for t in loss.others] == [("val", "trace 1", 3)]
     assert [t.label for t in accuracy.others] == ["eval"]
-    assert reading(loss, 2, None).others == ("2.000",)
+    assert reading(loss, 2, None).others == ("2",)
     assert reading(loss, 0, None).others == ("",)
 
 
@@ -231,5 +231,5 @@ def test_huge_and_tiny_values_and_one_point_make_charts() -> None:
         ("a", "1e-300"),
         ("b", "4.941e-324"),
         ("c", "-Inf"),
-        ("one", "1.000"),
+        ("one", "1"),
     ]

@@ -23,6 +23,22 @@ class Known:
             self.low[x] = self.high[x] = self.mean[x] = self.last[x] = left
 
 
+class _Scaled:
+    """Pixel columns with all values multiplied by a factor."""
+
+    def __init__(self, data: Columns, factor: float) -> None:
+        self.first_step, self.last_step, self.edges = data.first_step, data.last_step, data.edges
+        self.nan, self.inf = data.nan, data.inf
+        self.low, self.high, self.mean, self.last = (
+            [value * factor for value in values] for values in (data.low, data.high, data.mean, data.last)
+        )
+
+
+def scaled(data: Columns, factor: float) -> Columns:
+    """The columns in another unit; the factor is above zero."""
+    return data if factor == 1.0 else _Scaled(data, factor)
+
+
 def bars(data: Columns, scale: Scale, height: int, lost: Sequence[int]) -> list[int]:
     """Each pixel column from its minimum to its maximum as bits (pixel 0 is the top), joined to the column before it.
 

@@ -15,6 +15,7 @@ from gradtop.plot import Columns, Mark, grown_end
 from gradtop.plot.picture import ACT, NOTICE, PLAN, RESUME, WATCH
 from gradtop.snapshot import RunSnapshot, RunState
 from gradtop.view.note import note, warmup_end
+from gradtop.view.unit import PLAIN, Unit, unit_of
 
 if TYPE_CHECKING:
     from gradtop.run import RunView
@@ -104,6 +105,12 @@ class Chart:
     """The x axis is its own: the series counts something else than the run."""
     band: Band = field(default=(), compare=False)
     """The usual range behind the curve; it follows from the values."""
+    unit: Unit = PLAIN
+    """What its values are shown in; those of `data`, of the others and of the band are as in the log."""
+
+    def shown(self, value: float | None) -> str:
+        """A value of the series or of the further lines in the unit of the chart; empty for None."""
+        return self.unit.text(value) if value is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,8 @@ class _Kind:
     label: str
     log: bool = False
     smooth: bool = True
+    chosen: bool = False
+    """Somebody chose its values."""
 
     @property
     def ratio(self) -> bool:
@@ -125,14 +134,14 @@ _RATIO = re.compile(
 _KNOWN = (
     _Kind("grad_norm", "grad norm", log=True),
     _Kind("loss", "loss"),
-    _Kind("lr", "learning rate", smooth=False),
+    _Kind("lr", "learning rate", smooth=False, chosen=True),
     _Kind("val_loss", "validation loss", smooth=False),
     _Kind("update_ratio", "update ratio", log=True),
     _Kind("accuracy", "accuracy"),
     _Kind("tokens_per_s", "tokens/s"),
     _Kind("samples_per_s", "samples/s"),
-    _Kind("step_time_s", "step time (s)"),
-    _Kind("loss_scale", "loss scale", log=True, smooth=False),
+    _Kind("step_time_s", "step time"),
+    _Kind("loss_scale", "loss scale", log=True, smooth=False, chosen=True),
     _Kind("param_norm", "parameter norm"),
     _Kind("mfu", "MFU"),
 )
@@ -226,10 +235,11 @@ def _chart(kind: _Kind, run: RunSnapshot, first: float, last: float, marks: tupl
     view, series = run.view, run.view.series[kind.name]
     newest, apart = series.stats.last, series.x_kind != run.view.x_kind
     usual = run.course.usual if run.course is not None and not apart else {}
+    unit = unit_of(kind.name, series, kind.chosen)
     return Chart(
         name=kind.name,
         label=_label(kind, series.x_kind, view.x_kind),
-        value=_value(kind, newest),
+        value="not known" if kind.ratio and newest < 0 else unit.text(newest),
         note=note(kind.name, series, run),
         rows=len(series),
         data=series,
@@ -244,18 +254,13 @@ def _chart(kind: _Kind, run: RunSnapshot, first: float, last: float, marks: tupl
         signed=series.stats.low <= 0,
         apart=apart,
         band=usual.get(kind.name, ()),
+        unit=unit,
     )
 
 
 def _label(kind: _Kind, counts: str, usual: str) -> str:
     by = f" by {counts.removesuffix('s')}"
     return kind.label if counts == usual or kind.label.endswith((by, f"{by}s")) else kind.label + by
-
-
-def _value(kind: _Kind, newest: float) -> str:
-    if kind.ratio and newest < 0:
-        return "not known"
-    return units.number(newest) if kind.smooth else units.setting(newest)
 
 
 def _marks(findings: Sequence[Finding], view: "RunView") -> tuple[Mark, ...]:
@@ -293,15 +298,11 @@ def reading(chart: Chart, step: float, times: Sampled | None) -> Reading:
     when = times.at(step) if times is not None else None
     return Reading(
         step=units.count(step),
-        value=_number(value),
+        value=chart.shown(value),
         time=_time_of_day(when) if when is not None else "",
-        others=tuple(_number(trace.data.at(step)) for trace in chart.others),
+        others=tuple(chart.shown(trace.data.at(step)) for trace in chart.others),
         finite=value is None or math.isfinite(value),
     )
-
-
-def _number(value: float | None) -> str:
-    return units.number(value) if value is not None else ""
 
 
 def copied(chart: Chart, step: float | None) -> tuple[str, str] | None:

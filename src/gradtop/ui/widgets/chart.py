@@ -231,6 +231,7 @@ class Chart(Canvas, can_focus=True):
         columns = plot.pixel_columns(inner, self._glyphs)
         data, others = self._sampled(view, look, columns)
         self._newest = _Newest.of(data)
+        data = plot.scaled(data, view.unit.factor)
         frame = self._frame(view, look, log, smooth)
         *lines, axis = plot.draw(data, inner, height - 1, frame, self._glyphs, others)
         trend = self._trend(data, look, log) if smooth else math.nan
@@ -247,7 +248,11 @@ class Chart(Canvas, can_focus=True):
         across, window = look.across, (look.first_step, look.last_step)
         edges = across.edges(*window, columns) if across is not None else None
         traces = view.others[: len(plot.TRACES)]
-        others = [plot.Overlay(trace.data.envelope(columns, *window, edges), trace.ink[-1]) for trace in traces]
+        factor = view.unit.factor
+        others = [
+            plot.Overlay(plot.scaled(trace.data.envelope(columns, *window, edges), factor), trace.ink[-1])
+            for trace in traces
+        ]
         return view.data.envelope(columns, *window, edges), others
 
     def _frame(self, view: ChartView, look: Look, log: bool, smooth: bool) -> plot.Frame:
@@ -260,7 +265,7 @@ class Chart(Canvas, can_focus=True):
             look.cursor,
             view.ratio,
             across.kind if across is not None else counts,
-            band=view.band,
+            band=_scaled_band(view),
             labels=labels,
             selected=look.selected,
             symlog=look.symlog,
@@ -293,7 +298,7 @@ class Chart(Canvas, can_focus=True):
             scale = "symlog" if look.symlog else "log" if _log(view, look) else ""
             tail = [text for text in (scale, view.note) if text]
         # Lines without a name say nothing; what else there is to say comes where there is room left.
-        values = look.reading.others if look.reading is not None else [_newest(trace) for trace in view.others]
+        values = look.reading.others if look.reading is not None else [_newest(view, trace) for trace in view.others]
         names = legend(view.others, room - box.width_of(line), values)
         room -= box.width_of(names)
         for text in tail:
@@ -304,15 +309,20 @@ class Chart(Canvas, can_focus=True):
 
 def _drawn_alike(view: ChartView) -> tuple[object, ...]:
     """What two pictures have in common where only values of the series itself were added."""
-    return view.name, view.log, view.smooth, view.marks, view.others
+    return view.name, view.unit, view.log, view.smooth, view.marks, view.others
 
 
 def _log(view: ChartView, look: Look) -> bool:
     return not look.symlog and (view.log if look.log is None else look.log)
 
 
-def _newest(trace: Trace) -> str:
-    return units.number(trace.data.tail(1)[0]) if len(trace.data) else ""
+def _newest(view: ChartView, trace: Trace) -> str:
+    return view.shown(next(iter(trace.data.tail(1)), None))
+
+
+def _scaled_band(view: ChartView) -> Sequence[tuple[float, float, float]]:
+    factor = view.unit.factor
+    return view.band if factor == 1.0 else tuple((step, low * factor, high * factor) for step, low, high in view.band)
 
 
 def legend(traces: Sequence[Trace], room: int, values: Sequence[str] = ()) -> Row:
