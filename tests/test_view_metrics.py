@@ -139,6 +139,21 @@ def test_without_a_run_there_is_nothing() -> None:
     assert (len(shown), shown.of, shown.charts(0, 9), shown.index(None)) == (0, 0, (), None)
 
 
+def test_what_only_a_compared_run_has_is_drawn_as_well() -> None:
+    opened = run_of(view_of(named("loss", "own")))
+    other = run_of(view_of(steps(9, loss=[2.0] * 9, rss_bytes=[2.0**31] * 9), steps(3, "epoch", late=MOVING)), "b")
+    others = others_of(Snapshot(0.0, (opened, other)), opened, Marks().toggled("b"))
+    shown = MetricsView(opened, others=others)
+    assert [shown.name(i) for i in range(len(shown))] == ["loss", "own", "rss_bytes"]
+    loss, own, theirs = shown.charts(0, 9)
+    assert (theirs.value, theirs.rows, [(t.label, t.rows) for t in theirs.others]) == ("not in this run", 0, [("b", 9)])
+    assert reading(theirs, 9, None).value == ""
+    assert reading(theirs, 9, None).others == ("2.000 GiB",)
+    assert (loss.last_step, own.last_step, theirs.last_step) == (9, 9, 9)
+    assert MetricsView(opened, parsed("rss"), others).charts(0, 9) == (theirs,)
+    assert len(MetricsView(opened)) == 2
+
+
 def test_a_run_keeps_its_colour_while_it_is_marked() -> None:
     marks = Marks().toggled("a").toggled("b").toggled("c").toggled("a")
     assert (marks.ink("a"), marks.ink("b"), marks.ink("c")) == ("", "trace 2", "trace 3")

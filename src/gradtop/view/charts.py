@@ -19,6 +19,7 @@ from gradtop.view.unit import PLAIN, Unit, unit_of
 
 if TYPE_CHECKING:
     from gradtop.run import RunView
+    from gradtop.series import SeriesView
 
 Band = tuple[tuple[float, float, float], ...]
 """(step, low, high) in order; NaN where no range is known from that step on."""
@@ -177,6 +178,29 @@ def charts_of(run: RunSnapshot, names: Sequence[str]) -> tuple[Chart, ...]:
     kinds = [_kind_of(name) for name in names]
     drawn = tuple(_chart(kind, run, *_extent(kind, run.view, first, last), marks) for kind in kinds)
     return tuple(replace(chart, counts="") for chart in drawn) if {c.counts for c in drawn} == {"step"} else drawn
+
+
+def absent(run: RunSnapshot, theirs: "SeriesView") -> Chart:
+    """The chart of a series that only another run has, still without its line; it counts as the run does."""
+    from gradtop.series import Series  # numpy: not before the first picture
+
+    kind, (first, last) = _kind_of(theirs.name), reach(run)
+    return Chart(
+        name=kind.name,
+        label=kind.label,
+        value="not in this run",
+        note="",
+        rows=0,
+        data=Series(kind.name, theirs.x_kind).view(),
+        first_step=first,
+        last_step=last,
+        log=kind.log,
+        smooth=kind.smooth,
+        marks=_marks(run.findings, run.view),
+        ratio=kind.ratio,
+        signed=theirs.stats.low <= 0,
+        unit=unit_of(kind.name, theirs, kind.chosen),
+    )
 
 
 def label_of(name: str) -> str:
