@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -316,15 +316,18 @@ class Reading:
     """False where the value is NaN or infinite."""
 
 
-def reading(chart: Chart, step: float, times: Sampled | None) -> Reading:
-    """The newest value of a chart at or before a step."""
+def reading(
+    chart: Chart, step: float, times: Sampled | None, beside: Callable[[str, float], float] | None = None
+) -> Reading:
+    """The newest value of a chart at or before a step; `beside` gives (ink, step) the step of a further line."""
+    at = beside or (lambda _, step: step)
     value = chart.data.at(step)
     when = times.at(step) if times is not None else None
     return Reading(
         step=units.count(step),
         value=chart.shown(value),
         time=_time_of_day(when) if when is not None else "",
-        others=tuple(chart.shown(trace.data.at(step)) for trace in chart.others),
+        others=tuple(chart.shown(trace.data.at(at(trace.ink, step))) for trace in chart.others),
         finite=value is None or math.isfinite(value),
     )
 

@@ -23,7 +23,8 @@ _Names = tuple[tuple[str, str], ...]
 class MetricsView:
     """The charts of a run, and of what only those drawn over it have.
 
-    Known metrics come first, then those without a folder, folder by folder, then those at rest. Layers have a room of their own. A chart costs nothing until it is asked for.
+    Known metrics come first, then those without a folder, folder by folder, then those at rest. Layers have a room of
+    their own. A chart costs nothing until it is asked for.
     """
 
     def __init__(self, run: RunSnapshot | None, found: Filter = Filter(), others: Sequence[Other] = ()) -> None:  # noqa: B008  # frozen

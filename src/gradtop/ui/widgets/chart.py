@@ -247,13 +247,17 @@ class Chart(Canvas, can_focus=True):
         """The series and the further lines as pixel columns."""
         across, window = look.across, (look.first_step, look.last_step)
         edges = across.edges(*window, columns) if across is not None else None
-        traces = view.others[: len(plot.TRACES)]
-        factor = view.unit.factor
-        others = [
-            plot.Overlay(plot.scaled(trace.data.envelope(columns, *window, edges), factor), trace.ink[-1])
-            for trace in traces
-        ]
+        traces = [trace for trace, _ in _traces(view, look)]
+        others = [plot.Overlay(self._trace(trace, view, look, columns), trace.ink[-1]) for trace in traces]
         return view.data.envelope(columns, *window, edges), others
+
+    def _trace(self, trace: Trace, view: ChartView, look: Look, columns: int) -> plot.Columns:
+        """A further line as pixel columns: a run has its own steps at the places of the axis."""
+        window, edges = (look.first_step, look.last_step), None
+        if look.across is not None:
+            *edges, last = look.across.edges_beside(trace.ink, *window, columns)
+            window = edges[0], last
+        return plot.scaled(trace.data.envelope(columns, *window, edges), view.unit.factor)
 
     def _frame(self, view: ChartView, look: Look, log: bool, smooth: bool) -> plot.Frame:
         across, counts = look.across, view.counts
@@ -298,8 +302,8 @@ class Chart(Canvas, can_focus=True):
             scale = "symlog" if look.symlog else "log" if _log(view, look) else ""
             tail = [text for text in (scale, view.note) if text]
         # Lines without a name say nothing; what else there is to say comes where there is room left.
-        values = look.reading.others if look.reading is not None else [_newest(view, trace) for trace in view.others]
-        names = legend(view.others, room - box.width_of(line), values)
+        traces = _traces(view, look)
+        names = legend([trace for trace, _ in traces], room - box.width_of(line), [value for _, value in traces])
         room -= box.width_of(names)
         for text in tail:
             if box.width_of(line) + len(text) + 3 <= room:
@@ -316,8 +320,13 @@ def _log(view: ChartView, look: Look) -> bool:
     return not look.symlog and (view.log if look.log is None else look.log)
 
 
-def _newest(view: ChartView, trace: Trace) -> str:
-    return view.shown(next(iter(trace.data.tail(1)), None))
+def _traces(view: ChartView, look: Look) -> list[tuple[Trace, str]]:
+    """The further lines that have a place on the x axis, and the value of each under the cursor, or the newest."""
+    newest = [view.shown(next(iter(trace.data.tail(1)), None)) for trace in view.others]
+    values = look.reading.others if look.reading is not None else newest
+    left_out = look.across.missing if look.across is not None else frozenset()
+    found = [pair for pair in zip(view.others, values, strict=True) if pair[0].ink not in left_out]
+    return found[: len(plot.TRACES)]
 
 
 def _scaled_band(view: ChartView) -> Sequence[tuple[float, float, float]]:
