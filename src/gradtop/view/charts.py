@@ -45,6 +45,28 @@ class Sampled(Protocol):
         """The value at a step or the nearest one before it."""
         ...
 
+    def smooth(
+        self,
+        columns: int,
+        first_step: float,
+        last_step: float,
+        edges: Sequence[float] | None = None,
+        *,
+        log: bool = False,
+        part: bool = False,
+    ) -> Sequence[float]:
+        """The smoothed values of the same pixel columns; none where it is not smoothed."""
+        ...
+
+    def smooth_at(self, step: float, *, log: bool = False, part: bool = False) -> tuple[float, int] | None:
+        """(smoothed value, rows of its span) at a step or the nearest one before it."""
+        ...
+
+    @property
+    def span(self) -> int | None:
+        """Rows that the newest smoothed value goes back; None where it is not smoothed."""
+        ...
+
     def nearest_step(self, step: float) -> float | None:
         """The step of the nearest value."""
         ...
