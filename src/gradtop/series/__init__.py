@@ -238,7 +238,7 @@ class SeriesView:
         if self.span is None:
             return []
         width = (last_step - first_step) / columns
-        begins = first_step + np.arange(columns) * width if edges is None else np.asarray(edges, np.float64)
+        begins = np.asarray(edges if edges is not None else first_step + np.arange(columns) * width, dtype=np.float64)
         return self._smoothing(log, part).columns(self, begins, last_step)
 
     def smooth_at(self, step: float, *, log: bool = False, part: bool = False) -> tuple[float, int] | None:

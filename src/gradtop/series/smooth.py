@@ -1,6 +1,6 @@
 """The smoothed line of a series: an exponential moving average over its rows, whatever part of it is on the screen.
 
-Its span is about a twenty-fifth of the rows so far, 5 to 500, in steps of 1, 2, 5: a value once smoothed stays what it is
+Its span is about a twenty-fifth of the rows so far, 5 to 500, in steps of 1, 2, 5: a value once smoothed stays as it is
 while the series grows, and is the same in every panel, zoom and terminal.
 """
 
