@@ -96,6 +96,11 @@ def test_one_spike_does_not_lift_it_for_long(log: bool) -> None:
     assert value(series, 220, log=log) == pytest.approx(2.8, abs=0.1)
 
 
+@pytest.mark.parametrize("value", [0.38, 7.0, 1e-5, -3.3e8])
+def test_the_average_of_equal_values_is_that_value(value: float) -> None:
+    assert len(set(of([value] * 700).smooth(200, 0, 699))) == 1
+
+
 def test_it_comes_to_a_new_level() -> None:
     series = of([1.0 + 0.01 * (i % 3) for i in range(200)] + [50.0] * 100)
     assert value(series, 199) == pytest.approx(1.01, abs=0.01)

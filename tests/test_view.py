@@ -475,7 +475,7 @@ def test_the_usual_range_is_behind_what_it_is_of_and_nowhere_else() -> None:
     run = replace(run_of(view), course=Course({"grad_norm": band}))
     assert [chart.band for chart in charts(run, 3)] == [band, (), ()]
     assert {chart.band for chart in charts(run_of(view), 3)} == {()}
-    assert charts(run, 1)[0].note == "usual 0.60 to 1.4"
+    assert charts(run, 1)[0].note == "usual 0.60–1.4"
     assert charts(replace(run, course=Course({"grad_norm": (*band, (61.0, math.nan, math.nan))})), 1)[0].note == ""
 
 

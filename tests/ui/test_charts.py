@@ -392,4 +392,4 @@ async def test_one_point_and_a_constant_are_charts_too() -> None:
         async with staged(snapshot(run(records=records, state=RunState.FINISHED))) as (app, pilot):
             for key in ("x", "left", "right", "plus", "minus", "y", "Y", "G", "g", "escape"):
                 await pilot.press(key)
-            assert "loss 3.000" in text(app)
+            assert "loss 3 " in text(app)

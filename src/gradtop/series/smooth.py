@@ -27,6 +27,7 @@ _CONTEXT_ROWS = 1000
 _USUAL = 4.0
 """How many spreads (90 % of the values less 10 %) from the median values count in full; beyond, by their logarithm."""
 _LARGEST = 1e200
+_EXACT = 2.0**40
 _LEAST_POWER = 1e-100
 """Powers of the part that is kept are summed in stretches, so that none of them becomes zero."""
 
@@ -62,7 +63,9 @@ class _Domain(NamedTuple):
 
     def back(self, levels: Floats) -> Floats:
         found = 10.0**levels if self.log else np.sinh(levels) * self.scale + self.centre if self.scale else levels
-        return np.clip(found, -np.finfo(np.float64).max, np.finfo(np.float64).max)
+        part, power = np.frexp(np.clip(found, -np.finfo(np.float64).max, np.finfo(np.float64).max))
+        # The average of equal values is that value: what the sums lost is not to be seen.
+        return np.ldexp(np.round(part * _EXACT) / _EXACT, power)
 
 
 class Smoothing:

@@ -293,7 +293,8 @@ class Chart(Canvas, can_focus=True):
         else:
             line.append((view.value, "value" if view.ended else "act"))
             scale = "symlog" if look.symlog else "log" if _log(view, look) else ""
-            tail = [text for text in (scale, view.note, _average(view, look)) if text]
+            drawn = ", ".join(filter(None, (scale, _average(view, look))))
+            tail = [text for text in (drawn, view.note) if text]
         # Lines without a name say nothing; what else there is to say comes where there is room left.
         traces = _traces(view, look)
         names = legend([trace for trace, _ in traces], room - box.width_of(line), [value for _, value in traces])
