@@ -266,7 +266,8 @@ def reach(run: RunSnapshot) -> tuple[float, float]:
     """The x axis of a run at rest; one that goes on has room to grow into."""
     first, last = run.view.first_step or 0.0, run.view.last_step or 0.0
     growing = run.state in (RunState.LIVE, RunState.LOADING, RunState.STALLED)
-    return first, grown_end(first, last) if growing else last
+    # A single row stands at the left edge, where its step is.
+    return first, grown_end(first, last) if growing else last if last > first else first + 1
 
 
 def _extent(kind: _Kind, view: "RunView", first: float, last: float) -> tuple[float, float]:
@@ -274,7 +275,8 @@ def _extent(kind: _Kind, view: "RunView", first: float, last: float) -> tuple[fl
     series = view.series[kind.name]
     if series.x_kind == view.x_kind:
         return first, last
-    return series.first_step or 0.0, series.last_step or 0.0
+    first, last = series.first_step or 0.0, series.last_step or 0.0
+    return first, last if last > first else first + 1
 
 
 def _chart(kind: _Kind, run: RunSnapshot, first: float, last: float, marks: tuple[Mark, ...]) -> Chart:
