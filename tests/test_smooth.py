@@ -101,6 +101,14 @@ def test_the_average_of_equal_values_is_that_value(value: float) -> None:
     assert len(set(of([value] * 700).smooth(200, 0, 699))) == 1
 
 
+def test_one_dip_of_decades_does_not_take_it_along() -> None:
+    values = [1.7 + 0.05 * math.sin(i * 1.7) for i in range(100)]
+    values[14] = 3.7e-7
+    series = of(values)
+    assert min(value(series, i, log=True) for i in range(100)) > 0.7
+    assert value(series, 30, log=True) == pytest.approx(1.7, abs=0.05)
+
+
 def test_it_comes_to_a_new_level() -> None:
     series = of([1.0 + 0.01 * (i % 3) for i in range(200)] + [50.0] * 100)
     assert value(series, 199) == pytest.approx(1.01, abs=0.01)

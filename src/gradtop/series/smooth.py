@@ -55,14 +55,12 @@ class _Domain(NamedTuple):
     """Zero: values count as they are."""
 
     def of(self, values: Floats) -> Floats:
-        if self.log:
-            return np.log10(values)
-        if not self.scale:
-            return np.clip(values, -_LARGEST, _LARGEST)
-        return np.arcsinh(np.clip((values - self.centre) / self.scale, -_LARGEST, _LARGEST))
+        levels = np.log10(values) if self.log else np.clip(values, -_LARGEST, _LARGEST)
+        return np.arcsinh((levels - self.centre) / self.scale) if self.scale else levels
 
     def back(self, levels: Floats) -> Floats:
-        found = 10.0**levels if self.log else np.sinh(levels) * self.scale + self.centre if self.scale else levels
+        plain = np.sinh(levels) * self.scale + self.centre if self.scale else levels
+        found = 10.0**plain if self.log else plain
         part, power = np.frexp(np.clip(found, -np.finfo(np.float64).max, np.finfo(np.float64).max))
         # The average of equal values is that value: what the sums lost is not to be seen.
         return np.ldexp(np.round(part * _EXACT) / _EXACT, power)
@@ -140,7 +138,7 @@ class Smoothing:
             return
         level = self._domain.back(np.array([self._total / self._weight])) if self._weight else None
         self._block = begin
-        self._domain = _usual(series, begin) if self._kind != LOG else self._domain
+        self._domain = _usual(series, begin, self._kind)
         if level is not None:
             self._total = float(self._domain.of(level)[0]) * self._weight
 
@@ -191,12 +189,14 @@ def _counts(values: Floats, kind: str) -> "np.ndarray[tuple[int], np.dtype[np.bo
     return finite & (values > 0) if kind == LOG else finite & (values >= 0) if kind == PART else finite
 
 
-def _usual(series: "SeriesView", row: int) -> _Domain:
-    """The domain of a block that begins with a row: linear around the median of the rows before it."""
+def _usual(series: "SeriesView", row: int, kind: str) -> _Domain:
+    """The domain of a block that begins with a row: even around the median of the rows before it."""
+    plain = _Domain(kind == LOG)
     values = np.asarray(series.values[max(0, row - _CONTEXT_ROWS) : row], dtype=np.float64)
-    values = values[np.isfinite(values)]
+    values = values[_counts(values, kind)]
     if not len(values):
-        return _Domain()
-    low, centre, high = (float(v) for v in np.quantile(values, (0.1, 0.5, 0.9)))
+        return plain
+    low, centre, high = (float(v) for v in np.quantile(plain.of(values), (0.1, 0.5, 0.9)))
     scale = _USUAL * (high - low)
-    return _Domain(False, centre, scale) if 0 < scale < _LARGEST and abs(centre) < _LARGEST else _Domain()
+    # Less than what is left of such numbers by their digits is no spread.
+    return _Domain(plain.log, centre, scale) if scale > 1e-12 * abs(centre) else plain

@@ -217,6 +217,8 @@ class ChartedRoom(Room):
         """The smoothed line on or off."""
         if (panel := self.panel) is not None and panel.view is not None:
             self._smooth[panel.view.name] = not self._smooth.get(panel.view.name, panel.view.smooth)
+            if panel.view.data.span is None:
+                self.tell("too few values to smooth")
             self.draw()
 
     def action_across(self) -> None:
