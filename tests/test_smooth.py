@@ -74,6 +74,18 @@ def test_it_does_not_matter_how_the_rows_arrived(cuts: tuple[int, ...]) -> None:
     assert series.view().smooth(150, 0, 1299) == pytest.approx(of(values).smooth(150, 0, 1299), rel=1e-12)
 
 
+@pytest.mark.parametrize("n", [60, 700, 5200])
+def test_columns_made_row_by_row_are_those_made_at_once(n: int) -> None:
+    values = noisy(n + 120)
+    values[n + 30 : n + 60] = [NAN] * 30
+    series = Series("loss")
+    series.extend(range(n), values[:n])
+    for i in range(n, n + 120):
+        series.extend([i], [values[i]])
+        grown = series.view().smooth(90, 0, n * 1.5)
+    assert grown == pytest.approx(of(values).smooth(90, 0, n * 1.5), rel=1e-12, nan_ok=True)
+
+
 @pytest.mark.parametrize("n", [1300, 9000])
 def test_a_value_once_smoothed_stays_and_is_the_same_at_every_width_and_zoom(n: int) -> None:
     values = noisy(n)

@@ -237,9 +237,7 @@ class SeriesView:
         """
         if self.span is None:
             return []
-        width = (last_step - first_step) / columns
-        begins = np.asarray(edges if edges is not None else first_step + np.arange(columns) * width, dtype=np.float64)
-        return self._smoothing(log, part).columns(self, begins, last_step)
+        return self._smoothing(log, part).columns(self, columns, first_step, last_step, edges)
 
     def smooth_at(self, step: float, *, log: bool = False, part: bool = False) -> tuple[float, int] | None:
         """(smoothed value, rows of its span) at a step or the nearest before it; None where nothing is smoothed."""

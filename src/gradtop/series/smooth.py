@@ -5,7 +5,7 @@ while the series grows, and is the same in every panel, zoom and terminal.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -66,10 +66,20 @@ class _Domain(NamedTuple):
         return np.ldexp(np.round(part * _EXACT) / _EXACT, power)
 
 
+class _Made(NamedTuple):
+    """Columns that were made of the first `n` rows."""
+
+    asked: tuple[int, float, float]
+    """Columns, and the steps between which they lie."""
+    n: int
+    kept: int
+    found: list[float]
+
+
 class Smoothing:
     """The average of a growing series, made further when it is asked for. One thread uses it."""
 
-    __slots__ = ("_block", "_domain", "_done", "_kept_rows", "_kept_values", "_kind", "_total", "_weight")
+    __slots__ = ("_block", "_domain", "_done", "_kept_rows", "_kept_values", "_kind", "_made", "_total", "_weight")
 
     def __init__(self, kind: str) -> None:
         """Of nothing yet; `kind` is `LINEAR`, `LOG` or `PART`."""
@@ -78,6 +88,7 @@ class Smoothing:
         self._block, self._domain = -1, _Domain(kind == LOG)
         self._total = self._weight = 0.0
         self._kept_rows, self._kept_values = Column(np.int32), Column(np.float64)
+        self._made: _Made | None = None
 
     def at(self, series: "SeriesView", row: int) -> float | None:
         """The average at a row; None before the first."""
@@ -85,12 +96,34 @@ class Smoothing:
         i = int(np.searchsorted(self._kept_rows.view(), row, side="right")) - 1
         return float(self._kept_values.view()[i]) if i >= 0 else None
 
-    def columns(self, series: "SeriesView", begins: Floats, last: float) -> list[float]:
-        """The mean of the average in the columns that begin at these steps, the last of which ends with `last`.
+    def columns(
+        self, series: "SeriesView", columns: int, first: float, last: float, edges: Sequence[float] | None
+    ) -> list[float]:
+        """The mean of the average in columns between two steps, which begin at `edges` where those are given.
 
         Where a column holds no kept value it is that of the last one before; NaN where there is none.
         """
         self._follow(series)
+        if edges is not None:
+            return self._columns(series, np.asarray(edges, dtype=np.float64), last)
+        begins = np.asarray(first + np.arange(columns) * ((last - first) / columns), dtype=np.float64)
+        if len(series.segments) != 1 or not last > first:
+            return self._columns(series, begins, last)
+        k = self._unchanged(series, (columns, first, last))
+        found = [*(self._made.found[:k] if self._made is not None else ()), *self._columns(series, begins[k:], last)]
+        self._made = _Made((columns, first, last), len(series), self._kept_rows.n, found)
+        return found
+
+    def _unchanged(self, series: "SeriesView", asked: tuple[int, float, float]) -> int:
+        """How many columns are those that were made last: all before the one with the first new value."""
+        made = self._made
+        if made is None or made.asked != asked or made.n > len(series):
+            return 0
+        new = int(self._kept_rows.view()[made.kept]) if made.kept < self._kept_rows.n else made.n - 1
+        columns, first, last = asked
+        return min(max(0, int((float(series.steps[new]) - first) / (last - first) * columns) - 1), columns - 1)
+
+    def _columns(self, series: "SeriesView", begins: Floats, last: float) -> list[float]:
         rows, values = self._kept_rows.view(), np.asarray(self._kept_values.view(), dtype=np.float64)
         total, count = np.zeros(len(begins)), np.zeros(len(begins))
         lone = np.full(len(begins), np.nan)
