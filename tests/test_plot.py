@@ -259,6 +259,13 @@ def test_a_sparkline_shows_the_shape_and_what_is_not_finite() -> None:
     assert sparkline(sampled([3.0, 3.0], 4)) == "▁  ▁"
 
 
+def test_one_column_far_above_the_others_does_not_flatten_them() -> None:
+    assert sparkline(sampled([11.0, 4.0, 3.7, 3.5, 3.4, 3.3], 6)) == "██▅▃▂▁"
+    assert sparkline(sampled([2.0, 1.0, 1.0, 1.0], 4)) == "█▁▁▁"
+    assert sparkline(sampled([1.0, 9.0], 2)) == "▁█"
+    assert sparkline(sampled([-1.7e308, 0.0, 1.7e308], 3)) == "▁▅█"
+
+
 def dipped() -> list[float]:
     return [2e-7 if i == 20 else 1.0 + 0.8 * math.sin(i) for i in range(200)]
 
