@@ -74,7 +74,7 @@ async def test_y_offers_symlog_where_there_are_values_below_zero() -> None:
         seen = []
         for _ in range(3):
             await pilot.press("y")
-            seen.append(next(word for word in ("symlog", "log", "") if f"─ {word} ─" in text(app) or not word))
+            seen.append(next(word for word in ("symlog", "log", "") if f"─ {word}, EMA" in text(app) or not word))
         assert seen == ["symlog", "log", ""]
 
 
