@@ -393,15 +393,3 @@ async def test_one_point_and_a_constant_are_charts_too() -> None:
             for key in ("x", "left", "right", "plus", "minus", "y", "Y", "G", "g", "escape"):
                 await pilot.press(key)
             assert "loss 3 " in text(app)
-
-
-async def test_what_has_too_few_values_to_smooth_says_so() -> None:
-    few = Rows(range(1, 21), {"loss": [2.0 + i % 3 for i in range(20)]})
-    async with staged(snapshot(run(records=[few], findings=()))) as (app, pilot):
-        assert "EMA" not in text(app)
-        await pilot.press("s")
-        assert "too few values to smooth" in text(app)
-    async with staged(snapshot(run())) as (app, pilot):
-        assert "EMA 8" in text(app)
-        await pilot.press("s")
-        assert "too few" not in text(app)

@@ -312,3 +312,15 @@ def test_a_legend_names_each_further_line_in_the_room_there_is() -> None:
     assert legend(traces, 30, values) == legend(traces, 30)
     # A line keeps its letter where another one is missing.
     assert [text for text, _ in legend(traces[1:], 30)] == [" ─ ", "b run-2-with-a-long-name"]
+
+
+async def test_what_has_too_few_values_to_smooth_says_so() -> None:
+    few = Rows(range(1, 21), {"loss": [2.0 + i % 3 for i in range(20)]})
+    async with staged(snapshot(run(records=[few], findings=()))) as (app, pilot):
+        assert "EMA" not in text(app)
+        await pilot.press("s")
+        assert "too few values to smooth" in text(app)
+    async with staged(snapshot(run())) as (app, pilot):
+        assert "EMA 8" in text(app)
+        await pilot.press("s")
+        assert "too few" not in text(app)
