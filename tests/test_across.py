@@ -15,7 +15,7 @@ from gradtop.run import Run
 from gradtop.series import Series
 from gradtop.series.rising import Rising
 from gradtop.snapshot import RunSnapshot, RunState
-from gradtop.view import EPOCH, STEP, TIME, across, charts, offered
+from gradtop.view import EPOCH, STEP, TIME, Other, across, charts, offered, overlaid, reading
 from gradtop.view.across import Across
 from test_view import run_of
 
@@ -58,6 +58,46 @@ def axis(run: RunSnapshot, kind: str) -> Across:
     found = across(run, kind)
     assert found is not None
     return found
+
+
+def beside(shown: RunSnapshot, kind: str, *others: RunSnapshot) -> Across:
+    found = across(shown, kind, None, [Other(run.name, f"trace {n}", "a", "", run) for n, run in enumerate(others, 1)])
+    assert found is not None
+    return found
+
+
+def test_another_run_goes_by_its_own_time_since_its_start() -> None:
+    mine = run(rows(range(101), time=[T0 + 10.0 * i for i in range(101)]))
+    faster = run(rows(range(401), time=[T0 + 86_400 + 5.0 * i for i in range(401)]))
+    counted = run(rows(range(51), time_s=[20.0 * i for i in range(51)]))
+    found = beside(mine, TIME, faster, counted, run(rows(range(9))))
+    assert [found.step_beside(ink, 50) for ink in ("trace 1", "trace 2")] == pytest.approx([100, 25])
+    assert found.missing == {"trace 3"}
+    # Room for the longest of them: 2,000 seconds are 200 steps of the open run, 400 and 100 of the others.
+    assert [found.first_step, found.last_step] == pytest.approx([0, 200])
+    assert found.edges_beside("trace 1", 0, 200, 4) == pytest.approx([0, 100, 200, 300, 400])
+    assert found.edges_beside("trace 2", 0, 200, 4) == pytest.approx([0, 25, 50, 75, 100])
+    # The time of day would be that of one run: the axis counts from the start.
+    assert [text for _, text in found.labels(0, 200, 40)] == ["0s", "15m", "33m20s"]
+    assert next(text for _, text in axis(mine, TIME).labels(0, 100, 40)) == "22:13"
+
+
+def test_another_run_goes_by_its_own_epochs() -> None:
+    mine = run(rows(range(101), epoch=[1 + i / 50 for i in range(101)]))
+    larger = run(rows(range(81), epoch=[i / 10 for i in range(81)]))
+    found = beside(mine, EPOCH, larger)
+    assert found.step_beside("trace 1", 50) == pytest.approx(20)
+    assert [found.first_step, found.last_step] == pytest.approx([-50, 350])
+    assert [text for _, text in found.labels(found.first_step, found.last_step, 40)] == ["0", "5", "8"]
+
+
+def test_a_chart_reads_out_another_run_at_the_same_time() -> None:
+    mine = run(Rows(range(5), {"loss": [9.0] * 5, "time_s": [10.0 * i for i in range(5)]}))
+    other = run(Rows(range(41), {"loss": [float(i) for i in range(41)], "time_s": [float(i) for i in range(41)]}))
+    found = beside(mine, TIME, other)
+    (chart,) = overlaid(charts(mine, 1), mine, [Other("b", "trace 1", "a", "", other)])
+    assert reading(chart, 3, None, found.step_beside).others == ("30",)
+    assert reading(chart, 3, None).others == ("3",)
 
 
 def test_a_row_lies_at_its_value_and_steps_between_rows_in_between() -> None:

@@ -66,6 +66,23 @@ def test_a_directory_shows_its_newest_run_first(tmp_path: Path, clock: Clock) ->
     assert {run.judgement.verdict for run in snapshot.runs} == {Verdict.KEEP_TRAINING}
 
 
+def test_a_search_in_several_looks_is_waited_for_however_slow_the_reading(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gradtop.sources.search.discover.LOOK_S", -1.0)
+    for i in range(6):
+        write_run(tmp_path, f"run{i}", rows(1, 10), 100.0 + i)
+    watching = monitor(clock, tmp_path)
+    with monkeypatch.context() as slow:
+        # The time of a poll is over as soon as it has read something.
+        slow.setattr("gradtop.monitor.POLL_S", -1.0)
+        while not (found := watching.poll().runs) or found[0].read < 1:
+            assert watching.backlog
+        assert len(found) < 6
+        assert watching.backlog
+    assert len(settled(watching).runs) == 6
+
+
 def test_a_run_is_waited_for_until_the_last_look(tmp_path: Path, clock: Clock) -> None:
     watching = monitor(clock, tmp_path, tmp_path / "later.log")
     snapshot = settled(watching)

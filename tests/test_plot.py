@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -17,7 +18,6 @@ from gradtop.plot import (
     draw,
     grown_end,
     pixel_columns,
-    smoothed,
     sparkline,
 )
 from gradtop.plot.axis import step_labels
@@ -46,7 +46,7 @@ def test_a_rising_line() -> None:
     assert (
         art(range(24), 20, 6)
         == """
-     25┤          ⢀⠤
+       │          ⢀⠤
      20┤        ⡠⠒⠁
      10┤     ⣀⠔⠉
        │  ⢀⠤⠊
@@ -118,16 +118,18 @@ def test_marks_of_findings_and_resumes_stand_under_the_plot_the_worst_on_top() -
 def test_the_smoothed_line_lies_over_the_raw_one_and_never_hides_a_mark() -> None:
     values = [5.0 + (-1) ** i * 2 for i in range(48)]
     values[30] = NAN
-    lines = draw(sampled(values, 48), 24 + GUTTER, 8, Frame(smooth=True))
+    lines = draw(sampled(values, 48), 24 + GUTTER, 8, Frame(), smooth=[5.0] * 48)
     inks = "".join(line.inks for line in lines)
     assert SMOOTH in inks
     assert RAW in inks
     assert ALARM in inks
 
 
-def test_without_enough_columns_nothing_is_smoothed() -> None:
-    lines = draw(sampled([1.0, 2.0, 3.0], 48), 24 + GUTTER, 8, Frame(smooth=True))
-    assert RAW not in "".join(line.inks for line in lines)
+def test_the_smoothed_line_is_drawn_where_there_are_values() -> None:
+    lines = draw(sampled([1.0, 2.0, 3.0], 48), 24 + GUTTER, 8, Frame(), smooth=[2.0] * 48)
+    assert "".join(line.inks for line in lines).count(SMOOTH) == 24
+    lines = draw(sampled([1.0, NAN, NAN], 48, 47), 24 + GUTTER, 8, Frame(), smooth=[1.0] * 48)
+    assert "".join(line.inks for line in lines).count(SMOOTH) == 1
 
 
 def test_the_cursor_lights_its_column_and_keeps_the_data() -> None:
@@ -153,6 +155,17 @@ def test_sparse_rows_are_joined_by_straight_lines() -> None:
     )
 
 
+@pytest.mark.parametrize("rows", [4, 5, 6, 8, 11, 20, 45])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (1.5, 3.4), (7.6, 8.1), (3.1, 7.9), (-1000, 0.2), (30, 68), (-1.79e308, 1.79e308)]
+)
+def test_the_labels_of_a_linear_axis_are_equally_far_apart(low: float, high: float, rows: int) -> None:
+    labels = sorted(float(label) for _, label in Scale.around([low], [high]).ticks(rows, GUTTER - 1, 4))
+    apart = [b / 2 - a / 2 for a, b in pairwise(labels)]
+    assert apart == pytest.approx([apart[0]] * len(apart), rel=1e-9)
+    assert all(low - apart[0] * 2 <= label <= high + apart[0] * 2 for label in labels)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "log"),
     [(0.2, 15.37, True), (3.1, 11.0, True), (3.1, 11.0, False), (-1e-9, 1e9, False), (5, 5, False)],
@@ -174,7 +187,8 @@ def test_a_log_scale_without_positive_values_is_linear() -> None:
 )
 @pytest.mark.parametrize("log", [True, False])
 def test_the_ends_of_the_floats_do_not_break_a_picture(values: tuple[float, float], log: bool) -> None:
-    lines = draw(sampled(values, pixel_columns(40)), 40, 10, Frame(log=log, smooth=True))
+    smooth = [values[0]] * pixel_columns(40)
+    lines = draw(sampled(values, pixel_columns(40)), 40, 10, Frame(log=log), smooth=smooth)
     assert len(lines) == 10
 
 
@@ -221,30 +235,6 @@ def near(at: int, value: float) -> list[float]:
     return [value if i == at else 2.8 + 0.05 * math.sin(i * 1.7) for i in range(200)]
 
 
-def test_smoothing_is_an_average_that_forgets() -> None:
-    scale = Scale.around([0.0], [10.0])
-    line = smoothed([0.0] * 50 + [10.0] * 50, scale)
-    assert line[49] == 0.0
-    assert 0 < line[52] < 10
-    assert line[99] == pytest.approx(10.0, abs=0.01)
-    assert math.isnan(smoothed([1.0, NAN, 1.0], scale)[1])
-
-
-def test_smoothing_on_a_log_axis_is_not_lifted_by_one_spike() -> None:
-    values = [1.0] * 30 + [1e6] + [1.0] * 30
-    assert smoothed(values, Scale.around(values, values, log=True))[40] < 2
-    assert smoothed(values, Scale.around(values, values))[40] > 1000
-
-
-@pytest.mark.parametrize("symlog", [True, False])
-def test_smoothing_is_not_lifted_for_long_by_a_spike_whose_part_of_the_axis_is_squeezed(symlog: bool) -> None:
-    values = near(30, 1e6)
-    scale = Scale.around(values, values, symlog=symlog)
-    line = smoothed(values, scale)
-    assert line[30] > line[29]
-    assert line[60] == pytest.approx(2.8, abs=0.05 if not symlog else 0.2)
-
-
 @pytest.mark.parametrize(
     ("values", "flags"),
     [
@@ -267,6 +257,13 @@ def test_a_sparkline_shows_the_shape_and_what_is_not_finite() -> None:
     assert sparkline(sampled([1, NAN, 1, 2], 4)) == "▁✕▁█"
     assert sparkline(sampled([1, NAN, 1, 2], 4), ascii_only=True) == "_X_#"
     assert sparkline(sampled([3.0, 3.0], 4)) == "▁  ▁"
+
+
+def test_one_column_far_above_the_others_does_not_flatten_them() -> None:
+    assert sparkline(sampled([11.0, 4.0, 3.7, 3.5, 3.4, 3.3], 6)) == "██▅▃▂▁"
+    assert sparkline(sampled([2.0, 1.0, 1.0, 1.0], 4)) == "█▁▁▁"
+    assert sparkline(sampled([1.0, 9.0], 2)) == "▁█"
+    assert sparkline(sampled([-1.7e308, 0.0, 1.7e308], 3)) == "▁▅█"
 
 
 def dipped() -> list[float]:

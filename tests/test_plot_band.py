@@ -103,8 +103,8 @@ def test_no_number_and_no_size_breaks_a_picture(
     step = float(len(values) // 2)
     low, high = min(data.low, default=NAN), max(data.high, default=NAN)
     band = ((0.0, low, high), (step, high, low), (step, NAN, NAN))
-    frame = Frame(log, smooth, (Mark(step, "w"),), step, ratio, band=band, symlog=symlog, selected=(step, -5.0))
-    lines = draw(data, width, height, frame, glyphs, below)
+    frame = Frame(log, (Mark(step, "w"),), step, ratio, band=band, symlog=symlog, selected=(step, -5.0))
+    lines = draw(data, width, height, frame, glyphs, below, list(data.mean) if smooth else ())
     assert len(lines) == height
     assert {(len(line.text), len(line.inks)) for line in lines} == {(width, width)}
     if height > 3 and not all(map(math.isfinite, values)):

@@ -1,10 +1,12 @@
 import math
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
+from gradtop.config import Profile
 from gradtop.detect.course import Course
 from gradtop.finding import Criterion, Finding, FindingState, Severity
 from gradtop.pace import speed
@@ -14,6 +16,7 @@ from gradtop.record import Rows, RunFacts, Train
 from gradtop.run import Run, RunView
 from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.sources import SourceStatus
+from gradtop.sources.text.profile import rules_of
 from gradtop.verdict import Judgement, Verdict
 from gradtop.view import (
     Part,
@@ -285,9 +288,23 @@ def test_without_a_primary_finding_the_newest_one_is_opened() -> None:
 
 def test_what_is_waited_for_is_said() -> None:
     entries = waiting_for(Snapshot(NOW, (), ("looked for *.log",), searching=False), None)
-    assert [e.text for e in entries] == ["Nothing to show yet. A run appears here by itself.", "looked for *.log"]
+    assert [e.text for e in entries][:2] == ["Nothing to show yet. A run appears here by itself.", "looked for *.log"]
     run = run_of(sources=(SourceStatus(Path("a.log"), "unknown", size=10, lines_skipped=3),))
     assert "3 lines without a metric" in " ".join(e.text for e in waiting_for(Snapshot(NOW, (run,)), run))
+
+
+def test_without_a_run_or_a_metric_it_is_said_how_to_get_one() -> None:
+    none = Snapshot(NOW, (), (), searching=False)
+    assert "gradtop demo" in [entry.text for entry in waiting_for(none, None)]
+    assert [entry.text for entry in waiting_for(replace(none, searching=True), None)] == ["Looking for runs ..."]
+    unread = run_of(sources=(SourceStatus(Path("my logs/a.log"), "unknown", size=10, lines_skipped=3),))
+    shown = [entry.text for entry in waiting_for(none, unread)]
+    assert "gradtop explain 'my logs/a.log'" in shown
+    profile = "\n".join(shown[shown.index("[[profile]]") :][:4])
+    (rule,) = rules_of([Profile(**one) for one in tomllib.loads(profile)["profile"]])
+    assert rule is not None
+    loading = waiting_for(none, replace(unread, state=RunState.LOADING))
+    assert "gradtop explain 'my logs/a.log'" not in [entry.text for entry in loading]
 
 
 def test_a_run_that_was_not_opened_is_listed_as_such() -> None:
@@ -475,7 +492,7 @@ def test_the_usual_range_is_behind_what_it_is_of_and_nowhere_else() -> None:
     run = replace(run_of(view), course=Course({"grad_norm": band}))
     assert [chart.band for chart in charts(run, 3)] == [band, (), ()]
     assert {chart.band for chart in charts(run_of(view), 3)} == {()}
-    assert charts(run, 1)[0].note == "usual 0.60 to 1.4"
+    assert charts(run, 1)[0].note == "usual 0.60–1.4"
     assert charts(replace(run, course=Course({"grad_norm": (*band, (61.0, math.nan, math.nan))})), 1)[0].note == ""
 
 

@@ -107,7 +107,7 @@ def test_the_window_holds_what_came_before_and_after() -> None:
     spike = finding("loss_spike", Severity.WATCH, FindingState.RECOVERED, 3000, 3010)
     window = window_of(run_with(spike, loss=[1.0] * 600, grad_norm=[2.0] * 600), spike)
     assert window is not None
-    assert (window.label, window.value, window.onset) == ("loss", "1.000", 3000)
+    assert (window.label, window.value, window.onset) == ("loss", "1", 3000)
     assert (window.first_step, window.last_step) == (2600, 3400)
     assert [mark.step for mark in window.marks] == [3000, 3010]
 

@@ -102,7 +102,7 @@ def test_a_pair_stands_where_its_main_series_does_and_both_are_read() -> None:
     loss, _, accuracy = MetricsView(run_of(view_of(rows))).charts(0, 9)
     assert [(t.label, t.ink, len(t.data)) for t in loss.others] == [("val", "trace 1", 3)]
     assert [t.label for t in accuracy.others] == ["eval"]
-    assert reading(loss, 2, None).others == ("2.000",)
+    assert reading(loss, 2, None).others == ("2",)
     assert reading(loss, 0, None).others == ("",)
 
 
@@ -137,6 +137,21 @@ def test_only_charts_that_are_asked_for_are_made() -> None:
 def test_without_a_run_there_is_nothing() -> None:
     shown = MetricsView(None)
     assert (len(shown), shown.of, shown.charts(0, 9), shown.index(None)) == (0, 0, (), None)
+
+
+def test_what_only_a_compared_run_has_is_drawn_as_well() -> None:
+    opened = run_of(view_of(named("loss", "own")))
+    other = run_of(view_of(steps(9, loss=[2.0] * 9, rss_bytes=[2.0**31] * 9), steps(3, "epoch", late=MOVING)), "b")
+    others = others_of(Snapshot(0.0, (opened, other)), opened, Marks().toggled("b"))
+    shown = MetricsView(opened, others=others)
+    assert [shown.name(i) for i in range(len(shown))] == ["loss", "own", "rss_bytes"]
+    loss, own, theirs = shown.charts(0, 9)
+    assert (theirs.value, theirs.rows, [(t.label, t.rows) for t in theirs.others]) == ("not in this run", 0, [("b", 9)])
+    assert reading(theirs, 9, None).value == ""
+    assert reading(theirs, 9, None).others == ("2.000 GiB",)
+    assert (loss.last_step, own.last_step, theirs.last_step) == (9, 9, 9)
+    assert MetricsView(opened, parsed("rss"), others).charts(0, 9) == (theirs,)
+    assert len(MetricsView(opened)) == 2
 
 
 def test_a_run_keeps_its_colour_while_it_is_marked() -> None:
@@ -231,5 +246,5 @@ def test_huge_and_tiny_values_and_one_point_make_charts() -> None:
         ("a", "1e-300"),
         ("b", "4.941e-324"),
         ("c", "-Inf"),
-        ("one", "1.000"),
+        ("one", "1"),
     ]

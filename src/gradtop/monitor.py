@@ -206,7 +206,7 @@ class Monitor:
 
     def _read(self, order: Sequence[Watched]) -> bool:
         deadline = self._monotonic() + POLL_S
-        backlog = False
+        backlog = self._found is not None and not self._found.complete
         for run in self._reading_order(order):
             self._ledger.open(self._directory(run))
             while run.due(self._monotonic()):
@@ -216,7 +216,7 @@ class Monitor:
                     break
             if self._monotonic() >= deadline:
                 return backlog or not all(run.caught_up for run in self._reading_order(order))
-        return backlog or (self._found is not None and not self._found.complete)
+        return backlog
 
     def _forget(self, order: Sequence[Watched]) -> None:
         """Close runs that are neither among the newest nor looked at."""

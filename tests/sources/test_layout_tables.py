@@ -130,7 +130,7 @@ YOLOV7 = """\
         pytest.param(
             GUIDED_DIFFUSION, [{"step": 10, "grad_norm": 0.1, "loss": 1, "loss_q0": 1.2}], id="guided-diffusion"
         ),
-        pytest.param(SPINNING_UP, [{"epoch": 1, "averageepret": 21.5, "losspi": -0.012}], id="spinning-up"),
+        pytest.param(SPINNING_UP, [{"epoch": 1, "AverageEpRet": 21.5, "LossPi": -0.012}], id="spinning-up"),
         pytest.param(BOXES, [{"step": 100, "loss": 2.3}, {"step": 200, "loss": 2.2}], id="boxes"),
         pytest.param(
             FASTAI,
@@ -143,8 +143,8 @@ YOLOV7 = """\
         pytest.param(
             SPACY,
             [
-                {"step": 0, "epoch": 0, "loss tok2vec": 0, "loss ner": 39.5, "ents_f": 0, "score": 0},
-                {"step": 200, "epoch": 1, "loss tok2vec": 17, "loss ner": 1939.5, "ents_f": 7, "score": 0.07},
+                {"step": 0, "epoch": 0, "LOSS TOK2VEC": 0, "LOSS NER": 39.5, "ENTS_F": 0, "SCORE": 0},
+                {"step": 200, "epoch": 1, "LOSS TOK2VEC": 17, "LOSS NER": 1939.5, "ENTS_F": 7, "SCORE": 0.07},
             ],
             id="spacy",
         ),
@@ -187,7 +187,7 @@ YOLOV7 = """\
                     "loss": 0.13,
                 },
                 {"epoch": 0, "metrics/precision": 0.669, "metrics/recall": 0.661}
-                | {"metrics/map@.5": 0.712, "metrics/map@.5:.95": 0.472},
+                | {"metrics/mAP@.5": 0.712, "metrics/mAP@.5:.95": 0.472},
             ],
             id="yolov7",
         ),
@@ -204,10 +204,10 @@ def test_the_last_state_of_an_epoch_and_its_validation_are_its_rows() -> None:
         (2, 1.0, 2.0),
     ]
     assert [row for row in rows if "box_loss" not in row] == [
-        {"epoch": 1, "metrics/precision(b)": 0.64, "metrics/recall(b)": 0.537}
-        | {"metrics/map50(b)": 0.605, "metrics/map50-95(b)": 0.446},
-        {"epoch": 2, "metrics/precision(b)": 0.65, "metrics/recall(b)": 0.547}
-        | {"metrics/map50(b)": 0.615, "metrics/map50-95(b)": 0.456},
+        {"epoch": 1, "metrics/precision(B)": 0.64, "metrics/recall(B)": 0.537}
+        | {"metrics/mAP50(B)": 0.605, "metrics/mAP50-95(B)": 0.446},
+        {"epoch": 2, "metrics/precision(B)": 0.65, "metrics/recall(B)": 0.547}
+        | {"metrics/mAP50(B)": 0.615, "metrics/mAP50-95(B)": 0.456},
     ]
 
 

@@ -160,7 +160,7 @@ def rows(text: str) -> list[dict[str, float]]:
             [
                 {"step": 10, "epoch": 0, "loss": 9.876, "ppl": 19457, "tokens": 1.234e9, "tokens_per_s": 12345}
                 | {"lr": 3e-5, "grad_norm": 1.234},
-                {"step": 10, "epoch": 0, "eval/c4-validation/crossentropyloss": 4.5},
+                {"step": 10, "epoch": 0, "eval/c4-validation/CrossEntropyLoss": 4.5},
             ],
             id="olmo",
         ),
@@ -168,7 +168,7 @@ def rows(text: str) -> list[dict[str, float]]:
             OLMO_CORE,
             [
                 {"step": 10, "epoch": 1, "loss": 2.345, "grad_norm": 0.4567, "lr": 3e-4, "skipped": 0}
-                | {"tokens_per_s": 12345, "gpu_memory/gpu active mem (gib)": 40.12},
+                | {"tokens_per_s": 12345, "gpu_memory/GPU active mem (GiB)": 40.12},
                 {"step": 11, "epoch": 1, "loss": 2.2},
             ],
             id="olmo-core",

@@ -51,8 +51,8 @@ def test_per_layer_families_share_one_spelling(raw: str, name: str) -> None:
     assert canonical(raw) == name
 
 
-def test_an_unknown_name_stays_itself_in_lower_case_and_short() -> None:
-    assert meaning_of("coco/AP .5").canonical == "coco/ap .5"
+def test_an_unknown_name_stays_itself_as_it_is_spelt_and_short() -> None:
+    assert meaning_of("coco/AP .5").canonical == "coco/AP .5"
     assert len(meaning_of("x" * 1000).canonical) == MAX_NAME
 
 

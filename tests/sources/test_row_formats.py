@@ -55,7 +55,7 @@ def test_mmengine_puts_validation_rows_at_the_step_of_their_epoch() -> None:
     text = dumped(head, *train[:2], {"coco/bbox_mAP": 0.3, "time": 0.1, "step": 1}, *train[2:])
     reader = RowReader()
     records = read(reader, text + dumped({"coco/bbox_mAP": 0.31, "time": 0.1, "step": 2}))
-    assert columns(records, "step", "coco/bbox_map") == [[100, 0.3], [200, 0.31]]
+    assert columns(records, "step", "coco/bbox_mAP") == [[100, 0.3], [200, 0.31]]
     assert [row["step"] for row in rows_of(records)] == [50, 100, 100, 150, 200, 200]
     assert reader.account.rejected == {}
 

@@ -349,7 +349,7 @@ def test_rewards_of_episodes_are_rows_without_a_loss() -> None:
     text = "".join(f"Episode {i}\tLast reward: {i + 0.5:.2f}\tAverage reward: 9.76\n" for i in (10, 20, 30))
     records = read(TextReader(), text)
     assert [row["episode"] for row in rows_of(records)] == [10, 20, 30]
-    assert [row["last reward"] for row in rows_of(records)] == [10.5, 20.5, 30.5]
+    assert [row["Last reward"] for row in rows_of(records)] == [10.5, 20.5, 30.5]
     assert {record.x_kind for record in records if isinstance(record, Rows)} == {"episode"}
 
 

@@ -5,6 +5,7 @@ from staging import SIZES, lines, post, run, snapshot, staged, text
 
 from gradtop.snapshot import Snapshot
 from gradtop.sources import SourceStatus
+from gradtop.sources.follow.file import open_source
 from gradtop.ui.widgets.log import marked
 
 
@@ -173,3 +174,21 @@ async def test_a_redrawn_line_is_shown_as_it_ended_and_searched_as_a_whole(tmp_p
         await pilot.pause()
         assert "3/100" in text(app)
         assert "2/100" not in text(app)
+
+
+async def test_a_line_that_was_rejected_is_marked_and_the_reason_said(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "loss": 2.5}\n{"step": 2, "loss": \n{"step": 3, "loss": 2.4}\n')
+    source = open_source(path)
+    source.read()
+    assert source.status.lines_rejected == 1
+    async with staged(snapshot(run(sources=(source.status,)))) as (app, pilot):
+        await pilot.press("6")
+        await pilot.pause()
+        shown = lines(app)
+        assert '2! {"step": 2, "loss":' in shown[3]
+        assert "!" not in shown[2] + shown[4]
+        assert "! not read: " in shown[-2]
+        await pilot.press("#")
+        await pilot.pause()
+        assert '! {"step": 2' in text(app)

@@ -267,9 +267,11 @@ async def test_marked_runs_are_drawn_over_the_open_one_in_both_rooms() -> None:
             assert "a second" in next(line for line in lines(app) if "─ loss" in line)
             await pilot.press("x")
             await pilot.pause()
-            assert "compared by step with  ■a second" in lines(app)[-2]
+            assert "compared with  ■a second" in lines(app)[-2]
+            assert "by time" in lines(app)[-1]
             assert loss.look is not None
-            assert loss.look.last_step >= 90
+            assert loss.look.across is not None
+            assert [other.ink for other in loss.look.across.beside] == ["trace 1"]
             await pilot.press("x")
             await pilot.pause()
         await post(app, pilot, replace(shown, runs=shown.runs[:1]))
@@ -277,6 +279,20 @@ async def test_marked_runs_are_drawn_over_the_open_one_in_both_rooms() -> None:
         await pilot.press("r", "X", "3")
         await pilot.pause()
         assert "compared" not in text(app)
+
+
+async def test_a_run_without_times_is_not_drawn_by_time_and_that_is_said() -> None:
+    untimed = run("second", [Rows(range(1, 91), {"loss": [2.0] * 90})])
+    async with staged(snapshot(with_metrics(3), untimed), (160, 36)) as (app, pilot):
+        await pilot.press("r", "down", "x", "3", "x")
+        await pilot.pause()
+        assert "by time" in lines(app)[-1]
+        assert "□a second tells no times" in lines(app)[-2]
+        assert "a second" not in next(line for line in lines(app) if "─ loss" in line)
+        await pilot.press("x")
+        await pilot.pause()
+        assert "■a second" in lines(app)[-2]
+        assert "a second" in next(line for line in lines(app) if "─ loss" in line)
 
 
 async def test_a_marked_run_that_is_opened_is_not_drawn_over_itself() -> None:

@@ -144,7 +144,7 @@ async def test_the_cursor_reads_out_all_charts_at_the_same_step() -> None:
         assert text(app).count(" at 400") == 3
         await pilot.press("left")
         assert " at 400" not in text(app)
-        assert text(app).count(" smooth ") >= 2
+        assert text(app).count(" EMA 8: ") >= 2
         await pilot.press("right", "g")
         assert text(app).count(" at 1 ") == 3
         await pilot.press("G")
@@ -157,10 +157,10 @@ async def test_at_a_nan_the_smoothed_line_has_no_value() -> None:
     lost = Rows(range(1, 101), {"loss": [2.0 + i % 3 for i in range(60)] + [math.nan] * 40})
     async with staged(snapshot(run(records=[lost], findings=()))) as (app, pilot):
         await pilot.press("g")
-        assert " smooth " in title(lines(app), "loss")
+        assert " EMA 5: " in title(lines(app), "loss")
         await pilot.press("G")
         assert "loss NaN at 100" in title(lines(app), "loss")
-        assert " smooth " not in title(lines(app), "loss")
+        assert " EMA 5: " not in title(lines(app), "loss")
 
 
 async def test_n_jumps_from_mark_to_mark() -> None:
@@ -312,3 +312,15 @@ def test_a_legend_names_each_further_line_in_the_room_there_is() -> None:
     assert legend(traces, 30, values) == legend(traces, 30)
     # A line keeps its letter where another one is missing.
     assert [text for text, _ in legend(traces[1:], 30)] == [" ─ ", "b run-2-with-a-long-name"]
+
+
+async def test_what_has_too_few_values_to_smooth_says_so() -> None:
+    few = Rows(range(1, 21), {"loss": [2.0 + i % 3 for i in range(20)]})
+    async with staged(snapshot(run(records=[few], findings=()))) as (app, pilot):
+        assert "EMA" not in text(app)
+        await pilot.press("s")
+        assert "too few values to smooth" in text(app)
+    async with staged(snapshot(run())) as (app, pilot):
+        assert "EMA 8" in text(app)
+        await pilot.press("s")
+        assert "too few" not in text(app)

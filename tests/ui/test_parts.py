@@ -312,8 +312,26 @@ def test_on_a_small_screen_why_and_next_are_whole_and_the_criteria_stand_on_the_
     ]
 
 
+def test_beside_a_long_reason_the_next_step_is_whole() -> None:
+    why = (
+        "The run died after step 16: the loss scale is at its minimum (line 24: “Exception: Current loss scale already "
+        "at minimum - cannot decrease scale anymore. Exiting run.”). Also: NaN or Inf since step 1."
+    )
+    step = "Train in bf16 where the hardware can: it has the range of fp32 and needs no loss scale."
+    view = Banner(Tone.ACT, "INTERVENE", (why,), "2 of 2 reasons to act", ((True, "died"),) * 2, step, True)
+    assert said(view, 80, 7)[3:6] == [
+        "│ anymore. Exiting run.”). Also: NaN or Inf since step 1.                      │",
+        "│ Next: Train in bf16 where the hardware can: it has the range of fp32 and     │",
+        "│ needs no loss scale.                                                         │",
+    ]
+    assert said(view, 80, 6)[3:5] == [
+        "│ Next: Train in bf16 where the hardware can: it has the range of fp32 and     │",
+        "│ needs no loss scale.                                                         │",
+    ]
+
+
 def test_on_a_large_screen_the_criteria_have_their_names() -> None:
-    rows = said(LOUD, 120, 7)
+    rows = said(LOUD, 120, 8)
     assert "● persists  ● not skipped  ○ loss affected" in rows[-3]
     assert rows[-2].startswith("│ Next: See whether")
 

@@ -13,6 +13,7 @@ from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.ui.app import GradtopApp
 from gradtop.ui.palette import styles
 from gradtop.ui.widgets.prompt import Prompt
+from gradtop.ui.widgets.runs import fitted
 from gradtop.verdict import Judgement, Verdict
 from gradtop.view import RunRow, RunsView
 
@@ -275,3 +276,9 @@ async def test_rooms_outlive_a_visit() -> None:
             await pilot.pause()
             assert room.is_running
             assert room.is_attached
+
+
+@pytest.mark.parametrize("longest", range(1, 29))
+def test_a_name_is_not_cut_where_a_sparkline_could_make_room(longest: int) -> None:
+    columns = fitted(118, longest)
+    assert columns[0][1] >= longest

@@ -328,6 +328,26 @@ class LayerView:
             return None
         return math.nan if int(flags) & NAN else math.inf if int(flags) & INF else high
 
+    span = None
+    """Buckets hold the least and the greatest of several values: nothing is smoothed."""
+
+    def smooth(
+        self,
+        columns: int,
+        first_step: float,
+        last_step: float,
+        edges: Sequence[float] | None = None,
+        *,
+        log: bool = False,
+        part: bool = False,
+    ) -> list[float]:
+        """Nothing."""
+        return []
+
+    def smooth_at(self, step: float, *, log: bool = False, part: bool = False) -> None:
+        """Nothing."""
+        return None
+
     def nearest_step(self, step: float) -> float | None:
         """The step of the nearest bucket."""
         steps = self.grid.first

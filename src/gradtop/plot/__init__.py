@@ -1,7 +1,7 @@
 """Columns to pictures in text. Pure: no toolkit, no I/O, no clock."""
 
 from gradtop.plot.axis import grown_end
-from gradtop.plot.bar import smoothed
+from gradtop.plot.bar import scaled
 from gradtop.plot.drawing import draw
 from gradtop.plot.history import history, outline
 from gradtop.plot.margin import column_of
@@ -47,6 +47,6 @@ __all__ = [
     "history",
     "outline",
     "pixel_columns",
-    "smoothed",
+    "scaled",
     "sparkline",
 ]

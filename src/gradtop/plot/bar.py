@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from gradtop.plot.picture import Columns
 from gradtop.plot.scale import Scale
 
-LEAST_SMOOTHED = 40
-"""Columns with values below which a smoothed line would be drawn from too little."""
-
 
 class Known:
     """Pixel columns without the values below zero of some of them."""
@@ -21,6 +18,22 @@ class Known:
             # Of a column with both, the highest value is the one that is known to be left.
             left = self.high[x] if self.high[x] >= 0 else math.nan
             self.low[x] = self.high[x] = self.mean[x] = self.last[x] = left
+
+
+class _Scaled:
+    """Pixel columns with all values multiplied by a factor."""
+
+    def __init__(self, data: Columns, factor: float) -> None:
+        self.first_step, self.last_step, self.edges = data.first_step, data.last_step, data.edges
+        self.nan, self.inf = data.nan, data.inf
+        self.low, self.high, self.mean, self.last = (
+            [value * factor for value in values] for values in (data.low, data.high, data.mean, data.last)
+        )
+
+
+def scaled(data: Columns, factor: float) -> Columns:
+    """The columns in another unit; the factor is above zero."""
+    return data if factor == 1.0 else _Scaled(data, factor)
 
 
 def bars(data: Columns, scale: Scale, height: int, lost: Sequence[int]) -> list[int]:
@@ -52,41 +65,13 @@ def _join(bars: list[int], x0: int, y0: int, x1: int, y1: int) -> None:
         y = goal
 
 
-def smoothed(means: Sequence[float], scale: Scale) -> list[float]:
-    """Exponential moving average over the column means, NaN where a column is empty.
-
-    With fewer rows than columns a mean is the row itself, so this is then an average over rows. The average is taken
-    on the axis, of what is seen: a spike of decades on a log axis, or one whose part of the axis is squeezed, does not
-    lift the line for long. Its span is a fortieth of the columns, at least 5; a start is weighted as if nothing came
-    before it.
-    """
-    if scale.usual is not None or scale.near_zero:
-        return [scale.at_part(part) for part in _average([scale.part(mean) for mean in means])]
-    if scale.log:
-        return [10.0**level for level in _average([math.log10(m) if m > 0 else math.nan for m in means])]
-    return _average(means)
-
-
-def _average(levels: Sequence[float]) -> list[float]:
-    keep = 1 - 2 / (max(5, len(levels) // 40) + 1)
-    total = weight = 0.0
-    averages: list[float] = []
-    for level in levels:
-        if level == level:
-            total, weight = total * keep + level * (1 - keep), weight * keep + 1 - keep
-            averages.append(total / weight)
-        else:
-            averages.append(math.nan)
-    return averages
-
-
-def smooth_bars(data: Columns, scale: Scale, height: int, lost: Sequence[int]) -> list[int]:
-    """The smoothed line as bits per pixel column, with the same gaps."""
+def smooth_bars(data: Columns, smooth: Sequence[float], scale: Scale, height: int, lost: Sequence[int]) -> list[int]:
+    """The smoothed line as bits per pixel column, where the columns hold values, with the same gaps."""
     found = [0] * len(data.mean)
     row, broken = scale.pixels(height), any(lost)
     x0, y0 = -1, 0
-    for x, value in enumerate(smoothed(data.mean, scale)):
-        if value != value:
+    for x, (low, value) in enumerate(zip(data.low, smooth, strict=True)):
+        if low != low or value != value:
             continue
         y = row[value]
         found[x] |= 1 << y

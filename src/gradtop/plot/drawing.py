@@ -8,7 +8,7 @@ from operator import add
 
 from gradtop.plot.axis import step_labels
 from gradtop.plot.band import Cells, shaded
-from gradtop.plot.bar import LEAST_SMOOTHED, Known, bars, smooth_bars
+from gradtop.plot.bar import Known, bars, smooth_bars
 from gradtop.plot.margin import cell_of, marks_row, with_gutter, x_axis
 from gradtop.plot.picture import (
     BAND,
@@ -39,6 +39,7 @@ def draw(
     frame: Frame,
     glyphs: Glyphs = BRAILLE,
     others: Sequence[Overlay] = (),
+    smooth: Sequence[float] = (),
 ) -> list[Line]:
     """`height` rows of `width` cells: the plot, a row of marks where there are any, and the x axis.
 
@@ -46,9 +47,10 @@ def draw(
         data: as many columns as `pixel_columns(width, glyphs)` says.
         width: at least GUTTER + 2.
         height: at least 2.
-        frame: axis, smoothing, marks and cursor.
+        frame: axis, marks and cursor.
         glyphs: BRAILLE or ASCII.
-        others: further lines, under that of `data`; one axis holds all of them. Where smoothing is on, they are smooth.
+        others: further lines, under that of `data`; one axis holds all of them.
+        smooth: the smoothed values of the columns of `data`, drawn over it; none: there are none.
     """
     below = [x for x, low in enumerate(data.low) if low < 0] if frame.ratio else []
     data = Known(data, below) if below else data
@@ -56,7 +58,9 @@ def draw(
     scale = Scale.around(lows, highs, frame.log, frame.symlog)
     marks = marks_row(data, width - GUTTER, frame, scale, below, glyphs, others)
     rows = max(1, height - (2 if marks else 1))
-    cells = _cells(data, scale, rows, width - GUTTER, frame, glyphs, others)
+    height_px = rows * glyphs.dots_y
+    layers = [*_own_bars(data, scale, height_px, smooth), *(_other_bars(o, scale, height_px) for o in others)]
+    cells = _cells(data, scale, rows, width - GUTTER, frame, glyphs, layers, len(others))
     known = not all(map(math.isnan, lows))
     ticks = dict(scale.ticks(rows, GUTTER - 1, glyphs.dots_y)) if known else {}
     squeezed = frozenset(scale.squeezed(rows, glyphs.dots_y))
@@ -83,16 +87,23 @@ def _extremes(data: Columns, others: Sequence[Overlay]) -> tuple[Sequence[float]
 
 
 def _cells(
-    data: Columns, scale: Scale, rows: int, width: int, frame: Frame, glyphs: Glyphs, others: Sequence[Overlay]
+    data: Columns,
+    scale: Scale,
+    rows: int,
+    width: int,
+    frame: Frame,
+    glyphs: Glyphs,
+    layers: Sequence[_Bars],
+    others: int,
 ) -> list[Line]:
-    height, step = rows * glyphs.dots_y, glyphs.dots_x
-    layers = [*_own_bars(data, scale, height, frame), *(_other_bars(o, scale, height, frame) for o in others)]
+    """The rows of the plot; the last `others` layers are named where they end."""
+    step = glyphs.dots_x
     inks = "".join(ink for _, ink in layers)
     pairs = (pair for found, _ in layers for pair in (found[::step], found[step - 1 :: step]))
     columns = [_column(bits, inks, rows, glyphs) for bits in zip(*pairs, strict=True)]
     if frame.band:
         columns = shaded(columns, data, scale, frame, rows, glyphs)
-    for found, ink in reversed(layers[len(layers) - len(others) :]):
+    for found, ink in reversed(layers[len(layers) - others :]):
         _name(columns, LETTERS[TRACES.index(ink)], ink, found, glyphs)
     for x in _selected(frame, data, width):
         columns[x] = _lit(columns[x], " ")
@@ -102,24 +113,20 @@ def _cells(
     return [Line(text, ink) for text, ink in zip(texts, drawn, strict=True)]
 
 
-def _own_bars(data: Columns, scale: Scale, height: int, frame: Frame) -> list[_Bars]:
+def _own_bars(data: Columns, scale: Scale, height: int, smooth: Sequence[float]) -> list[_Bars]:
     """The line that the picture is of, the smoothed one first, as it hides what is under it."""
     lost = list(map(add, data.nan, data.inf))
     raw = bars(data, scale, height, lost)
-    if not (frame.smooth and _many(data)):
+    if not smooth:
         return [(raw, SMOOTH)]
-    return [(smooth_bars(data, scale, height, lost), SMOOTH), (raw, RAW)]
+    return [(smooth_bars(data, smooth, scale, height, lost), SMOOTH), (raw, RAW)]
 
 
-def _other_bars(other: Overlay, scale: Scale, height: int, frame: Frame) -> _Bars:
+def _other_bars(other: Overlay, scale: Scale, height: int) -> _Bars:
     lost = list(map(add, other.data.nan, other.data.inf))
-    drawn = smooth_bars if frame.smooth and _many(other.data) else bars
-    return drawn(other.data, scale, height, lost), other.ink
-
-
-def _many(data: Columns) -> bool:
-    """There are enough columns with values to smooth them."""
-    return len(data.mean) - sum(map(math.isnan, data.mean)) >= LEAST_SMOOTHED
+    if other.smooth:
+        return smooth_bars(other.data, other.smooth, scale, height, lost), other.ink
+    return bars(other.data, scale, height, lost), other.ink
 
 
 @lru_cache(maxsize=8192)

@@ -137,7 +137,6 @@ class Frame:
     """What is drawn beside the data."""
 
     log: bool = False
-    smooth: bool = False
     marks: tuple[Mark, ...] = ()
     cursor: float | None = None
     """The step under the cursor."""
@@ -163,6 +162,8 @@ class Overlay:
     """As many columns between the same steps."""
     ink: str
     """One of `TRACES`."""
+    smooth: Sequence[float] = ()
+    """The smoothed line, drawn instead of the values; none: they are drawn."""
 
 
 def pixel_columns(width: int, glyphs: Glyphs = BRAILLE) -> int:

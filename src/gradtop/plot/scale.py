@@ -69,7 +69,7 @@ class Scale:
     @classmethod
     def _linear(cls, low: float, high: float, usual: tuple[float, float]) -> Self:
         if not math.isfinite(high - low):
-            return cls(low, high, step=math.inf)
+            return cls(low, high, step=nice_step(high / 5 - low / 5))
         far = _FAR * (usual[1] - usual[0])
         below, above = 0 < far <= usual[0] - low, 0 < far <= high - usual[1]
         inner = cls._round(usual[0] if below else low, usual[1] if above else high)
@@ -87,7 +87,7 @@ class Scale:
         # Division, not multiplication by the inverse: a value on a tick keeps its place.
         bottom, top = math.floor(low / step) * step, math.ceil(high / step) * step
         sound = top > bottom and math.isfinite(bottom) and math.isfinite(top)
-        return cls(bottom, top, step=step) if sound else cls(low, high, step=math.inf)
+        return cls(bottom, top, step=step) if sound else cls(low, high, step=step)
 
     @classmethod
     def _symmetric(cls, low: float, high: float, sizes: Sequence[float]) -> Self:
@@ -174,12 +174,7 @@ class Scale:
         elif not math.isfinite(self.step):
             yield from ((v, abs(v) / 100) for v in (self.low, self.high))
         else:
-            steps = round((high - low) / self.step)
-            stride = next(n for n in (1, 2, 5, 10) if steps / n <= max(3, rows / 3) or n == 10)
-            first = math.ceil(round(low / self.step, 6) / stride) * stride
-            for n in range(first, round(high / self.step) + 1, stride):
-                yield n * self.step, self.step
-            yield from ((v, self.step) for v in (high, low))
+            yield from ((v, self.step) for v in _even_ticks(low, high, self.step, rows))
 
 
 class _Pixels(dict[float, int]):
@@ -214,12 +209,17 @@ def _pixels(scale: Scale, height: int) -> _Pixels:
     return _Pixels(scale, height)
 
 
+def _gap(rows: int) -> int:
+    """Rows from one label to the next at least."""
+    return 2 if rows >= 6 else 1
+
+
 @lru_cache(maxsize=64)
 def _ticks(scale: Scale, rows: int, width: int, dots: int) -> tuple[tuple[int, str], ...]:
     """The ticks of an axis; remembered, as the axis of a live picture rarely moves."""
     taken: list[int] = []
     found: list[tuple[int, str]] = []
-    gap = 2 if rows >= 6 else 1
+    gap = _gap(rows)
     for value, step in scale.tick_values(rows):
         row = scale.pixel(value, rows * dots) // dots
         label = tick_label(value, step, width)
@@ -243,6 +243,15 @@ def _usual(least_first: Sequence[float], most_first: Sequence[float]) -> tuple[f
     n = min(len(least_first), len(most_first))
     rare = max(1, n // _RARE) if n >= _FEWEST else 0
     return least_first[rare], most_first[rare]
+
+
+def _even_ticks(low: float, high: float, step: float, rows: int) -> list[float]:
+    """Multiples of a step, or of 2, 5 or 10 of them, as many as there is room for; the ends where those are too few."""
+    most = max(2.0, (rows - 1) / _gap(rows))
+    first, last = math.ceil(round(low / step, 6)), math.floor(round(high / step, 6))
+    stride = next(n for n in (1, 2, 5, 10) if (last - first) / n <= most or n == 10)
+    found = [n * step for n in range(math.ceil(first / stride) * stride, last + 1, stride)]
+    return found if len(found) > 1 else [*found, high, low]
 
 
 def _log_ticks(low: float, high: float, rows: int) -> list[float]:

@@ -15,6 +15,7 @@ import numpy as np
 from gradtop.series.column import Array, Column, Floats, before, upto
 from gradtop.series.envelope import MOST_LISTED, Envelope, Made, Newest, Sums, of_lists
 from gradtop.series.pyramid import Blocks, Pyramid, quiet
+from gradtop.series.smooth import LEAST_ROWS, LINEAR, LOG, PART, Smoothing, span_at
 
 __all__ = ["Array", "Column", "Envelope", "Floats", "Segment", "Series", "SeriesView", "Stats", "falls"]
 
@@ -207,13 +208,51 @@ class SeriesView:
         """The lowest step."""
         return min((float(self.steps[s.start]) for s in self.segments), default=None)
 
-    def at(self, step: float) -> float | None:
-        """The value at `step` or the nearest step before it, ghosts left out; None before the first."""
+    def _row(self, step: float) -> int | None:
+        """The row of the value at `step` or the nearest step before it, ghosts left out; None before the first."""
         for segment in reversed(self.segments):
             steps = self.steps[segment.start : segment.stop]
             if len(steps) and float(steps[0]) <= step:
-                return float(self.values[segment.start + int(upto(steps, [step])[0]) - 1])
+                return segment.start + int(upto(steps, [step])[0]) - 1
         return None
+
+    def at(self, step: float) -> float | None:
+        """The value at `step` or the nearest step before it, ghosts left out; None before the first."""
+        row = self._row(step)
+        return float(self.values[row]) if row is not None else None
+
+    def smooth(
+        self,
+        columns: int,
+        first_step: float,
+        last_step: float,
+        edges: Sequence[float] | None = None,
+        *,
+        log: bool = False,
+        part: bool = False,
+    ) -> list[float]:
+        """The smoothed values in the columns of `envelope`, see `series.smooth`; none where there are too few.
+
+        `log` averages the logarithms of values above zero, `part` leaves out those below zero.
+        """
+        if self.span is None:
+            return []
+        return self._smoothing(log, part).columns(self, columns, first_step, last_step, edges)
+
+    def smooth_at(self, step: float, *, log: bool = False, part: bool = False) -> tuple[float, int] | None:
+        """(smoothed value, rows of its span) at a step or the nearest before it; None where nothing is smoothed."""
+        row = self._row(step) if self.span is not None else None
+        value = self._smoothing(log, part).at(self, row) if row is not None else None
+        return (value, span_at(row)) if value is not None and row is not None else None
+
+    @property
+    def span(self) -> int | None:
+        """Rows of the span of the newest smoothed value; None where there are too few to smooth."""
+        finite = self.stats.count - self.stats.nan - self.stats.inf
+        return span_at(len(self) - 1) if finite >= LEAST_ROWS else None
+
+    def _smoothing(self, log: bool, part: bool) -> Smoothing:
+        return self.newest.smoothing(LOG if log else PART if part else LINEAR)
 
     def tail(self, n: int) -> list[float]:
         """The last `n` values, oldest first."""

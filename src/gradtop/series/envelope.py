@@ -8,6 +8,7 @@ import numpy as np
 
 from gradtop.series.column import Floats
 from gradtop.series.pyramid import Blocks, Places, ranges
+from gradtop.series.smooth import Smoothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +97,18 @@ class Made:
 class Newest:
     """The columns that were made last of a growing series: next time only those with new values are made anew."""
 
-    __slots__ = ("_made",)
+    __slots__ = ("_made", "_smoothings")
 
     def __init__(self) -> None:
         """None yet."""
         self._made: Made | None = None
+        self._smoothings: dict[str, Smoothing] = {}
+
+    def smoothing(self, kind: str) -> Smoothing:
+        """The average of a kind as far as it was made."""
+        if kind not in self._smoothings:
+            self._smoothings[kind] = Smoothing(kind)
+        return self._smoothings[kind]
 
     def keep(self, made: Made) -> Envelope:
         """Start the next ones from these."""

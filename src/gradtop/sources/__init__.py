@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gradtop.record import Record
-from gradtop.sources.reader import Account
+from gradtop.sources.reader import Account, Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ class SourceStatus:
     """Lines that should have been a record and are not; `explain` shows samples."""
     rejected_why: str = ""
     """The most frequent reason, a short phrase; empty where no line was rejected."""
+    unread: Unread = ()
+    """The newest of those lines, and why each was rejected."""
 
 
 class Source(Protocol):

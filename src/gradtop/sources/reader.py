@@ -82,6 +82,12 @@ class NameUse:
     count: int = 0
 
 
+Unread = tuple[tuple[int, str], ...]
+"""(line number, why the line was rejected), in the order of reading."""
+MAX_UNREAD = 1000
+"""Rejected lines that are told by their numbers; of more, the newest ones."""
+
+
 @dataclass(slots=True)
 class Account:
     """How one file was understood: what `explain` prints."""
@@ -100,6 +106,8 @@ class Account:
     """Reason → lines that should have been a record and are not."""
     nuls: int = 0
     """NUL bytes dropped from the start of lines: a file that is truncated under its writer gets a run of them."""
+    _newest: deque[tuple[int, str]] = field(default_factory=lambda: deque(maxlen=MAX_UNREAD), repr=False, compare=False)
+    _unread: Unread | None = field(default=(), repr=False, compare=False)
 
     def read(self, rule: str, line: Line) -> None:
         """`rule` made a record of the line."""
@@ -126,6 +134,15 @@ class Account:
     def reject(self, reason: str, line: Line) -> None:
         """The line should have been a record; `reason` is a short phrase without the line's own text."""
         self.rejected.setdefault(reason, Tally()).add(line.number, text_of(line))
+        self._newest.append((line.number, reason))
+        self._unread = None
+
+    @property
+    def unread(self) -> Unread:
+        """The newest `MAX_UNREAD` rejected lines."""
+        if self._unread is None:
+            self._unread = tuple(self._newest)
+        return self._unread
 
     def name(self, raw: str, canonical: str, known: bool, unit: str = "", count: int = 1) -> None:
         """A value was taken under `canonical`."""

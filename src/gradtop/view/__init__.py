@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gradtop.view.findings import NEWEST, WORST, FindingRow, FindingsView
     from gradtop.view.log import first_source, marked_values, standing
     from gradtop.view.metrics import MetricsView
-    from gradtop.view.origin import LinePlace, StepPlace, line_at, no_line, row_lines, step_at
+    from gradtop.view.origin import LinePlace, StepPlace, line_at, no_line, row_lines, step_at, unread_lines
     from gradtop.view.ranking import FIELDS as RUN_FIELDS
     from gradtop.view.ranking import Order, Ranking
     from gradtop.view.runs import RunRow, RunsView
@@ -74,6 +74,7 @@ __all__ = [
     "row_lines",
     "standing",
     "step_at",
+    "unread_lines",
     "waiting_for",
 ]
 
@@ -81,7 +82,7 @@ _LATER = {
     "findings": ("NEWEST", "WORST", "FindingRow", "FindingsView"),
     "log": ("first_source", "marked_values", "standing"),
     "metrics": ("MetricsView",),
-    "origin": ("LinePlace", "StepPlace", "line_at", "no_line", "row_lines", "step_at"),
+    "origin": ("LinePlace", "StepPlace", "line_at", "no_line", "row_lines", "step_at", "unread_lines"),
     "ranking": ("Order", "Ranking"),
     "runs": ("RunRow", "RunsView"),
     "window": ("Window",),

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from gradtop import units
@@ -11,6 +12,7 @@ from gradtop.plot import grown_end
 from gradtop.plot.axis import Labels, placed, step_labels
 from gradtop.plot.rounding import nice_step
 from gradtop.snapshot import RunSnapshot, RunState
+from gradtop.view.overlay import Other
 
 if TYPE_CHECKING:
     from gradtop.run import RunView
@@ -55,6 +57,17 @@ class _Places(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """Another run on the axis: it goes by its own time since its start, or by its own epochs."""
+
+    ink: str
+    """Of its lines."""
+    places: _Places
+    shift: float
+    """Where it is when the open run is at 0."""
+
+
+@dataclass(frozen=True, slots=True)
 class Across:
     """An x axis that counts something else than steps. Two that are equal lay a chart out in the same way."""
 
@@ -63,8 +76,32 @@ class Across:
     rows: int
     """Values of the series that it goes by, which stand for it in comparisons."""
     places: _Places = field(compare=False)
+    first_step: float
+    """The left end of the axis at rest, as a step of the open run."""
     last_step: float
-    """The right end of the axis at rest, as a step."""
+    """The right end."""
+    beside: tuple[Beside, ...] = field(default=(), compare=False)
+    """Other runs that tell of this kind."""
+    besides: tuple[tuple[str, int], ...] = ()
+    """Inks and values of those, which stand for them in comparisons."""
+    missing: frozenset[str] = frozenset()
+    """Inks of other runs that do not tell of this kind: they have no place on this axis."""
+
+    def theirs(self, ink: str) -> Beside | None:
+        """The other run with lines in an ink; None where there is none on the axis."""
+        return next((other for other in self.beside if other.ink == ink), None)
+
+    def step_beside(self, ink: str, step: float) -> float:
+        """The step at which the run of an ink is where the open one is at `step`."""
+        other = self.theirs(ink)
+        return other.places.steps((self.places.places((step,))[0] + other.shift,))[0] if other is not None else step
+
+    def edges_beside(self, ink: str, first_step: float, last_step: float, columns: int) -> list[float]:
+        """`edges` as steps of the run of an ink, and the step at the right edge of the last column."""
+        first, last = self.places.places((first_step, last_step))
+        other = self.theirs(ink)
+        shift, places = (other.shift, other.places) if other is not None else (0.0, self.places)
+        return places.steps([first + shift + (last - first) * k / columns for k in range(columns + 1)])
 
     def edges(self, first_step: float, last_step: float, columns: int) -> list[float]:
         """The steps at the left edges of pixel columns that are equally wide on this axis."""
@@ -94,21 +131,53 @@ class Across:
         first, last = self.places.places((first_step, last_step))
         if self.kind == EPOCH or not last > first:
             return step_labels(round(first, 3), round(last, 3), width)
-        clock = _UNIX[0] < first and last < _UNIX[1]
+        if self.beside:
+            # A time of day would be that of one run among several.
+            first, last = first - _start(self.places, self.kind), last - _start(self.places, self.kind)
+        clock = _is_clock(first, last)
         apart = (last - first) / max(1, width / _LABEL_CELLS)
         every = next((s for s in _EVERY_S if s >= apart), nice_step(apart))
         start, end = (_clock(at, every) if clock else units.duration(at) for at in (first, last))
         return placed(first, last, width, _ticks(first, last, every, clock), start, end)
 
 
-def across(run: RunSnapshot | None, kind: str, before: Across | None = None) -> Across | None:
-    """The axis of a kind; None where it is that of steps, or the run does not tell."""
+def across(
+    run: RunSnapshot | None, kind: str, before: Across | None = None, others: Sequence[Other] = ()
+) -> Across | None:
+    """The axis of a kind, with room for `others`; None where it is that of steps, or the run does not tell."""
     if run is None or (places := _places(run.view, kind, before.places if before is not None else None)) is None:
         return None
-    last = run.view.last_step or 0.0
-    if run.state in (RunState.LIVE, RunState.LOADING, RunState.STALLED):
+    first, last = run.view.first_step or 0.0, run.view.last_step or 0.0
+    if _goes_on(run):
         last = max(last, places.steps((_grown(places.first, places.last, kind),))[0])
-    return Across(kind, len(places.of), places, last)
+    drawn = [(other.ink, other.run) for other in others if other.run is not None]
+    beside = tuple(found for ink, theirs in drawn if (found := _beside(ink, theirs, kind, places, before)) is not None)
+    for other in beside:
+        low, high = (end - other.shift for end in (other.places.first, other.places.last))
+        first = min(first, places.steps((low,))[0]) if low < places.first else first
+        last = max(last, places.steps((high,))[0]) if high > places.last else last
+    missing = frozenset(ink for ink, _ in drawn) - {other.ink for other in beside}
+    rows = tuple((other.ink, len(other.places.of)) for other in beside)
+    return Across(kind, len(places.of), places, first, last, beside, rows, missing)
+
+
+def _beside(ink: str, run: RunSnapshot, kind: str, own: _Places, before: Across | None) -> Beside | None:
+    known = before.theirs(ink) if before is not None and before.kind == kind else None
+    places = _places(run.view, kind, known.places if known is not None else None)
+    return Beside(ink, places, _start(places, kind) - _start(own, kind)) if places is not None else None
+
+
+def _start(places: _Places, kind: str) -> float:
+    """Where a run begins: epochs and elapsed times count from 0, the time of day from the first row."""
+    return places.first if kind == TIME and _is_clock(places.first, places.last) else 0.0
+
+
+def _is_clock(first: float, last: float) -> bool:
+    return _UNIX[0] < first and last < _UNIX[1]
+
+
+def _goes_on(run: RunSnapshot) -> bool:
+    return run.state in (RunState.LIVE, RunState.LOADING, RunState.STALLED)
 
 
 def offered(run: RunSnapshot | None) -> tuple[str, ...]:
@@ -120,13 +189,20 @@ def _places(view: "RunView", kind: str, known: _Places | None) -> _Places | None
     """By the first series that tells of this kind; what is known is kept while its series is the same."""
     from gradtop.series.rising import Rising  # numpy: not before the first picture
 
-    for name in _SERIES.get(kind, ()) if kind != view.x_kind else ():
-        series = view.series.get(name)
+    spelt = _spelt(tuple(view.series)) if kind != view.x_kind else {}
+    for name in _SERIES.get(kind, ()):
+        series = view.series.get(spelt.get(name, ""))
         if series is not None and series.x_kind == view.x_kind and len(series):
             places = known if known is not None and known.of is series else Rising(series)
             if places.usable:
                 return places
     return None
+
+
+@lru_cache(maxsize=8)
+def _spelt(names: tuple[str, ...]) -> dict[str, str]:
+    """Names in lower case, and as they are spelt."""
+    return {name.lower(): name for name in names}
 
 
 def _grown(first: float, last: float, kind: str) -> float:

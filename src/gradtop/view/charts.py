@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -15,9 +15,11 @@ from gradtop.plot import Columns, Mark, grown_end
 from gradtop.plot.picture import ACT, NOTICE, PLAN, RESUME, WATCH
 from gradtop.snapshot import RunSnapshot, RunState
 from gradtop.view.note import note, warmup_end
+from gradtop.view.unit import PLAIN, Unit, unit_of
 
 if TYPE_CHECKING:
     from gradtop.run import RunView
+    from gradtop.series import SeriesView
 
 Band = tuple[tuple[float, float, float], ...]
 """(step, low, high) in order; NaN where no range is known from that step on."""
@@ -41,6 +43,28 @@ class Sampled(Protocol):
 
     def at(self, step: float) -> float | None:
         """The value at a step or the nearest one before it."""
+        ...
+
+    def smooth(
+        self,
+        columns: int,
+        first_step: float,
+        last_step: float,
+        edges: Sequence[float] | None = None,
+        *,
+        log: bool = False,
+        part: bool = False,
+    ) -> Sequence[float]:
+        """The smoothed values of the same pixel columns; none where it is not smoothed."""
+        ...
+
+    def smooth_at(self, step: float, *, log: bool = False, part: bool = False) -> tuple[float, int] | None:
+        """(smoothed value, rows of its span) at a step or the nearest one before it."""
+        ...
+
+    @property
+    def span(self) -> int | None:
+        """Rows that the newest smoothed value goes back; None where it is not smoothed."""
         ...
 
     def nearest_step(self, step: float) -> float | None:
@@ -104,6 +128,12 @@ class Chart:
     """The x axis is its own: the series counts something else than the run."""
     band: Band = field(default=(), compare=False)
     """The usual range behind the curve; it follows from the values."""
+    unit: Unit = PLAIN
+    """What its values are shown in; those of `data`, of the others and of the band are as in the log."""
+
+    def shown(self, value: float | None) -> str:
+        """A value of the series or of the further lines in the unit of the chart; empty for None."""
+        return self.unit.text(value) if value is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +142,8 @@ class _Kind:
     label: str
     log: bool = False
     smooth: bool = True
+    chosen: bool = False
+    """Somebody chose its values."""
 
     @property
     def ratio(self) -> bool:
@@ -125,14 +157,14 @@ _RATIO = re.compile(
 _KNOWN = (
     _Kind("grad_norm", "grad norm", log=True),
     _Kind("loss", "loss"),
-    _Kind("lr", "learning rate", smooth=False),
+    _Kind("lr", "learning rate", smooth=False, chosen=True),
     _Kind("val_loss", "validation loss", smooth=False),
     _Kind("update_ratio", "update ratio", log=True),
     _Kind("accuracy", "accuracy"),
     _Kind("tokens_per_s", "tokens/s"),
     _Kind("samples_per_s", "samples/s"),
-    _Kind("step_time_s", "step time (s)"),
-    _Kind("loss_scale", "loss scale", log=True, smooth=False),
+    _Kind("step_time_s", "step time"),
+    _Kind("loss_scale", "loss scale", log=True, smooth=False, chosen=True),
     _Kind("param_norm", "parameter norm"),
     _Kind("mfu", "MFU"),
 )
@@ -170,6 +202,29 @@ def charts_of(run: RunSnapshot, names: Sequence[str]) -> tuple[Chart, ...]:
     return tuple(replace(chart, counts="") for chart in drawn) if {c.counts for c in drawn} == {"step"} else drawn
 
 
+def absent(run: RunSnapshot, theirs: "SeriesView") -> Chart:
+    """The chart of a series that only another run has, still without its line; it counts as the run does."""
+    from gradtop.series import Series  # numpy: not before the first picture
+
+    kind, (first, last) = _kind_of(theirs.name), reach(run)
+    return Chart(
+        name=kind.name,
+        label=kind.label,
+        value="not in this run",
+        note="",
+        rows=0,
+        data=Series(kind.name, theirs.x_kind).view(),
+        first_step=first,
+        last_step=last,
+        log=kind.log,
+        smooth=kind.smooth,
+        marks=_marks(run.findings, run.view),
+        ratio=kind.ratio,
+        signed=theirs.stats.low <= 0,
+        unit=unit_of(kind.name, theirs, kind.chosen),
+    )
+
+
 def label_of(name: str) -> str:
     """What a series of this name is called, cleaned."""
     return _kind_of(name).label
@@ -187,8 +242,8 @@ def _names(view: "RunView") -> Sequence[str]:
 @lru_cache(maxsize=8)
 def _ordered(names: tuple[str, ...]) -> Sequence[str]:
     """Remembered: thousands of names would be looked through for every picture, and they rarely change."""
-    skip = NOT_DRAWN | layers_of(names)
-    others = (name for name in names if name not in skip and name not in _KINDS)
+    skip = layers_of(names)
+    others = (name for name in names if name not in skip and name.lower() not in NOT_DRAWN and name not in _KINDS)
     return *(name for name in KNOWN if name in names), *sorted(others, key=_place)
 
 
@@ -211,7 +266,8 @@ def reach(run: RunSnapshot) -> tuple[float, float]:
     """The x axis of a run at rest; one that goes on has room to grow into."""
     first, last = run.view.first_step or 0.0, run.view.last_step or 0.0
     growing = run.state in (RunState.LIVE, RunState.LOADING, RunState.STALLED)
-    return first, grown_end(first, last) if growing else last
+    # A single row stands at the left edge, where its step is.
+    return first, grown_end(first, last) if growing else last if last > first else first + 1
 
 
 def _extent(kind: _Kind, view: "RunView", first: float, last: float) -> tuple[float, float]:
@@ -219,17 +275,19 @@ def _extent(kind: _Kind, view: "RunView", first: float, last: float) -> tuple[fl
     series = view.series[kind.name]
     if series.x_kind == view.x_kind:
         return first, last
-    return series.first_step or 0.0, series.last_step or 0.0
+    first, last = series.first_step or 0.0, series.last_step or 0.0
+    return first, last if last > first else first + 1
 
 
 def _chart(kind: _Kind, run: RunSnapshot, first: float, last: float, marks: tuple[Mark, ...]) -> Chart:
     view, series = run.view, run.view.series[kind.name]
     newest, apart = series.stats.last, series.x_kind != run.view.x_kind
     usual = run.course.usual if run.course is not None and not apart else {}
+    unit = unit_of(kind.name, series, kind.chosen)
     return Chart(
         name=kind.name,
         label=_label(kind, series.x_kind, view.x_kind),
-        value=_value(kind, newest),
+        value="not known" if kind.ratio and newest < 0 else unit.text(newest),
         note=note(kind.name, series, run),
         rows=len(series),
         data=series,
@@ -244,18 +302,13 @@ def _chart(kind: _Kind, run: RunSnapshot, first: float, last: float, marks: tupl
         signed=series.stats.low <= 0,
         apart=apart,
         band=usual.get(kind.name, ()),
+        unit=unit,
     )
 
 
 def _label(kind: _Kind, counts: str, usual: str) -> str:
     by = f" by {counts.removesuffix('s')}"
     return kind.label if counts == usual or kind.label.endswith((by, f"{by}s")) else kind.label + by
-
-
-def _value(kind: _Kind, newest: float) -> str:
-    if kind.ratio and newest < 0:
-        return "not known"
-    return units.number(newest) if kind.smooth else units.setting(newest)
 
 
 def _marks(findings: Sequence[Finding], view: "RunView") -> tuple[Mark, ...]:
@@ -287,21 +340,20 @@ class Reading:
     """False where the value is NaN or infinite."""
 
 
-def reading(chart: Chart, step: float, times: Sampled | None) -> Reading:
-    """The newest value of a chart at or before a step."""
+def reading(
+    chart: Chart, step: float, times: Sampled | None, beside: Callable[[str, float], float] | None = None
+) -> Reading:
+    """The newest value of a chart at or before a step; `beside` gives (ink, step) the step of a further line."""
+    at = beside or (lambda _, step: step)
     value = chart.data.at(step)
     when = times.at(step) if times is not None else None
     return Reading(
         step=units.count(step),
-        value=_number(value),
+        value=chart.shown(value),
         time=_time_of_day(when) if when is not None else "",
-        others=tuple(_number(trace.data.at(step)) for trace in chart.others),
+        others=tuple(chart.shown(trace.data.at(at(trace.ink, step))) for trace in chart.others),
         finite=value is None or math.isfinite(value),
     )
-
-
-def _number(value: float | None) -> str:
-    return units.number(value) if value is not None else ""
 
 
 def copied(chart: Chart, step: float | None) -> tuple[str, str] | None:

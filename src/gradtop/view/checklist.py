@@ -1,13 +1,14 @@
 """The checklist behind a verdict: what was seen, which reasons to act hold, likely causes, what to check."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 from gradtop import units
 from gradtop.catalogue import KINDS
 from gradtop.clean import clean
 from gradtop.config import Settings
 from gradtop.finding import Criterion, Finding, FindingState, Severity, Standing
-from gradtop.snapshot import RunSnapshot, Snapshot
+from gradtop.snapshot import RunSnapshot, RunState, Snapshot
 from gradtop.sources import SourceStatus
 from gradtop.view.banner import primary
 from gradtop.view.entry import MARKS, Entry
@@ -167,11 +168,41 @@ def waiting_for(snapshot: Snapshot, run: RunSnapshot | None) -> tuple[Entry, ...
     """What stands where charts would be: what was looked for, or why the run has nothing to draw yet."""
     if run is None:
         lead = "Looking for runs ..." if snapshot.searching else "Nothing to show yet. A run appears here by itself."
-        return (Entry(lead, "title"), *(Entry(clean(note, 1000)) for note in snapshot.notes))
+        notes = [Entry(clean(note, 1000)) for note in snapshot.notes]
+        return (Entry(lead, "title"), *notes, *(() if snapshot.searching else _WAYS))
     # What is said of the run's own files is not said twice.
     notes = [Entry(clean(note, 1000)) for note in snapshot.notes if not note.startswith(str(run.path))]
     lines = [Entry(f"{clean(s.path.name, 200)}: {clean(_standing(s), 300)}", "plain", 2, "·") for s in run.sources]
-    return (Entry(f"{clean(run.name, 200)} has no values yet", "title"), *lines, *notes)
+    ways = _ways_to_read(run) if run.state is not RunState.LOADING else ()
+    return (Entry(f"{clean(run.name, 200)} has no values yet", "title"), *lines, *notes, *ways)
+
+
+_WAYS = (
+    Entry("Watch a training that has no log", "heading"),
+    Entry("python train.py 2>&1 | gradtop -", "value", 2),
+    Entry("gradtop run --ui -- python train.py   # records its layers, too", "value", 2),
+    Entry("See a recorded run", "heading"),
+    Entry("gradtop demo", "value", 2),
+)
+"""What to do where there is no run."""
+
+
+def _ways_to_read(run: RunSnapshot) -> tuple[Entry, ...]:
+    """What to do where a log has lines, and none of them was read."""
+    unread = next((s for s in run.sources if not s.problem and s.lines_skipped + s.lines_rejected), None)
+    if unread is None:
+        return ()
+    return (
+        Entry("See how its lines were understood", "heading"),
+        Entry(f"gradtop explain {clean(quote(str(unread.path)), 500)}", "value", 2),
+        Entry("Have the lines of your own loop read: in gradtop.toml beside the log", "heading"),
+        Entry("[[profile]]", "value", 2),
+        Entry('name = "my loop"', "value", 2),
+        Entry(r"regex = '^\[(?P<step>\d+)\] L=(?P<loss>\S+)'", "value", 2),
+        Entry('sample = "[12] L=2.51"', "value", 2),
+        Entry("Or let gradtop record the training, without a change to it", "heading"),
+        Entry("gradtop run -- python train.py", "value", 2),
+    )
 
 
 def _standing(source: SourceStatus) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gradtop.filter import Filter
 from gradtop.plot import TRACES
 from gradtop.snapshot import RunSnapshot
-from gradtop.view.charts import KNOWN, NOT_DRAWN, Chart, Trace, charts_of, label_of, layers_of
+from gradtop.view.charts import KNOWN, NOT_DRAWN, Chart, Trace, absent, charts_of, label_of, layers_of
 from gradtop.view.natural import Natural, natural
 from gradtop.view.overlay import Other, overlaid
 from gradtop.view.pairs import Group, grouped
@@ -21,17 +21,19 @@ _Names = tuple[tuple[str, str], ...]
 
 
 class MetricsView:
-    """The charts of a run in their order: known metrics, those without a folder, folder by folder, then those at rest.
+    """The charts of a run, and of what only those drawn over it have.
 
-    Layers have a room of their own. A chart costs nothing until it is asked for.
+    Known metrics come first, then those without a folder, folder by folder, then those at rest. Layers have a room of
+    their own. A chart costs nothing until it is asked for.
     """
 
     def __init__(self, run: RunSnapshot | None, found: Filter = Filter(), others: Sequence[Other] = ()) -> None:  # noqa: B008  # frozen
         """Those charts of a run that have a series which the filter admits, the `others` drawn over it."""
         self._run, self._others = run, others
-        series = run.view.series if run is not None else {}
+        self._absent = _absent(run, others) if run is not None else {}
+        series = {**self._absent, **_held(run)} if run is not None else {}
         # The time of each row is an x axis, and no metric.
-        names = tuple((name, held.x_kind) for name, held in series.items() if len(held) and name != "time")
+        names = tuple((name, held.x_kind) for name, held in series.items() if name != "time")
         # Colours say one thing at a time: with other runs in the charts, validation has charts of its own.
         apart = any(other.run is not None for other in others)
         self._groups = _at_rest_last(_arranged(names, found, apart), series)
@@ -55,9 +57,24 @@ class MetricsView:
         if self._run is None:
             return ()
         groups = self._groups[first : first + n]
-        drawn = charts_of(self._run, [group.name for group in groups])
+        own = iter(charts_of(self._run, [group.name for group in groups if group.name not in self._absent]))
+        drawn = [absent(self._run, self._absent[g.name]) if g.name in self._absent else next(own) for g in groups]
         paired = [_paired(chart, group, self._run) for chart, group in zip(drawn, groups, strict=True)]
         return overlaid(paired, self._run, self._others)
+
+
+def _held(run: RunSnapshot) -> "dict[str, SeriesView]":
+    """The series of a run that have values."""
+    return {name: series for name, series in run.view.series.items() if len(series)}
+
+
+def _absent(run: RunSnapshot, others: Sequence[Other]) -> "dict[str, SeriesView]":
+    """What only others have, of the first of them that has it, and that counts as this run does."""
+    found: dict[str, SeriesView] = {}
+    for other in others:
+        theirs = _held(other.run) if other.run is not None else {}
+        found = {name: series for name, series in theirs.items() if series.x_kind == run.view.x_kind} | found
+    return {name: series for name, series in found.items() if not len(run.view.series.get(name, ()))}
 
 
 def _paired(chart: Chart, group: Group, run: RunSnapshot) -> Chart:
@@ -96,7 +113,7 @@ def _place(name: str) -> tuple[int, int, Natural, Natural]:
     if name in KNOWN:
         return 0, KNOWN.index(name), (), ()
     folder, _, last = name.rpartition("/")
-    return 2 if name in NOT_DRAWN else 1, 0, natural(folder), natural(last)
+    return 2 if name.lower() in NOT_DRAWN else 1, 0, natural(folder), natural(last)
 
 
 def _at_rest_last(groups: Sequence[Group], series: "Mapping[str, SeriesView]") -> tuple[Group, ...]:
@@ -107,7 +124,7 @@ def _at_rest_last(groups: Sequence[Group], series: "Mapping[str, SeriesView]") -
 
 
 def _rests(group: Group, series: "Mapping[str, SeriesView]") -> bool:
-    if group.name in NOT_DRAWN:
+    if group.name.lower() in NOT_DRAWN:
         return True
     if group.name in KNOWN or group.others:
         return False

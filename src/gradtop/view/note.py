@@ -60,9 +60,9 @@ def _phase(series: "SeriesView", run: RunSnapshot) -> str:
 
 
 def _usual(newest: tuple[float, float, float]) -> str:
-    """`usual 0.21 to 0.36`; empty where no range is known now."""
+    """`usual 0.21–0.36`; empty where no range is known now."""
     low, high = (units.number(value, 2) for value in newest[1:])
-    return f"usual {low} to {high}" if newest[1] == newest[1] else ""
+    return f"usual {low}–{high}" if newest[1] == newest[1] else ""
 
 
 def _trend(series: "SeriesView") -> str:

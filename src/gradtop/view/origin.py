@@ -64,6 +64,12 @@ def row_lines(run: RunSnapshot | None, path: Path | None, first: int, last: int)
     return origin.gave_rows(first, last) if origin is not None else frozenset()
 
 
+def unread_lines(run: RunSnapshot | None, path: Path | None, first: int, last: int) -> dict[int, str]:
+    """Why lines from `first` to `last` of a file were rejected, by their numbers, as far as that is kept; clean."""
+    source = next((one for one in run.sources if one.path == path), None) if run is not None else None
+    return {line: clean(why, 100) for line, why in source.unread if first <= line <= last} if source is not None else {}
+
+
 def no_line(run: RunSnapshot | None) -> str:
     """Why no line tells of a step, clean."""
     sources = run.sources if run is not None else ()

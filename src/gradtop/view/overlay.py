@@ -127,7 +127,8 @@ def overlaid(charts: Sequence[Chart], run: RunSnapshot | None, others: Sequence[
 
 
 def _overlaid(chart: Chart, run: RunSnapshot, others: Sequence[tuple[Other, RunSnapshot]]) -> Chart:
-    counts = run.view.series[chart.name].x_kind
+    own = run.view.series.get(chart.name)
+    counts = own.x_kind if own is not None and len(own) else run.view.x_kind
     ends = [(chart.first_step, chart.last_step)]
     traces: list[Trace] = []
     for other, theirs in others:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from math import ceil, floor, inf
 from typing import TYPE_CHECKING
 
-from gradtop import units
 from gradtop.clean import clean
 from gradtop.finding import Finding, FindingState, Severity, Standing
 from gradtop.plot import Mark
 from gradtop.plot.picture import ACT, NOTICE, RESUME, WATCH
 from gradtop.snapshot import RunSnapshot
 from gradtop.view.charts import Sampled
+from gradtop.view.unit import PLAIN, Unit, unit_of
 
 if TYPE_CHECKING:
     pass
@@ -60,6 +60,8 @@ class Window:
     """Where the finding begins, for the cursor."""
     marks: tuple[Mark, ...] = ()
     """Where it begins and where it held last, other findings and resumes in between."""
+    unit: Unit = PLAIN
+    """What the values are shown in."""
 
 
 def window_of(run: RunSnapshot | None, finding: Finding | None) -> Window | None:
@@ -72,9 +74,10 @@ def window_of(run: RunSnapshot | None, finding: Finding | None) -> Window | None
     name, data, log = found
     first, last = _extent(run, finding)
     at = data.at(finding.first_step)
+    unit = unit_of(name, run.view.series[name]) if name in run.view.series else PLAIN
     return Window(
         label=clean(_label(name), 200),
-        value=units.number(at) if at is not None else "",
+        value=unit.text(at) if at is not None else "",
         rows=len(data),
         data=data,
         first_step=first,
@@ -82,6 +85,7 @@ def window_of(run: RunSnapshot | None, finding: Finding | None) -> Window | None
         log=log,
         onset=finding.first_step,
         marks=tuple(_marks(run, finding, first, last)),
+        unit=unit,
     )
 
 

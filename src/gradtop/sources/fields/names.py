@@ -219,7 +219,7 @@ def canonical(raw: str) -> str | None:
 
 @lru_cache(maxsize=8192)
 def meaning_of(raw: str) -> Meaning:
-    """What a name stands for; an unknown one stands for itself, in lower case and shortened."""
+    """What a name stands for; an unknown one stands for itself, as it is spelt, shortened."""
     name = normalised(raw)
     unit = _unit_in(name)
     for penalty, variant in enumerate(_variants(name)):
@@ -235,7 +235,7 @@ def meaning_of(raw: str) -> Meaning:
         return Meaning("lr", True, 90)
     if layer := _layer_of(raw.strip().strip("'\"")):
         return Meaning(layer, True, 0, "%" if name.startswith("pct_") else "")
-    return Meaning(shorten(_SPACE.sub(" ", raw.strip().strip("'\"")).lower(), MAX_NAME), False)
+    return Meaning(shorten(_SPACE.sub(" ", raw.strip().strip("'\"")), MAX_NAME), False)
 
 
 def _of_part(name: str) -> str | None:

@@ -149,6 +149,7 @@ def status_of(
         lines_read=sum(tally.count for tally in account.rules.values()),
         lines_skipped=account.skipped.count,
         lines_rejected=sum(rejected.values()),
+        unread=account.unread,
         rejected_why=max(rejected, key=lambda reason: rejected[reason], default=""),
     )
 

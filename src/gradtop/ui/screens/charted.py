@@ -49,12 +49,11 @@ class ChartedRoom(Room):
         if view is None:
             return
         at = self._at
-        at.across = across(scene.run, at.kind, at.across) if at.kind != STEP else None
-        last = at.across.last_step if at.across is not None else view.last_step
-        if any(other.run is not None for other in scene.others):
-            # Others go by the steps of the open run, which may go on longer than its clock.
-            last = max(last, view.last_step)
-        at.fit((view.first_step, last), scene.run.view.rows if scene.run is not None else 1)
+        at.across = across(scene.run, at.kind, at.across, scene.others) if at.kind != STEP else None
+        whole = (
+            (at.across.first_step, at.across.last_step) if at.across is not None else (view.first_step, view.last_step)
+        )
+        at.fit(whole, scene.run.view.rows if scene.run is not None else 1)
 
     @property
     def charts(self) -> list[Chart]:
@@ -81,13 +80,14 @@ class ChartedRoom(Room):
             view = self.views[number]
             first, last = at.seen if not view.apart else (view.first_step, view.last_step)
             cursor = at.cursor if not view.apart else None
-            read = reading(view, cursor, times) if cursor is not None else None
+            beside = at.across.step_beside if at.across is not None else None
+            read = reading(view, cursor, times, beside) if cursor is not None else None
             scale = self._scale.get(view.name)
             log = None if scale is None else scale == "log"
             known, selected = (at.across, at.selected) if not view.apart else (None, None)
             smooth, symlog = self._smooth.get(view.name), scale == "symlog"
             chart.show(view, Look(first, last, cursor, read, log, smooth, symlog, known, selected, self.place(number)))
-        self.query_one(Legend).go_by(steps=at.across is not None)
+        self.query_one(Legend).leave_out(at.across.missing if at.across is not None else frozenset(), at.kind)
         self.show_state()
 
     def state(self) -> tuple[str, ...]:
@@ -217,6 +217,8 @@ class ChartedRoom(Room):
         """The smoothed line on or off."""
         if (panel := self.panel) is not None and panel.view is not None:
             self._smooth[panel.view.name] = not self._smooth.get(panel.view.name, panel.view.smooth)
+            if panel.view.data.span is None:
+                self.tell("too few values to smooth")
             self.draw()
 
     def action_across(self) -> None:

@@ -21,7 +21,7 @@ from gradtop.ui.scene import Scene
 from gradtop.ui.screens.room import Room
 from gradtop.ui.widgets.log import Log, LogText
 from gradtop.ui.widgets.prompt import Prompt
-from gradtop.view import first_source, line_at, no_line, row_lines, standing, step_at
+from gradtop.view import first_source, line_at, no_line, row_lines, standing, step_at, unread_lines
 
 MOST_LOOKS = 500
 """Looks at a file at most to number the lines of a page."""
@@ -206,6 +206,7 @@ class LogRoom(Room):
             self._left,
             first,
             self._read_rows(page),
+            frozenset(self._unread(page)),
         )
         self.query_one(Log).show(text)
 
@@ -223,6 +224,14 @@ class LogRoom(Room):
         rows = row_lines(run, self._path, page.number, page.number + len(page.lines) - 1)
         return frozenset(line - page.number for line in rows)
 
+    def _unread(self, page: LogPage) -> dict[int, str]:
+        """Why lines were rejected, by their places."""
+        run = self.scene.run if self.scene is not None else None
+        if page.number is None or not page.lines:
+            return {}
+        lines = unread_lines(run, self._path, page.number, page.number + len(page.lines) - 1)
+        return {line - page.number: why for line, why in lines.items()}
+
     def _texts(self, page: LogPage) -> list[str]:
         """The lines as they are shown; of the one that a search led to, what was searched for is in sight."""
         return [clean(standing(line.text, self._query if line.offset == page.found else "")) for line in page.lines]
@@ -236,7 +245,10 @@ class LogRoom(Room):
         place = "end, following" if self._follow else f"{units.percent(page.stop / page.size)} of {page.size:,} bytes"
         shift = f" · from character {self._left + 1}" if self._left else ""
         told = f"{self._told} · " if self._told and self._found is not None else ""
-        return told + place + shift
+        unread = self._unread(page)
+        # Of several the marked one, else the last.
+        why = unread.get(self._found if self._found is not None else -1) or next(reversed(unread.values()), "")
+        return told + place + shift + (f" · ! not read: {why}" if why else "")
 
     def arrive(self, place: Place) -> None:
         """Show the line of a step, or a line itself."""

@@ -222,6 +222,9 @@ def grid(count: int, width: int, height: int, density: int) -> tuple[int, int]:
     """(columns, rows) of a page with room for `count` charts, or for as many as fit in `width` by `height` cells."""
     least_width, least_height = DENSITIES[density]
     columns = max(1, min(width // least_width, count, MOST_CHARTS))
-    rows = max(1, min(height // least_height, -(-count // columns), MOST_CHARTS // columns))
-    # Where all have room, as few stay empty as can be.
-    return (max(1, -(-count // rows)) if count <= columns * rows else columns), rows
+    rows = max(1, min(height // least_height, count, MOST_CHARTS // columns))
+    if count > columns * rows:
+        return columns, rows
+    # Where all have room, they are as wide as can be: a curve over many steps needs width before height.
+    columns = max(1, -(-count // rows))
+    return columns, max(1, -(-count // columns))

@@ -139,4 +139,4 @@ class Overview(ChartedRoom):
 
 def _banner_rows(height: int) -> int:
     """The most rows that the banner takes of a screen."""
-    return 3 if height < 16 else 6 if height < 32 else 7
+    return 3 if height < 16 else 7 if height < 32 else 8

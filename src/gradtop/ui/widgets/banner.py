@@ -26,7 +26,7 @@ class Banner(Canvas):
         self.paint(composed_rows)
 
 
-ROOMY = 7
+ROOMY = 8
 """Rows from which on the criteria have one of their own, with their names; in fewer they stand on the frame."""
 
 
@@ -65,9 +65,9 @@ def _top(view: BannerView, width: int, *, named: bool) -> Row:
 
 
 def _shares(room: int, headline: int, text: int, checks: int, next_step: int) -> tuple[int, int, int]:
-    """Rows for each: one for everything first, then the headline in full, what to do next, and the other sentences."""
+    """Rows for each: one for everything first, two of the headline, then what to do next in full, and all else."""
     got = [min(1, text), 0, 0]
-    wants = ((2, min(1, next_step)), (1, checks), (0, headline), (2, next_step), (0, text))
+    wants = ((2, min(1, next_step)), (1, checks), (0, min(2, headline)), (2, next_step), (0, headline), (0, text))
     for i, want in wants:
         got[i] += min(max(0, want - got[i]), room - sum(got))
     return got[0], got[1], got[2]

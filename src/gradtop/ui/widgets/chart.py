@@ -9,12 +9,13 @@ from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
-from gradtop import plot, units
+from gradtop import plot
 from gradtop.ui.cells import shorten
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
 from gradtop.view import Across, Reading, Trace
 from gradtop.view import Chart as ChartView
+from gradtop.view.charts import Sampled
 
 MOST_COVERED = 64
 """New values looked at one by one before the chart is drawn anew."""
@@ -134,7 +135,7 @@ class Chart(Canvas, can_focus=True):
         covered = before is not None and place == self._place and self._covered(before, view, look)
         self._shown, self._place, self.view, self.look = key, place, view, look
         if covered:
-            self.paint([self._top(view, look, math.nan), *self._rows[1:]])
+            self.paint([self._top(view, look), *self._rows[1:]])
         else:
             self._newest = None
             self.paint(self._drawn(view, look))
@@ -224,77 +225,79 @@ class Chart(Canvas, can_focus=True):
         width, height = self.size.width, self.size.height
         ink = "focus" if self.has_focus else "border"
         log = _log(view, look)
-        smooth = view.smooth if look.smooth is None else look.smooth
         inner = width - 2
         if height < 4 or inner < plot.GUTTER + 4:
-            return [self._top(view, look, math.nan)] if height and width > 6 else []
+            return [self._top(view, look)] if height and width > 6 else []
         columns = plot.pixel_columns(inner, self._glyphs)
-        data, others = self._sampled(view, look, columns)
+        data, smooth, others = self._sampled(view, look, columns)
         self._newest = _Newest.of(data)
-        frame = self._frame(view, look, log, smooth)
-        *lines, axis = plot.draw(data, inner, height - 1, frame, self._glyphs, others)
-        trend = self._trend(data, look, log) if smooth else math.nan
+        data = plot.scaled(data, view.unit.factor)
+        frame = self._frame(view, look, log)
+        *lines, axis = plot.draw(data, inner, height - 1, frame, self._glyphs, others, _in_unit(view, smooth))
         # Most lines of a live picture are those of the picture before.
         self._pieces = {line: self._pieces.get(line) or runs(line) for line in lines}
         return [
-            self._top(view, look, trend),
+            self._top(view, look),
             *((("│", ink), *self._pieces[line], ("│", ink)) for line in lines),
             (("╰", ink), *runs(axis, {plot.AXIS: ink}), ("╯", ink)),
         ]
 
-    def _sampled(self, view: ChartView, look: Look, columns: int) -> tuple[plot.Columns, list[plot.Overlay]]:
-        """The series and the further lines as pixel columns."""
-        across, window = look.across, (look.first_step, look.last_step)
-        edges = across.edges(*window, columns) if across is not None else None
-        traces = view.others[: len(plot.TRACES)]
-        others = [plot.Overlay(trace.data.envelope(columns, *window, edges), trace.ink[-1]) for trace in traces]
-        return view.data.envelope(columns, *window, edges), others
+    def _sampled(
+        self, view: ChartView, look: Look, columns: int
+    ) -> tuple[plot.Columns, Sequence[float], list[plot.Overlay]]:
+        """The series as pixel columns, its smoothed line, and the further lines, all as they are in the log."""
+        window, edges = (look.first_step, look.last_step), None
+        if look.across is not None:
+            edges = look.across.edges(*window, columns)
+        data = view.data.envelope(columns, *window, edges)
+        smooth = _smooth(view, look, view.data, columns, window, edges)
+        return data, smooth, [self._overlay(trace, view, look, columns) for trace, _ in _traces(view, look)]
 
-    def _frame(self, view: ChartView, look: Look, log: bool, smooth: bool) -> plot.Frame:
+    def _overlay(self, trace: Trace, view: ChartView, look: Look, columns: int) -> plot.Overlay:
+        """A further line: a run has its own steps at the places of the axis."""
+        window, edges = (look.first_step, look.last_step), None
+        if look.across is not None:
+            *edges, last = look.across.edges_beside(trace.ink, *window, columns)
+            window = edges[0], last
+        data = plot.scaled(trace.data.envelope(columns, *window, edges), view.unit.factor)
+        smooth = _smooth(view, look, trace.data, columns, window, edges)
+        return plot.Overlay(data, trace.ink[-1], _in_unit(view, smooth))
+
+    def _frame(self, view: ChartView, look: Look, log: bool) -> plot.Frame:
         across, counts = look.across, view.counts
         labels = across.labels(look.first_step, look.last_step, self.plot_cells) if across is not None else None
         return plot.Frame(
             log,
-            smooth,
             view.marks,
             look.cursor,
             view.ratio,
             across.kind if across is not None else counts,
-            band=view.band,
+            band=_scaled_band(view),
             labels=labels,
             selected=look.selected,
             symlog=look.symlog,
         )
 
-    def _trend(self, data: plot.Columns, look: Look, log: bool) -> float:
-        """The smoothed value under the cursor."""
-        if look.cursor is None or look.last_step <= look.first_step:
-            return math.nan
-        smooth = plot.smoothed(data.mean, plot.Scale.around(data.low, data.high, log, look.symlog))
-        at = plot.column_of(look.cursor, data)
-        return smooth[at] if at is not None else math.nan
-
-    def _top(self, view: ChartView, look: Look, trend: float) -> Row:
+    def _top(self, view: ChartView, look: Look) -> Row:
         ink = "focus" if self.has_focus else "border"
         width = self.size.width
         place: Row = ((f" {look.place} ", "quiet"),) if look.place and width >= _NUMBERED else ()
-        return box.top(self._title(view, look, trend, width - 6 - box.width_of(place)), width, ink, place)
+        return box.top(self._title(view, look, width - 6 - box.width_of(place)), width, ink, place)
 
-    def _title(self, view: ChartView, look: Look, trend: float, room: int) -> Row:
+    def _title(self, view: ChartView, look: Look, room: int) -> Row:
         label = shorten(view.label, max(6, room - 12))
         line: list[tuple[str, str]] = [(label + " ", "plain")]
         if look.reading is not None and look.cursor is not None:
             line += [(look.reading.value or "no value", "value"), (f" at {look.reading.step}", "focus")]
-            # A line that is drawn past a NaN is no value of it.
-            tail = [f"smooth {units.number(trend)}"] if trend == trend and look.reading.finite else []
-            tail += [look.reading.time] if look.reading.time else []
+            tail = [text for text in (_average(view, look), look.reading.time) if text]
         else:
             line.append((view.value, "value" if view.ended else "act"))
             scale = "symlog" if look.symlog else "log" if _log(view, look) else ""
-            tail = [text for text in (scale, view.note) if text]
+            drawn = ", ".join(filter(None, (scale, _average(view, look))))
+            tail = [text for text in (drawn, view.note) if text]
         # Lines without a name say nothing; what else there is to say comes where there is room left.
-        values = look.reading.others if look.reading is not None else [_newest(trace) for trace in view.others]
-        names = legend(view.others, room - box.width_of(line), values)
+        traces = _traces(view, look)
+        names = legend([trace for trace, _ in traces], room - box.width_of(line), [value for _, value in traces])
         room -= box.width_of(names)
         for text in tail:
             if box.width_of(line) + len(text) + 3 <= room:
@@ -304,15 +307,59 @@ class Chart(Canvas, can_focus=True):
 
 def _drawn_alike(view: ChartView) -> tuple[object, ...]:
     """What two pictures have in common where only values of the series itself were added."""
-    return view.name, view.log, view.smooth, view.marks, view.others
+    return view.name, view.unit, view.log, view.smooth, view.marks, view.others
 
 
 def _log(view: ChartView, look: Look) -> bool:
     return not look.symlog and (view.log if look.log is None else look.log)
 
 
-def _newest(trace: Trace) -> str:
-    return units.number(trace.data.tail(1)[0]) if len(trace.data) else ""
+def _smoothed(view: ChartView, look: Look) -> bool:
+    return view.smooth if look.smooth is None else look.smooth
+
+
+def _smooth(
+    view: ChartView,
+    look: Look,
+    data: Sampled,
+    columns: int,
+    window: tuple[float, float],
+    edges: Sequence[float] | None,
+) -> Sequence[float]:
+    """The smoothed line of a series, averaged on the axis that it is drawn on; none where it is switched off."""
+    if not _smoothed(view, look):
+        return ()
+    return data.smooth(columns, *window, edges, log=_log(view, look), part=view.ratio)
+
+
+def _average(view: ChartView, look: Look) -> str:
+    """Over how many rows the line is smoothed, and the smoothed value under the cursor; empty where it is not."""
+    if not _smoothed(view, look):
+        return ""
+    if look.cursor is None or look.reading is None:
+        return f"EMA {view.data.span}" if view.data.span is not None else ""
+    found = view.data.smooth_at(look.cursor, log=_log(view, look), part=view.ratio)
+    # A line that is drawn past a NaN is no value of it.
+    return f"EMA {found[1]}: {view.unit.text(found[0])}" if found is not None and look.reading.finite else ""
+
+
+def _in_unit(view: ChartView, values: Sequence[float]) -> Sequence[float]:
+    factor = view.unit.factor
+    return values if factor == 1.0 else [value * factor for value in values]
+
+
+def _traces(view: ChartView, look: Look) -> list[tuple[Trace, str]]:
+    """The further lines that have a place on the x axis, and the value of each under the cursor, or the newest."""
+    newest = [view.shown(next(iter(trace.data.tail(1)), None)) for trace in view.others]
+    values = look.reading.others if look.reading is not None else newest
+    left_out = look.across.missing if look.across is not None else frozenset()
+    found = [pair for pair in zip(view.others, values, strict=True) if pair[0].ink not in left_out]
+    return found[: len(plot.TRACES)]
+
+
+def _scaled_band(view: ChartView) -> Sequence[tuple[float, float, float]]:
+    factor = view.unit.factor
+    return view.band if factor == 1.0 else tuple((step, low * factor, high * factor) for step, low, high in view.band)
 
 
 def legend(traces: Sequence[Trace], room: int, values: Sequence[str] = ()) -> Row:

@@ -1,6 +1,7 @@
 """Which runs are drawn over the open one, and which are not and why."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.cells import cell_len
 
@@ -9,8 +10,7 @@ from gradtop.ui.widgets.box import cropped
 from gradtop.ui.widgets.canvas import Canvas, Row
 from gradtop.view import Other
 
-_LEAD, _LEAD_BY_STEP = " compared with", " compared by step with"
-"""The x axis may count time: it is that of the open run."""
+_LEAD = " compared with"
 _LEAST_NAME = 6
 """Cells of a name below which what is said of a run goes instead."""
 
@@ -19,12 +19,13 @@ class Legend(Canvas):
     """One line; none where no run is marked."""
 
     _others: Sequence[Other] = ()
-    _by_step = False
+    _missing: frozenset[str] = frozenset()
+    _kind = ""
 
-    def go_by(self, steps: bool) -> None:
-        """Say that runs are drawn by their steps although the x axis counts something else."""
-        if steps != self._by_step:
-            self._by_step = steps
+    def leave_out(self, missing: frozenset[str], kind: str) -> None:
+        """Say that runs with these inks are not drawn: they do not tell of the `kind` that the x axis counts."""
+        if (missing, kind) != (self._missing, self._kind):
+            self._missing, self._kind = missing, kind
             self.on_resize()
 
     def show(self, others: Sequence[Other]) -> None:
@@ -40,12 +41,16 @@ class Legend(Canvas):
 
     def on_resize(self) -> None:
         """Fit the names."""
-        self.paint([named(self._others, self.app.size.width, self._by_step)] if self._others else [])
+        others = [self._said(other) for other in self._others]
+        self.paint([named(others, self.app.size.width)] if others else [])
+
+    def _said(self, other: Other) -> Other:
+        return replace(other, run=None, said=f"tells no {self._kind}s") if other.ink in self._missing else other
 
 
-def named(others: Sequence[Other], width: int, by_step: bool = False) -> Row:
+def named(others: Sequence[Other], width: int) -> Row:
     """Letter, name and what is said of each run, in its colour, names made apart in the room there is."""
-    lead = "" if width < 60 else _LEAD_BY_STEP if by_step else _LEAD
+    lead = "" if width < 60 else _LEAD
     each = (width - len(lead)) // max(1, len(others)) - len("  ■a ")
     said = [f" {other.said}" if other.said and each - cell_len(other.said) > _LEAST_NAME else "" for other in others]
     room = each - max(map(cell_len, said), default=0)

@@ -30,6 +30,8 @@ class LogText:
     """The number of the first line; None: lines have no numbers."""
     rows: frozenset[int] = frozenset()
     """Indices of the lines that gave a row."""
+    unread: frozenset[int] = frozenset()
+    """Indices of the lines that should have given one and were rejected."""
 
 
 class Log(Canvas, can_focus=True):
@@ -76,10 +78,11 @@ class Log(Canvas, can_focus=True):
 
 
 def _margin(text: LogText, i: int) -> Row:
-    """What stands before a line: its number, and whether gradtop read a row there."""
-    mark = ("▸", "key") if i == text.found else ("·", "good") if i in text.rows else (" ", "plain")
+    """What stands before a line: its number, and whether gradtop read a row there, or could not."""
+    read = ("·", "good") if i in text.rows else ("!", "watch") if i in text.unread else (" ", "plain")
+    mark = ("▸", "key") if i == text.found else read
     if text.first is None:
-        return (mark, (" ", "plain")) if text.rows or text.found is not None else ((" ", "plain"),)
+        return (mark, (" ", "plain")) if text.rows or text.unread or text.found is not None else ((" ", "plain"),)
     cells = len(str(text.first + len(text.lines)))
     return ((f"{text.first + i:>{cells}}", "quiet"), mark, (" ", "plain"))
 

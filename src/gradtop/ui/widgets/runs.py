@@ -178,7 +178,7 @@ def fitted(width: int, longest: int = 0) -> list[tuple[str, int]]:
     """(title, cells) of the columns that fit beside names of up to `longest` cells, the name first."""
     columns = list(_COLUMNS)
     while worst := max(rank for _, _, rank in columns):
-        wanted = max(_NAME_CELLS, min(longest, _LONG_NAME_CELLS) if worst >= _SPARKS_RANK else 0)
+        wanted = max(_NAME_CELLS, min(longest, _LONG_NAME_CELLS) + _GAP if worst >= _SPARKS_RANK else 0)
         if sum(w + _GAP for _, w, _ in columns) + wanted <= width:
             break
         columns = [column for column in columns if column[2] != worst]

@@ -1,6 +1,6 @@
 """The small chart beside a finding."""
 
-from gradtop import plot
+from gradtop import plot, units
 from gradtop.ui.cells import shorten
 from gradtop.ui.widgets import box
 from gradtop.ui.widgets.canvas import Canvas, Row
@@ -47,6 +47,7 @@ class FindingWindow(Canvas):
             return [self._top(window)] if height and width > 7 else []
         columns = plot.pixel_columns(width - 2, self._glyphs)
         data = window.data.envelope(columns, window.first_step, window.last_step)
+        data = plot.scaled(data, window.unit.factor)
         frame = plot.Frame(log=window.log, marks=window.marks, cursor=window.onset)
         *lines, axis = plot.draw(data, width - 2, height - 1, frame, self._glyphs)
         return [
@@ -58,7 +59,8 @@ class FindingWindow(Canvas):
     def _top(self, window: Window) -> Row:
         width = self.size.width
         label = shorten(window.label, max(6, width - 24))
-        pieces = [(label, "title"), (f" {window.value or 'no value'}", "quiet"), (" at its start", "quiet")]
+        where = f" at {units.count(window.onset)}"
+        pieces = [(label, "title"), (f" {window.value or 'no value'}", "quiet"), (where, "quiet")]
         pieces += [(" · log", "quiet")] if window.log else []
         while len(pieces) > 2 and box.width_of(pieces) > width - 6:
             pieces.pop()

@@ -61,8 +61,11 @@ def without_layers(run: RunSnapshot | None) -> tuple[Entry, ...]:
         Entry("from gradtop import Logger", "value", 2),
         Entry('log = Logger("logs", model, optimizer)', "value", 2),
         Entry("log.step(loss=loss)   # after each optimizer.step()", "value", 2),
-        Entry("Keys that frameworks write are understood too: Lightning's grad_2.0_norm/…, Composer's", "quiet"),
-        Entry("l2_norm/grad/…, gpt-neox's gradient_norms/…, OLMo's grad/….norm, Levanter's grad/norm/….", "quiet"),
+        Entry(
+            "Keys that frameworks write are understood too: Lightning's grad_2.0_norm/…, Composer's l2_norm/grad/…, "
+            "gpt-neox's gradient_norms/…, OLMo's grad/….norm, Levanter's grad/norm/….",
+            "quiet",
+        ),
     )
 
 
