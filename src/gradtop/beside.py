@@ -9,7 +9,8 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gradtop.machine import SAMPLES_KEPT, Gpu, Machine, MachineView
 from gradtop.record import Rows
@@ -21,8 +22,7 @@ NOWHERE = 2**31
 """The session of a sample that has a time alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sampled:
+class Sampled(Struct, frozen=True):
     """What the rules look at of a sample, and where it belongs."""
 
     time: float

@@ -1,7 +1,8 @@
 """Settings and limits: frozen values with a docstring under every field."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 AUTO, SUPERVISED = "auto", "supervised"
 PROFILES = (AUTO, SUPERVISED, "rl", "gan", "vae")
@@ -12,8 +13,7 @@ THEMES = (DARK, LIGHT, COLOUR_BLIND, HIGH_CONTRAST)
 """Colours to choose from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Thresholds of the rules. Windows count observed rows unless a name says otherwise.
 
     A window of rows shrinks where a row stands for several steps: `n` rows become `n / interval`, within the
@@ -230,8 +230,7 @@ class Limits:
         return float(10.0**-self.vanish_decades)
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """A regular expression for the lines of one home-made log."""
 
     name: str
@@ -246,8 +245,7 @@ class Profile:
     """Where it stands, for error texts: `gradtop.toml, line 3`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """How gradtop runs, as opposed to what it judges."""
 
     interval_s: float = 1.0

@@ -1,7 +1,8 @@
 """What the rules cannot tell of a run, by the reason."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gradtop.finding import Coverage
 
@@ -10,8 +11,7 @@ REMEDY = "--profile supervised makes gradtop judge it all the same"
 _LACKING = " in this log"
 
 
-@dataclass(frozen=True, slots=True)
-class Blindness:
+class Blindness(Struct, frozen=True):
     """Kinds of findings that cannot be told of a run, for one reason."""
 
     why: str

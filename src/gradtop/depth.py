@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _NUMBER = re.compile(r"(\d+)")
 _LEAF = re.compile(r"[._/](?:weight|kernel|w)$", re.IGNORECASE)
@@ -24,8 +25,7 @@ _EARLY = re.compile(r"enc|down|stem|patch", re.IGNORECASE)
 _LATE = re.compile(r"dec|up", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Depth:
+class Depth(Struct, frozen=True):
     """Layers by their places in the log."""
 
     order: tuple[int, ...]

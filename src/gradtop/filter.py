@@ -9,10 +9,11 @@ import re
 import time
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Self
+
+from msgspec import Struct
 
 from gradtop.errors import FilterError
 
@@ -37,8 +38,7 @@ _CAPITAL = re.compile(r"\\.|\(\?P?<\w+>|([A-Z]|[^\W\d_a-z])", re.DOTALL)
 _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True):
     """One thing to look for."""
 
     text: str
@@ -60,8 +60,7 @@ class Term:
         return self.text in (text if self.capitals else text.lower())
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """Admits a name for which every term of one of the alternatives holds; without any, every name."""
 
     text: str = ""
@@ -82,8 +81,7 @@ class Filter:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(Struct, frozen=True):
     """A filter while it is typed: the last one that could be used holds until the next one can."""
 
     text: str = ""

@@ -1,9 +1,10 @@
 """Which line of its file each row of a run was read from, and which row stands on a line."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from gradtop.record import Record, Rows
 from gradtop.run import trains
@@ -19,8 +20,7 @@ _WAITING = 1024
 """Rows that wait in lists before they are moved to the arrays together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(Struct, frozen=True):
     """A row of a source, and its line."""
 
     step: float
@@ -30,8 +30,7 @@ class Located:
     """It is the row that was asked for, as opposed to the nearest one that is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(Struct, frozen=True):
     """Steps and lines at one moment, both of shape (n,); steps rise from each of `starts` to the next."""
 
     steps: Array
@@ -78,8 +77,7 @@ class Trail:
         return Located(float(self.steps[i]), int(self.lines[i]), exact)
 
 
-@dataclass(frozen=True, slots=True)
-class OriginView:
+class OriginView(Struct, frozen=True):
     """Where the rows of one source stand in its file, at one moment."""
 
     path: Path

@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
+
+from msgspec import Struct, field
 
 from gradtop.run import RunView
 from gradtop.series import SeriesView
@@ -26,8 +27,7 @@ _RISING = 0.9
 """Part of the rows of such a series that have to rise: what goes up and down is a duration."""
 
 
-@dataclass(slots=True)
-class Rhythm:
+class Rhythm(Struct):
     """When new rows arrived while we watched, in monotonic seconds."""
 
     last: float | None = None

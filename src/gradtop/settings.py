@@ -19,13 +19,14 @@ theme = "light"
 "overview.zoom" = "f"
 """
 
-import dataclasses
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec.structs
 
 from gradtop.catalogue import KINDS, PRECEDENCE
 from gradtop.config import DARK, PROFILES, THEMES, Limits, Profile, Settings
@@ -38,7 +39,7 @@ MAX_BYTES = 256 * 1024
 _TABLES = ("limits", "rules", "profile", "app", "keys")
 _RULES = ("mute", "profile")
 _PROFILE = ("name", "regex", "sample", "names")
-_LIMITS = {one.name: one for one in dataclasses.fields(Limits) if one.name != "profile"}
+_LIMITS = {one.name: one for one in msgspec.structs.fields(Limits) if one.name != "profile"}
 _MOST_ROWS = 1_000_000
 """The most of a limit in rows, episodes or evaluations: windows of rows are kept."""
 _LEAST = {"burn_in_rows": 2, "oscillation_rows": 3, "accumulate_rows": 2}

@@ -2,11 +2,11 @@
 
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """Something to look at or to change next."""
 
     text: str
@@ -29,8 +29,7 @@ def _fields(text: str) -> frozenset[str]:
     return frozenset(name for _, name, _, _ in string.Formatter().parse(text) if name)
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Struct, frozen=True):
     """Causes and checks of one form of a kind, instead of those of the kind."""
 
     causes: tuple[str, ...]
@@ -38,8 +37,7 @@ class Advice:
     checks: tuple[Check, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """One kind of finding."""
 
     id: str

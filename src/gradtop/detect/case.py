@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from gradtop.catalogue import KINDS
 from gradtop.config import Limits
@@ -50,8 +51,7 @@ class Rule(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Case:
+class Case(Struct):
     """An anomaly from its first row on."""
 
     first_step: float

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gradtop.detect.robust import Level
 
@@ -12,8 +13,7 @@ Band = tuple[tuple[float, float, float], ...]
 """(step, low, high) in order; NaN from a step on where no range was known until the next one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
+class Course(Struct, frozen=True):
     """What charts show behind the curves."""
 
     usual: Mapping[str, Band] = field(default_factory=dict)

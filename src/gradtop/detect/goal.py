@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gradtop.config import AUTO, SUPERVISED
 
@@ -23,8 +24,7 @@ _NAMES = (
 """(profile, names that only such a training has), the surest first: a VAE has a `kl` as well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(Struct, frozen=True):
     """A training whose loss need not fall."""
 
     profile: str

@@ -1,13 +1,13 @@
 """What is asked of the machine, and what it answers."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from gradtop.machine import Gpu, Host, Process
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What is known of a run whose process is looked for."""
 
     id: str
@@ -24,8 +24,7 @@ class Wanted:
     """Its files grew lately: who works beside a log that nobody writes is not its process."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gpus:
+class Gpus(Struct, frozen=True):
     """All devices at one moment."""
 
     gpus: tuple[Gpu, ...] = ()
@@ -37,8 +36,7 @@ class Gpus:
     """Its pids are those of the host, and mean nothing here."""
 
 
-@dataclass(frozen=True, slots=True)
-class OfRun:
+class OfRun(Struct, frozen=True):
     """What is known of the process of a run."""
 
     process: Process | None = None
@@ -48,8 +46,7 @@ class OfRun:
     """The devices that it was told to use, as `CUDA_VISIBLE_DEVICES` has them; None where it was told nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """One answer of the system."""
 
     host: Host | None = None

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gradtop.merge.join import Join
 from gradtop.merge.plan import Fit, Plan, planned
@@ -22,8 +23,7 @@ ANEW_SHARE = 20
 """Joining anew, which takes a while in a long run, is repeated after this many times as long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(Struct, frozen=True):
     """How one source stands in its run."""
 
     path: Path

@@ -4,8 +4,9 @@ A picture is rows of text with one *ink* per cell: a letter that says what the c
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from gradtop.plot.axis import Labels
 
@@ -74,8 +75,7 @@ class Columns(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Glyphs:
+class Glyphs(Struct, frozen=True, eq=False):
     """The characters of a picture: braille and lines, or plain ASCII."""
 
     dots_x: int
@@ -115,8 +115,7 @@ ASCII = Glyphs(1, 2, (" ", "'", ".", ":"), (" ", '"', "_", "="), "+", "|", ":", 
 """One by two dots a cell, for terminals without UTF-8."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A place on the x axis that matters."""
 
     step: float
@@ -124,16 +123,14 @@ class Mark:
     """`ACT`, `WATCH`, `NOTICE`, `RESUME` or `PLAN`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One row of a picture: as many inks as characters."""
 
     text: str
     inks: str
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """What is drawn beside the data."""
 
     log: bool = False
@@ -155,8 +152,7 @@ class Frame:
     """The y axis is logarithmic above and below zero, and shows zero."""
 
 
-@dataclass(frozen=True, slots=True)
-class Overlay:
+class Overlay(Struct, frozen=True):
     """A further line in a picture, under the one that the picture is of."""
 
     data: Columns

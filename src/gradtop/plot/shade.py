@@ -1,6 +1,6 @@
 """Shades of a heatmap: what a cell's code means, and the character that it is shown by."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 HEAT = 24
 """Codes 0 to 23 are shades, the least value first."""
@@ -10,8 +10,7 @@ BARS = " ▁▂▃▄▅▆▇█"
 """A cell filled from below, by eighths."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shades:
+class Shades(Struct, frozen=True):
     """What the shades stand for."""
 
     low: float
@@ -20,8 +19,7 @@ class Shades:
     log: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Palette:
+class Palette(Struct, frozen=True):
     """The characters of all codes, of the cursor, and of bars by eighths."""
 
     ramp: str

@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from gradtop.series.column import Floats
 from gradtop.series.pyramid import Blocks, Places, ranges
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """A series as `n` pixel columns over `first_step`..`last_step`; every list has length `n`.
 
     Ghosts (values that a later session repeated) are left out. An empty column holds NaN in `low`, `high`, `mean`.
@@ -81,8 +80,7 @@ def of_lists(first: float, last: float, parts: Sequence[Sequence[float]]) -> Env
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """Columns that were made of the first `n` values of a series."""
 
     asked: object

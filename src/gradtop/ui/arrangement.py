@@ -1,7 +1,8 @@
 """Which charts and tiles there is room for on the Overview, and where."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _NARROW, _WIDE, _VERY_WIDE = 72, 100, 180
 """Columns of the screen from which charts stand beside each other, in more than three, in three columns."""
@@ -13,8 +14,7 @@ _CHARTS_SHARE = 0.6
 """The part of all rows that is left to them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """What is shown."""
 
     columns: int

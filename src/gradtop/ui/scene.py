@@ -1,13 +1,12 @@
 """What the app hands to the room on the screen."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.view import Marks, Other, others_of
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """One moment, as the screen shows it."""
 
     snapshot: Snapshot

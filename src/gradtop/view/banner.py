@@ -1,6 +1,6 @@
 """The answer on top of the Overview: one of four words, and why."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gradtop import report
 from gradtop.clean import clean
@@ -11,8 +11,7 @@ from gradtop.view.header import verdict_word
 from gradtop.view.tone import TONES, Tone
 
 
-@dataclass(frozen=True, slots=True)
-class Banner:
+class Banner(Struct, frozen=True):
     """What the banner says."""
 
     tone: Tone

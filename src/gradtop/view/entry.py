@@ -1,13 +1,13 @@
 """A paragraph of a sheet."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MARKS = {True: "●", False: "○", None: "?"}
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One paragraph of a sheet."""
 
     text: str

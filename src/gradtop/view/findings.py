@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gradtop import units
 from gradtop.catalogue import KINDS
@@ -25,8 +26,7 @@ _INKS = {Severity.NOTICE: "plain", Severity.WATCH: "watch", Severity.INTERVENE: 
 _ORDINALS = ("", "", "2nd time", "3rd time", "4th time", "5th time", "6th time", "7th time")
 
 
-@dataclass(frozen=True, slots=True)
-class FindingRow:
+class FindingRow(Struct, frozen=True):
     """One line of the list."""
 
     id: str

@@ -1,8 +1,9 @@
 """The limits that a finding depends on: what they are, and where they are set."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import PurePath
+
+from msgspec import Struct
 
 from gradtop import units
 from gradtop.catalogue import KINDS
@@ -16,8 +17,7 @@ _DEFAULTS = Limits()
 _MEANING_CHARS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class LimitRow:
+class LimitRow(Struct, frozen=True):
     """One limit of a kind of findings."""
 
     name: str

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from gradtop.plot import TRACES
 
@@ -12,8 +13,7 @@ _VALIDATION = frozenset(("val", "valid", "validation", "eval", "evaluation", "te
 _WORDS = re.compile(r"([/_\-. ])")
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Series that share a chart."""
 
     name: str

@@ -1,7 +1,8 @@
 """The list of runs: one row each, made when it is looked at."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from gradtop import units
 from gradtop.clean import clean
@@ -20,8 +21,7 @@ SPARK_CELLS = 12
 """Width of a sparkline."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
+class RunRow(Struct, frozen=True):
     """One run of the list."""
 
     id: str

@@ -1,6 +1,6 @@
 """Whether the loss has stopped improving since something began."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gradtop.detect.robust import trend_of
 from gradtop.detect.signals import LOSSES_KEPT, Signals
@@ -14,8 +14,7 @@ _ROOM = 0.02
 _LEAST_LOSSES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Flat:
+class Flat(Struct, frozen=True):
     """The answer, None where it cannot be told, with the numbers behind it."""
 
     met: bool | None

@@ -1,8 +1,9 @@
 """What the loss did since something began: whether it hurt, or whether the loss falls all the same."""
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from gradtop.detect.robust import DIFFERENCES, median
 from gradtop.detect.signals import Signals
@@ -23,8 +24,7 @@ _FALL = 0.03
 _FALL_SPREADS = 1.5
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(Struct, frozen=True):
     """The loss before something began."""
 
     loss: float

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gradtop.detect.case import Case, criterion, finding, lacking, off, opened
 from gradtop.detect.loss.blocks import Blocks, clipped, printed_step
@@ -33,8 +34,7 @@ _LATE_ROWS = 3.0
 _IDS = ("enough_steps", "no_fall", "no_trend", "noise_allows")
 
 
-@dataclass(frozen=True, slots=True)
-class _Trend:
+class _Trend(Struct, frozen=True):
     """Falls relative to the loss, over all rows and over the newer half of the effective steps."""
 
     fall: float

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gradtop.detect.case import MAX_CASES, Case, criterion, finding, lacking, off, opened
 from gradtop.detect.loss.blocks import Blocks, clipped, printed_step
@@ -31,8 +32,7 @@ _WANDERS = 0.36
 _IDS = ("enough_steps", "persists", "noise_allows", "lr_high", "val_flat")
 
 
-@dataclass(frozen=True, slots=True)
-class _Stretch:
+class _Stretch(Struct, frozen=True):
     """What the newest part of the run says; changes are relative."""
 
     first: int

@@ -2,8 +2,9 @@
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 SPANS = 8
 """Spans in a row whose floors have to rise."""
@@ -16,8 +17,7 @@ _STEADY = 0.8
 """Part of the mean pace since the start that the newest growth has: a cache that fills grows ever more slowly."""
 
 
-@dataclass(frozen=True, slots=True)
-class Floor:
+class Floor(Struct, frozen=True):
     """The lowest value of one span."""
 
     step: float
@@ -27,8 +27,7 @@ class Floor:
     """Seconds of the clock at that step; NaN where rows have no time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
+class Growth(Struct, frozen=True):
     """A rise without a pause over eight spans."""
 
     first: Floor

@@ -3,7 +3,8 @@
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gradtop.clean import clean
 from gradtop.detect.case import MAX_CASES, Case, criterion, finding, opened
@@ -35,8 +36,7 @@ _HOST = re.compile(r"rss|host|proc|cpu")
 _DEVICE = re.compile(r"gpu\d+/")
 
 
-@dataclass(slots=True)
-class _Stream:
+class _Stream(Struct):
     """One metric of memory."""
 
     name: str
@@ -58,8 +58,7 @@ class _Stream:
         return f"{device.group() if device else ''}{MEMORY_TOTAL}"
 
 
-@dataclass(slots=True)
-class _Leak:
+class _Leak(Struct):
     """A case, and the metric that it is of."""
 
     case: Case

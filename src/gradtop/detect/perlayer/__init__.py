@@ -2,11 +2,11 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil, inf, log, nan
 from typing import TypeVar
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from gradtop.depth import Depth, depth_of
@@ -46,8 +46,7 @@ def is_layered(name: str) -> bool:
     return bool(slash) and family in FAMILIES
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """Layers that left the usual range of their gradients at one row."""
 
     step: float
@@ -173,8 +172,7 @@ class Moves:
         self._bad = bool(n)
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(Struct, frozen=True):
     """Where the columns of rows with the same columns belong."""
 
     columns: Mapping[str, tuple[str, ...]]

@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gradtop.errors import RecordError
 from gradtop.record import decode_object, number
@@ -32,8 +33,7 @@ _HISTORY = b'"log_history"'
 _STREAM_TYPES = frozenset(("run", "metrics", "layers", "layer_names", "event", "end", "machine"))
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """What a file is."""
 
     format: str

@@ -9,10 +9,11 @@ import os
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
+
+from msgspec import Struct
 
 from gradtop.sources.follow.mount import served
 from gradtop.sources.reader import Block, Line
@@ -31,8 +32,7 @@ _HEAD_CHARS = 2000
 _line = partial(tuple.__new__, Line)
 
 
-@dataclass(frozen=True, slots=True)
-class Portion:
+class Portion(Struct, frozen=True):
     """What one look at a file gave."""
 
     data: bytes = b""

@@ -4,13 +4,13 @@ import csv
 import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import add, methodcaller
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from gradtop.errors import RecordError
 from gradtop.record import Record, Rows
@@ -36,8 +36,7 @@ _ROW = "table row"
 _Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class _Sum:
+class _Sum(Struct, frozen=True):
     """A loss that the table has only in parts."""
 
     canonical: str
@@ -46,8 +45,7 @@ class _Sum:
     raw: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Pick:
+class _Pick(Struct, frozen=True):
     """What is taken of the rows with the same cells filled."""
 
     names: tuple[str, ...]

@@ -4,8 +4,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from gradtop.sources.follow.kind import by_name
 from gradtop.sources.search.group import CHECKPOINT, STATE
@@ -38,8 +39,7 @@ def go_on(path: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A file that is named like a log."""
 
     path: Path
@@ -59,8 +59,7 @@ class Entry:
         return self.inode, self.size, self.modified
 
 
-@dataclass(slots=True)
-class Seen:
+class Seen(Struct):
     """Files by the name of what they are: how many, and one of them."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -72,8 +71,7 @@ class Seen:
         self.examples.setdefault(name, path)
 
 
-@dataclass(slots=True)
-class Listing:
+class Listing(Struct):
     """What one walk found."""
 
     files: dict[tuple[int, int], Entry] = field(default_factory=dict)
@@ -101,8 +99,7 @@ class Listing:
         return sorted(self.files.values(), key=lambda entry: entry.modified, reverse=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
+class _Folder(Struct, frozen=True):
     path: str
     root: Path
     linked: bool = False

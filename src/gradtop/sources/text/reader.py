@@ -3,7 +3,8 @@
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gradtop.clean import strip_sequences
 from gradtop.record import Record, Rows
@@ -28,8 +29,7 @@ from gradtop.sources.text.triplet import Triplets, triplet
 from gradtop.sources.text.word import may_hold_row, may_say
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One way of reading a row from a line."""
 
     name: str

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gradtop.record import End, Event, Record, Restart, Scalar
 from gradtop.sources.fields.names import normalised
@@ -10,8 +11,7 @@ from gradtop.sources.fields.number import NUMBER, parse
 from gradtop.sources.reader import MAX_MESSAGE
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a sign stands."""
 
     text: str
@@ -30,8 +30,7 @@ class Place:
 Make = Callable[[re.Match[str], Place], Record | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(Struct, frozen=True):
     """One thing that lines say: searched for only where one of its words occurs."""
 
     rule: str

@@ -8,8 +8,9 @@ is read by the rules.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from gradtop.sources.fields.names import WALL_CLOCK_FROM, normalised
 from gradtop.sources.fields.number import Number, finite, parse
@@ -52,8 +53,7 @@ _NEXT_DIGIT = bytes.maketrans(b"0123456789", b"1234567891")
 _TIME_OF_DAY = re.compile(rb"(.*:)(\d\d)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(Struct, frozen=True):
     """One number, date or time of a line."""
 
     start: int
@@ -62,8 +62,7 @@ class _Token:
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Struct, frozen=True):
     """Where a field of the row comes from."""
 
     group: int | None
@@ -110,8 +109,7 @@ class _Field:
         return found.value
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """One wording of a row."""
 
     rule: str

@@ -1,9 +1,9 @@
 """All findings of a run, one of them in full; what its user says of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
+from msgspec import Struct
 from textual.binding import BindingType
 from textual.containers import Grid
 from textual.widget import Widget
@@ -250,8 +250,7 @@ class FindingsRoom(Room):
         self._describe()
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Where the list, the picture and the text stand."""
 
     columns: tuple[str, ...]

@@ -2,8 +2,9 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import isnan
+
+from msgspec import Struct
 
 from gradtop import units
 from gradtop.device import MEMORY_USED, POWER, TEMPERATURE, UTILIZATION
@@ -18,8 +19,7 @@ NEAR_S = 5.0
 """Seconds by which a sample may lie beside an incident that is shorter than the time between two samples."""
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(Struct, frozen=True):
     """The times of the rows around an incident, in Unix seconds."""
 
     steps: tuple[float, ...]
@@ -37,8 +37,7 @@ class Around:
         return self.steps[at] if at < len(self.times) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """One measure of one device around an incident."""
 
     label: str

@@ -1,8 +1,9 @@
 """The training's own streams around an incident: loss, grad norm, learning rate, loss scale, clipping, speed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from gradtop import units
 from gradtop.finding import Finding
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from gradtop.series import SeriesView
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(Struct, frozen=True):
     """Something that is logged row by row."""
 
     names: tuple[str, ...]

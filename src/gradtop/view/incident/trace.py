@@ -1,6 +1,6 @@
 """One line of a post-mortem, and how it says when something moved."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gradtop import units
 from gradtop.finding import Finding
@@ -10,8 +10,7 @@ from gradtop.view.incident.stretch import Stretch
 MISSING = "not in this log"
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """One line of the post-mortem."""
 
     label: str

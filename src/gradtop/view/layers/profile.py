@@ -1,8 +1,9 @@
 """The newest row over depth: one bar per layer, or per few layers where there are more than columns."""
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from gradtop import units
 from gradtop.snapshot import RunSnapshot
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from gradtop.grid import GridView
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(Struct, frozen=True):
     """One column."""
 
     part: float
@@ -24,8 +24,7 @@ class Bar:
     """`zero`, `missing`, `nonfinite`: the worst that one of its layers is; empty: a value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Struct, frozen=True):
     """All layers from input to output."""
 
     label: str

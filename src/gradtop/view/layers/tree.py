@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from gradtop.depth import depth_of
 from gradtop.filter import Filter
@@ -14,8 +15,7 @@ _PART = re.compile(r"[./]")
 _NUMBERED = re.compile(r"\d")
 
 
-@dataclass(frozen=True, slots=True)
-class LayerRow:
+class LayerRow(Struct, frozen=True):
     """One line: a layer, or a module with all of its layers."""
 
     key: str

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gradtop import throttle, units
 from gradtop.clean import clean
@@ -13,8 +14,7 @@ SHORT_HISTORY = 120
 """Samples behind the sparkline of a row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(Struct, frozen=True):
     """A device, or a MIG instance of one."""
 
     id: str
@@ -50,8 +50,7 @@ class Device:
         return History(times_of(samples), values, 0.0, high, top)
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceRow:
+class DeviceRow(Struct, frozen=True):
     """One line of the list of devices."""
 
     id: str

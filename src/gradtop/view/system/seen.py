@@ -1,8 +1,9 @@
 """Which samples a run is shown with: those of this machine, or those that were recorded beside it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from gradtop import units
 from gradtop.clean import clean
@@ -13,8 +14,7 @@ OLD_S = 10.0
 """Seconds after which a sample is not how things are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """Samples, and how they are to be taken."""
 
     samples: tuple[Machine, ...] = ()

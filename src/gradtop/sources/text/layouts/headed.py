@@ -1,7 +1,8 @@
 """Blocks of one metric a line under a line that says their step: OLMo, Composer, Coqui and home-made loops."""
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gradtop.sources.fields.names import meaning_of
 from gradtop.sources.fields.number import Number
@@ -28,8 +29,7 @@ _BULLET = re.compile(r"(?:[-*•·>└├│|╰─]+)[─>-]*\s+(?:>\s+)?")
 _PHASE = re.compile(r"(?:train|val|valid|eval|test|dev)(?:ing|idation|uation)?\b", re.IGNORECASE)
 
 
-@dataclass(slots=True)
-class _Block:
+class _Block(Struct):
     """A head and the metrics that stood under it so far."""
 
     head: Head
