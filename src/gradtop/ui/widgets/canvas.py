@@ -24,6 +24,9 @@ class Canvas(Widget):
         super().__init__(id=id, classes=classes)
         self._rows: list[Row] = []
         self._strips: list[Strip] = []
+        self._sent: dict[int, Strip] = {}
+        """Rows in their full width and as the filters of the app leave them, until they change."""
+        self._sent_width = 0
 
     def on_mount(self) -> None:
         """Be drawn anew in another theme."""
@@ -31,6 +34,7 @@ class Canvas(Widget):
 
     def _restyle(self) -> None:
         self._strips = [self._strip(row) for row in self._rows]
+        self._sent.clear()
         self.refresh()
 
     def _strip(self, row: Row) -> Strip:
@@ -42,6 +46,7 @@ class Canvas(Widget):
         before = self._rows
         if len(before) != len(rows):
             self._rows, self._strips = list(rows), [self._strip(row) for row in rows]
+            self._sent.clear()
             self.refresh()
             return
         regions: list[Region] = []
@@ -49,6 +54,7 @@ class Canvas(Widget):
             if row != before[y]:
                 regions += [Region(start, y, stop - start, 1) for start, stop in changed_spans(before[y], row)]
                 self._rows[y], self._strips[y] = row, self._strip(row)
+                self._sent.pop(y, None)
         if regions:
             self.refresh(*regions)
 
@@ -57,6 +63,30 @@ class Canvas(Widget):
         if y < len(self._strips):
             return self._strips[y]
         return Strip.blank(self.size.width, styles(self.app.theme)["plain"])
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The rows of a part, cut to its columns.
+
+        A canvas has no border, padding, tint or opacity, which the toolkit looks up for every row again.
+        """
+        width = self.region.width
+        if width != self._sent_width:
+            self._sent.clear()
+            self._sent_width = width
+        sent = self._sent
+        if any(y not in sent for y in crop.line_range):
+            self._send([y for y in crop.line_range if y not in sent], width)
+        strips = [sent[y] for y in crop.line_range]
+        return strips if crop.column_span == (0, width) else [strip.crop(*crop.column_span) for strip in strips]
+
+    def _send(self, rows: Sequence[int], width: int) -> None:
+        filters, background = self.get_line_filters(), self.background_colors[1]
+        behind = styles(self.app.theme)["plain"].background_style
+        for y in rows:
+            strip = self.render_line(y).adjust_cell_length(width, behind)
+            for filter in filters:
+                strip = strip.apply_filter(filter, background)
+            self._sent[y] = strip
 
 
 def changed_spans(old: Row, new: Row) -> list[tuple[int, int]]:
