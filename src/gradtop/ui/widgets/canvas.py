@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -80,12 +81,13 @@ class Canvas(Widget):
         return strips if crop.column_span == (0, width) else [strip.crop(*crop.column_span) for strip in strips]
 
     def _send(self, rows: Sequence[int], width: int) -> None:
-        filters, background = self.get_line_filters(), self.background_colors[1]
+        # Inks are true colours, or those of the terminal where they are meant to be.
+        filters = [filter for filter in self.get_line_filters() if not isinstance(filter, ANSIToTruecolor)]
         behind = styles(self.app.theme)["plain"].background_style
         for y in rows:
             strip = self.render_line(y).adjust_cell_length(width, behind)
             for filter in filters:
-                strip = strip.apply_filter(filter, background)
+                strip = strip.apply_filter(filter, self.background_colors[1])
             self._sent[y] = strip
 
 
@@ -96,13 +98,13 @@ def changed_spans(old: Row, new: Row) -> list[tuple[int, int]]:
     """
     start, stop = _apart(old, new)
     tail = len(new) - stop
-    a, b = _flat(old[start : len(old) - tail]), _flat(new[start:stop])
-    widths = _width(old[start : len(old) - tail]), _width(new[start:stop])
-    if widths != (len(a), len(b)) or len(a) != len(b):
+    before, after = old[start : len(old) - tail], new[start:stop]
+    a, b = _flat(before), _flat(after)
+    if len(a) != len(b) or (_width(before), _width(after)) != (len(a), len(b)):
         return [(0, max(1, _width(old), _width(new)))]
     skipped = _width(new[:start])
     spans: list[tuple[int, int]] = []
-    for x in (x for x, (before, after) in enumerate(zip(a, b, strict=True), skipped) if before != after):
+    for x in [x for x, (was, now) in enumerate(zip(a, b, strict=True), skipped) if was != now]:
         if spans and x - spans[-1][1] < _SKIPPED_CELLS:
             spans[-1] = spans[-1][0], x + 1
         else:
