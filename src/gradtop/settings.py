@@ -22,11 +22,11 @@ theme = "light"
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec.structs
+from msgspec import Struct, field
 
 from gradtop.catalogue import KINDS, PRECEDENCE
 from gradtop.config import DARK, PROFILES, THEMES, Limits, Profile, Settings
@@ -49,8 +49,7 @@ _MOST = {"no_learning_fall": 1}
 _KINDS = tuple(kind for kind in PRECEDENCE if kind in KINDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(Struct, frozen=True):
     """What the user typed: it goes before every file."""
 
     grad_floor: float | None = None
@@ -70,8 +69,7 @@ class Typed:
             yield "profile", self.profile, "--profile"
 
 
-@dataclass(slots=True)
-class _Gathered:
+class _Gathered(Struct):
     """What the files say, the later ones over the earlier ones, and where."""
 
     limits: dict[str, Any] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """The one line on top of every screen: which run, how it stands, how far it is."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from gradtop import units
 from gradtop.clean import clean
@@ -23,8 +24,7 @@ STATE_GLYPHS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One piece of the header."""
 
     text: str

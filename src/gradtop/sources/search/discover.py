@@ -11,9 +11,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gradtop.record import Rows
 from gradtop.sources.follow.compressed import bare_name, unpacker
@@ -56,8 +58,7 @@ STATE_HEAD_BYTES = 4096
 _STATE_STEP = re.compile(rb'"global_step":\s*(\d+)')
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """Files that are, or will be, a run."""
 
     path: Path
@@ -79,8 +80,7 @@ class Candidate:
         return tuple(part.path for part in self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What one look gave."""
 
     candidates: tuple[Candidate, ...] = ()
@@ -91,8 +91,7 @@ class Found:
     """Everything that was found has been looked into."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Struct, frozen=True):
     """What a file showed when it was looked into."""
 
     entry: Entry

@@ -7,9 +7,10 @@ side by side with names that tell them apart are runs of their own.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from msgspec import Struct
 
 STATE = "trainer_state.json"
 """What a Hugging Face trainer rewrites at every save: the whole history, in the output directory and in checkpoints."""
@@ -39,8 +40,7 @@ _PLAIN = re.compile(
 _CONSOLE = re.compile(r"\.(?:log|out|err|txt)\Z|\A(?:stdout|stderr|nohup)\Z", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One file of a run."""
 
     path: Path
@@ -52,8 +52,7 @@ class Part:
     """Which launch it belongs to, where every launch has files of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a file belongs, by its path alone."""
 
     part: Part
@@ -111,8 +110,7 @@ def _key(name: str) -> str:
     return "-".join(word for word in _SPLIT.split(name) if word and not _PLAIN.match(word))
 
 
-@dataclass(frozen=True, slots=True)
-class Filed:
+class Filed(Struct, frozen=True):
     """A file that may be part of a run."""
 
     place: Place

@@ -1,7 +1,8 @@
 """The machine in two lines of the Overview: the GPUs of the run together, its process, the host."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gradtop import plot, throttle, units
 from gradtop.machine import Gpu, Process
