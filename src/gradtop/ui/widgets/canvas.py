@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from textual.filter import ANSIToTruecolor
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from gradtop.ui.cells import width_of
 from gradtop.ui.palette import styles
 
 Row = tuple[tuple[str, str], ...]
@@ -40,7 +40,7 @@ class Canvas(Widget):
 
     def _strip(self, row: Row) -> Strip:
         inks = styles(self.app.theme)
-        return Strip([Segment(text, inks[ink]) for text, ink in row if text])
+        return Strip([Segment(text, inks[ink]) for text, ink in row if text], width_of(row))
 
     def paint(self, rows: Sequence[Row]) -> None:
         """Show these rows; the terminal gets what differs from the ones before."""
@@ -100,9 +100,9 @@ def changed_spans(old: Row, new: Row) -> list[tuple[int, int]]:
     tail = len(new) - stop
     before, after = old[start : len(old) - tail], new[start:stop]
     a, b = _flat(before), _flat(after)
-    if len(a) != len(b) or (_width(before), _width(after)) != (len(a), len(b)):
-        return [(0, max(1, _width(old), _width(new)))]
-    skipped = _width(new[:start])
+    if len(a) != len(b) or (width_of(before), width_of(after)) != (len(a), len(b)):
+        return [(0, max(1, width_of(old), width_of(new)))]
+    skipped = width_of(new[:start])
     spans: list[tuple[int, int]] = []
     for x in [x for x, (was, now) in enumerate(zip(a, b, strict=True), skipped) if was != now]:
         if spans and x - spans[-1][1] < _SKIPPED_CELLS:
@@ -118,10 +118,6 @@ def _apart(old: Row, new: Row) -> tuple[int, int]:
     start = next((i for i in range(most) if old[i] != new[i]), most)
     tail = next((i for i in range(most - start) if old[-1 - i] != new[-1 - i]), most - start)
     return start, len(new) - tail
-
-
-def _width(row: Row) -> int:
-    return sum(cell_len(text) for text, _ in row)
 
 
 def _flat(row: Row) -> list[tuple[str, str]]:
