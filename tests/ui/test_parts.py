@@ -1,6 +1,7 @@
 import threading
 from contextlib import suppress
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -147,7 +148,7 @@ async def test_a_partial_update_is_the_whole_picture_where_it_changed() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"ascii": True}], ids=["as it is", "ascii"])
-async def test_a_canvas_sends_what_the_toolkit_would(options: dict[str, bool]) -> None:
+async def test_a_canvas_sends_what_the_toolkit_would(options: dict[str, Any]) -> None:
     async with staged(snapshot(run()), **options) as (app, pilot):
         for size in ((120, 36), (83, 31)):
             await pilot.resize_terminal(*size)
