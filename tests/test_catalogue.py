@@ -1,7 +1,7 @@
+import dataclasses
 import re
 from pathlib import Path
 
-import msgspec.structs
 import pytest
 
 from gradtop.catalogue import CATALOGUE, FIELDS, KINDS, PRECEDENCE, Check, Kind
@@ -21,7 +21,7 @@ def test_every_kind_has_a_rule_and_every_rule_a_kind() -> None:
 
 @pytest.mark.parametrize("kind", CATALOGUE, ids=lambda kind: kind.id)
 def test_an_entry_is_complete(kind: Kind) -> None:
-    fields = {field.name for field in msgspec.structs.fields(Limits)}
+    fields = {field.name for field in dataclasses.fields(Limits)}
     assert kind.id in PRECEDENCE
     assert set(kind.limits) <= fields
     assert all((kind.title, kind.meaning, kind.severity, kind.criteria, kind.causes, kind.checks, kind.reference))
@@ -37,7 +37,7 @@ def test_an_entry_is_complete(kind: Kind) -> None:
 
 def test_every_limit_belongs_to_a_kind_or_to_all() -> None:
     used = {name for kind in CATALOGUE for name in kind.limits}
-    fields = {field.name for field in msgspec.structs.fields(Limits)}
+    fields = {field.name for field in dataclasses.fields(Limits)}
     assert fields - used == set()
 
 

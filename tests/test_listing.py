@@ -1,9 +1,9 @@
 """The list of rules is made of the catalogue, with the limits that hold and where they are set."""
 
+import dataclasses
 import json
 
 import msgspec
-import msgspec.structs
 import pytest
 
 from gradtop.catalogue import KINDS, PRECEDENCE
@@ -25,7 +25,7 @@ def test_every_kind_is_listed_in_order_of_precedence() -> None:
 
 
 def test_every_limit_says_what_it_means() -> None:
-    assert [field.name for field in msgspec.structs.fields(Limits) if not meanings().get(field.name)] == []
+    assert [field.name for field in dataclasses.fields(Limits) if not meanings().get(field.name)] == []
 
 
 def test_the_text_has_everything_within_80_columns() -> None:

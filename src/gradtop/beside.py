@@ -9,8 +9,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop.machine import SAMPLES_KEPT, Gpu, Machine, MachineView
 from gradtop.record import Rows
@@ -22,7 +21,8 @@ NOWHERE = 2**31
 """The session of a sample that has a time alone."""
 
 
-class Sampled(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Sampled:
     """What the rules look at of a sample, and where it belongs."""
 
     time: float

@@ -1,8 +1,7 @@
 """Settings and limits: frozen values with a docstring under every field."""
 
 from collections.abc import Mapping
-
-from msgspec import Struct, field
+from dataclasses import dataclass, field
 
 AUTO, SUPERVISED = "auto", "supervised"
 PROFILES = (AUTO, SUPERVISED, "rl", "gan", "vae")
@@ -13,7 +12,8 @@ THEMES = (DARK, LIGHT, COLOUR_BLIND, HIGH_CONTRAST)
 """Colours to choose from."""
 
 
-class Limits(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Limits:
     """Thresholds of the rules. Windows count observed rows unless a name says otherwise.
 
     A window of rows shrinks where a row stands for several steps: `n` rows become `n / interval`, within the
@@ -230,7 +230,8 @@ class Limits(Struct, frozen=True):
         return float(10.0**-self.vanish_decades)
 
 
-class Profile(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Profile:
     """A regular expression for the lines of one home-made log."""
 
     name: str
@@ -245,7 +246,8 @@ class Profile(Struct, frozen=True):
     """Where it stands, for error texts: `gradtop.toml, line 3`."""
 
 
-class Settings(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Settings:
     """How gradtop runs, as opposed to what it judges."""
 
     interval_s: float = 1.0

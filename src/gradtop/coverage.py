@@ -1,8 +1,7 @@
 """What the rules cannot tell of a run, by the reason."""
 
 from collections.abc import Iterable
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop.finding import Coverage
 
@@ -11,7 +10,8 @@ REMEDY = "--profile supervised makes gradtop judge it all the same"
 _LACKING = " in this log"
 
 
-class Blindness(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Blindness:
     """Kinds of findings that cannot be told of a run, for one reason."""
 
     why: str

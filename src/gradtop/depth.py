@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 _NUMBER = re.compile(r"(\d+)")
 _LEAF = re.compile(r"[._/](?:weight|kernel|w)$", re.IGNORECASE)
@@ -25,7 +24,8 @@ _EARLY = re.compile(r"enc|down|stem|patch", re.IGNORECASE)
 _LATE = re.compile(r"dec|up", re.IGNORECASE)
 
 
-class Depth(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Depth:
     """Layers by their places in the log."""
 
     order: tuple[int, ...]

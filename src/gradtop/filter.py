@@ -9,11 +9,10 @@ import re
 import time
 import warnings
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Self
-
-from msgspec import Struct
 
 from gradtop.errors import FilterError
 
@@ -38,7 +37,8 @@ _CAPITAL = re.compile(r"\\.|\(\?P?<\w+>|([A-Z]|[^\W\d_a-z])", re.DOTALL)
 _NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
-class Term(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Term:
     """One thing to look for."""
 
     text: str
@@ -60,7 +60,8 @@ class Term(Struct, frozen=True):
         return self.text in (text if self.capitals else text.lower())
 
 
-class Filter(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Filter:
     """Admits a name for which every term of one of the alternatives holds; without any, every name."""
 
     text: str = ""
@@ -81,7 +82,8 @@ class Filter(Struct, frozen=True):
         )
 
 
-class Typed(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Typed:
     """A filter while it is typed: the last one that could be used holds until the next one can."""
 
     text: str = ""

@@ -1,10 +1,9 @@
 """Which line of its file each row of a run was read from, and which row stands on a line."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-
-from msgspec import Struct, field
 
 from gradtop.record import Record, Rows
 from gradtop.run import trains
@@ -20,7 +19,8 @@ _WAITING = 1024
 """Rows that wait in lists before they are moved to the arrays together."""
 
 
-class Located(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Located:
     """A row of a source, and its line."""
 
     step: float
@@ -30,7 +30,8 @@ class Located(Struct, frozen=True):
     """It is the row that was asked for, as opposed to the nearest one that is known."""
 
 
-class Trail(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Trail:
     """Steps and lines at one moment, both of shape (n,); steps rise from each of `starts` to the next."""
 
     steps: Array
@@ -77,7 +78,8 @@ class Trail(Struct, frozen=True):
         return Located(float(self.steps[i]), int(self.lines[i]), exact)
 
 
-class OriginView(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class OriginView:
     """Where the rows of one source stand in its file, at one moment."""
 
     path: Path

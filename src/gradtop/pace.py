@@ -2,9 +2,8 @@
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-
-from msgspec import Struct, field
 
 from gradtop.run import RunView
 from gradtop.series import SeriesView
@@ -27,7 +26,8 @@ _RISING = 0.9
 """Part of the rows of such a series that have to rise: what goes up and down is a duration."""
 
 
-class Rhythm(Struct):
+@dataclass(slots=True)
+class Rhythm:
     """When new rows arrived while we watched, in monotonic seconds."""
 
     last: float | None = None

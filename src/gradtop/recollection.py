@@ -4,9 +4,8 @@ import json
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from msgspec import Struct, field
 
 from gradtop.shelf import alone, file_for, make, prune, replace
 
@@ -23,7 +22,8 @@ Memory = Mapping[str, str | float | bool | None]
 """What one room remembers. Who reads it takes nothing for granted: a user or another version may have written it."""
 
 
-class Recollection(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Recollection:
     """The app's own memory, and that of its rooms by their names."""
 
     app: Memory = field(default_factory=dict)

@@ -19,14 +19,13 @@ theme = "light"
 "overview.zoom" = "f"
 """
 
+import dataclasses
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import msgspec.structs
-from msgspec import Struct, field
 
 from gradtop.catalogue import KINDS, PRECEDENCE
 from gradtop.config import DARK, PROFILES, THEMES, Limits, Profile, Settings
@@ -39,7 +38,7 @@ MAX_BYTES = 256 * 1024
 _TABLES = ("limits", "rules", "profile", "app", "keys")
 _RULES = ("mute", "profile")
 _PROFILE = ("name", "regex", "sample", "names")
-_LIMITS = {one.name: one for one in msgspec.structs.fields(Limits) if one.name != "profile"}
+_LIMITS = {one.name: one for one in dataclasses.fields(Limits) if one.name != "profile"}
 _MOST_ROWS = 1_000_000
 """The most of a limit in rows, episodes or evaluations: windows of rows are kept."""
 _LEAST = {"burn_in_rows": 2, "oscillation_rows": 3, "accumulate_rows": 2}
@@ -49,7 +48,8 @@ _MOST = {"no_learning_fall": 1}
 _KINDS = tuple(kind for kind in PRECEDENCE if kind in KINDS)
 
 
-class Typed(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Typed:
     """What the user typed: it goes before every file."""
 
     grad_floor: float | None = None
@@ -69,7 +69,8 @@ class Typed(Struct, frozen=True):
             yield "profile", self.profile, "--profile"
 
 
-class _Gathered(Struct):
+@dataclass(slots=True)
+class _Gathered:
     """What the files say, the later ones over the earlier ones, and where."""
 
     limits: dict[str, Any] = field(default_factory=dict)

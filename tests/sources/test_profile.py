@@ -1,6 +1,7 @@
 """A profile reads the user's own lines; one that could not, or could hang, is refused with a remedy."""
 
-import msgspec.structs
+import dataclasses
+
 import pytest
 from reading import read
 
@@ -57,8 +58,8 @@ def test_the_other_rules_still_read_what_the_profile_does_not() -> None:
         (with_regex(r"^(?P<loss>\d+)x"), "sample: the regex does not match '12 L=2.5'"),
         (with_regex(r"(?P<loss>[A-Z])="), "none of its groups holds a number"),
         (with_regex(r"^(?P<step>\d+) L"), "only a step, an epoch or a time is read"),
-        (msgspec.structs.replace(OWN, names=(("gm", "grad_norm"),)), "no group 'gm'; did you mean 'gn'?"),
-        (msgspec.structs.replace(OWN, names=(("gn", "loss"),)), "two groups are called 'loss'"),
+        (dataclasses.replace(OWN, names=(("gm", "grad_norm"),)), "no group 'gm'; did you mean 'gn'?"),
+        (dataclasses.replace(OWN, names=(("gn", "loss"),)), "two groups are called 'loss'"),
         (with_regex(r"(?P<loss>\d+)", "1" * (MAX_CHARS + 1)), "is longer than 2,000 characters"),
     ],
 )

@@ -2,11 +2,11 @@
 
 import string
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from msgspec import Struct, field
 
-
-class Check(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Check:
     """Something to look at or to change next."""
 
     text: str
@@ -29,7 +29,8 @@ def _fields(text: str) -> frozenset[str]:
     return frozenset(name for _, name, _, _ in string.Formatter().parse(text) if name)
 
 
-class Advice(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Advice:
     """Causes and checks of one form of a kind, instead of those of the kind."""
 
     causes: tuple[str, ...]
@@ -37,7 +38,8 @@ class Advice(Struct, frozen=True):
     checks: tuple[Check, ...]
 
 
-class Kind(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Kind:
     """One kind of finding."""
 
     id: str

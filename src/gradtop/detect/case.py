@@ -2,9 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
-
-from msgspec import Struct, field
 
 from gradtop.catalogue import KINDS
 from gradtop.config import Limits
@@ -51,7 +50,8 @@ class Rule(Protocol):
         ...
 
 
-class Case(Struct):
+@dataclass(slots=True)
+class Case:
     """An anomaly from its first row on."""
 
     first_step: float

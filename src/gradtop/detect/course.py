@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Mapping
-
-from msgspec import Struct, field
+from dataclasses import dataclass, field
 
 from gradtop.detect.robust import Level
 
@@ -13,7 +12,8 @@ Band = tuple[tuple[float, float, float], ...]
 """(step, low, high) in order; NaN from a step on where no range was known until the next one."""
 
 
-class Course(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Course:
     """What charts show behind the curves."""
 
     usual: Mapping[str, Band] = field(default_factory=dict)

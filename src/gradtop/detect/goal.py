@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterable
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop.config import AUTO, SUPERVISED
 
@@ -24,7 +23,8 @@ _NAMES = (
 """(profile, names that only such a training has), the surest first: a VAE has a `kl` as well."""
 
 
-class Goal(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Goal:
     """A training whose loss need not fall."""
 
     profile: str

@@ -1,10 +1,10 @@
 """Rows on their way into the grids of a run: which column is of which family and layer, many rows at once."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-from msgspec import Struct
 
 from gradtop.grid.cells import Places
 from gradtop.grid.name import split
@@ -18,7 +18,8 @@ _MOST_WAITING = 1024
 """Rows that wait to be stored together."""
 
 
-class _Share(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Share:
     """The columns of one grid."""
 
     grid: Grid
@@ -27,7 +28,8 @@ class _Share(Struct, frozen=True):
     places: Places
 
 
-class _Layout(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Layout:
     """Where the columns of rows with the same columns belong."""
 
     plain: tuple[str, ...]

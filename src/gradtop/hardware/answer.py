@@ -1,13 +1,13 @@
 """What is asked of the machine, and what it answers."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from msgspec import Struct, field
 
 from gradtop.machine import Gpu, Host, Process
 
 
-class Wanted(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Wanted:
     """What is known of a run whose process is looked for."""
 
     id: str
@@ -24,7 +24,8 @@ class Wanted(Struct, frozen=True):
     """Its files grew lately: who works beside a log that nobody writes is not its process."""
 
 
-class Gpus(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Gpus:
     """All devices at one moment."""
 
     gpus: tuple[Gpu, ...] = ()
@@ -36,7 +37,8 @@ class Gpus(Struct, frozen=True):
     """Its pids are those of the host, and mean nothing here."""
 
 
-class OfRun(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class OfRun:
     """What is known of the process of a run."""
 
     process: Process | None = None
@@ -46,7 +48,8 @@ class OfRun(Struct, frozen=True):
     """The devices that it was told to use, as `CUDA_VISIBLE_DEVICES` has them; None where it was told nothing."""
 
 
-class Told(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Told:
     """One answer of the system."""
 
     host: Host | None = None

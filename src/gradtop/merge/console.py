@@ -1,9 +1,8 @@
 """What `gradtop run` recorded of a terminal beside the stream of the same training: it never tells of another one."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import inf
-
-from msgspec import Struct
 
 from gradtop.merge.align import OFFSETS, compared
 from gradtop.merge.track import Lane, Lap, Track
@@ -23,7 +22,8 @@ Epochs, batches of an epoch and micro-batches are off by a factor of 2 at the le
 """
 
 
-class Stand(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Stand:
     """Where one lap of a console stands, by the launches that it tells of."""
 
     session: int | None

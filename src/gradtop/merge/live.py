@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-
-from msgspec import Struct
 
 from gradtop.merge.join import Join
 from gradtop.merge.plan import Fit, Plan, planned
@@ -23,7 +22,8 @@ ANEW_SHARE = 20
 """Joining anew, which takes a while in a long run, is repeated after this many times as long."""
 
 
-class Joined(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Joined:
     """How one source stands in its run."""
 
     path: Path

@@ -4,9 +4,8 @@ A picture is rows of text with one *ink* per cell: a letter that says what the c
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
-
-from msgspec import Struct
 
 from gradtop.plot.axis import Labels
 
@@ -75,7 +74,8 @@ class Columns(Protocol):
         ...
 
 
-class Glyphs(Struct, frozen=True, eq=False):
+@dataclass(frozen=True, slots=True, eq=False)
+class Glyphs:
     """The characters of a picture: braille and lines, or plain ASCII."""
 
     dots_x: int
@@ -115,7 +115,8 @@ ASCII = Glyphs(1, 2, (" ", "'", ".", ":"), (" ", '"', "_", "="), "+", "|", ":", 
 """One by two dots a cell, for terminals without UTF-8."""
 
 
-class Mark(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Mark:
     """A place on the x axis that matters."""
 
     step: float
@@ -123,14 +124,16 @@ class Mark(Struct, frozen=True):
     """`ACT`, `WATCH`, `NOTICE`, `RESUME` or `PLAN`."""
 
 
-class Line(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Line:
     """One row of a picture: as many inks as characters."""
 
     text: str
     inks: str
 
 
-class Frame(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Frame:
     """What is drawn beside the data."""
 
     log: bool = False
@@ -152,7 +155,8 @@ class Frame(Struct, frozen=True):
     """The y axis is logarithmic above and below zero, and shows zero."""
 
 
-class Overlay(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Overlay:
     """A further line in a picture, under the one that the picture is of."""
 
     data: Columns

@@ -1,6 +1,6 @@
 """Shades of a heatmap: what a cell's code means, and the character that it is shown by."""
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 HEAT = 24
 """Codes 0 to 23 are shades, the least value first."""
@@ -10,7 +10,8 @@ BARS = " ▁▂▃▄▅▆▇█"
 """A cell filled from below, by eighths."""
 
 
-class Shades(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Shades:
     """What the shades stand for."""
 
     low: float
@@ -19,7 +20,8 @@ class Shades(Struct, frozen=True):
     log: bool = True
 
 
-class Palette(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Palette:
     """The characters of all codes, of the cursor, and of bars by eighths."""
 
     ramp: str

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from msgspec import Struct
 
 from gradtop.series.column import Floats
 from gradtop.series.pyramid import Blocks, Places, ranges
 
 
-class Envelope(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Envelope:
     """A series as `n` pixel columns over `first_step`..`last_step`; every list has length `n`.
 
     Ghosts (values that a later session repeated) are left out. An empty column holds NaN in `low`, `high`, `mean`.
@@ -80,7 +81,8 @@ def of_lists(first: float, last: float, parts: Sequence[Sequence[float]]) -> Env
     )
 
 
-class Made(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Made:
     """Columns that were made of the first `n` values of a series."""
 
     asked: object

@@ -1,8 +1,7 @@
 """Which charts and tiles there is room for on the Overview, and where."""
 
 from collections.abc import Sequence
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 _NARROW, _WIDE, _VERY_WIDE = 72, 100, 180
 """Columns of the screen from which charts stand beside each other, in more than three, in three columns."""
@@ -14,7 +13,8 @@ _CHARTS_SHARE = 0.6
 """The part of all rows that is left to them."""
 
 
-class Layout(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Layout:
     """What is shown."""
 
     columns: int

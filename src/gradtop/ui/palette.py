@@ -4,9 +4,9 @@ Blue-green, amber and vermilion stay apart for colour-blind eyes, and a word or 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
-from msgspec import Struct
 from rich.cells import get_character_cell_size
 from rich.color import Color as RichColor
 from rich.segment import Segment
@@ -20,7 +20,8 @@ from gradtop.plot import picture
 from gradtop.ui.theme import BARE, BY_NAME, Theme
 
 
-class Ink(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Ink:
     """How an ink is drawn, in the colours of any theme."""
 
     color: str = "plain"

@@ -1,12 +1,13 @@
 """Jumps from one room to another: what the other one is to show, and the one message that asks for it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from msgspec import Struct
 from textual.message import Message
 
 
-class Place(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Place:
     """What a room shows when somebody comes to it from another one; what is None says nothing."""
 
     step: float | None = None

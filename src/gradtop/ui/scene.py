@@ -1,12 +1,13 @@
 """What the app hands to the room on the screen."""
 
-from msgspec import Struct, field
+from dataclasses import dataclass, field
 
 from gradtop.snapshot import RunSnapshot, Snapshot
 from gradtop.view import Marks, Other, others_of
 
 
-class Scene(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Scene:
     """One moment, as the screen shows it."""
 
     snapshot: Snapshot

@@ -4,8 +4,7 @@ Text has a contrast of 4.5 to what is behind it, lines one of 3 (WCAG 2.2), also
 The ramps of the heatmap are even steps of lightness: viridis, cividis and inferno (CC0), resampled in OKLab.
 """
 
-from msgspec import Struct
-from msgspec.structs import replace
+from dataclasses import dataclass, replace
 
 from gradtop.config import COLOUR_BLIND, DARK, HIGH_CONTRAST, LIGHT
 
@@ -27,7 +26,8 @@ _INFERNO = """
 _SIXTEEN = " ".join(f"{name} " * 4 for name in ("blue", "cyan", "green", "yellow", "bright_yellow", "bright_white"))
 
 
-class Theme(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Theme:
     """Colours as rich names them."""
 
     name: str

@@ -1,6 +1,6 @@
 """The answer on top of the Overview: one of four words, and why."""
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop import report
 from gradtop.clean import clean
@@ -11,7 +11,8 @@ from gradtop.view.header import verdict_word
 from gradtop.view.tone import TONES, Tone
 
 
-class Banner(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Banner:
     """What the banner says."""
 
     tone: Tone

@@ -1,13 +1,13 @@
 """A paragraph of a sheet."""
 
 from collections.abc import Iterable, Iterator
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 MARKS = {True: "●", False: "○", None: "?"}
 
 
-class Entry(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """One paragraph of a sheet."""
 
     text: str

@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop import units
 from gradtop.catalogue import KINDS
@@ -26,7 +25,8 @@ _INKS = {Severity.NOTICE: "plain", Severity.WATCH: "watch", Severity.INTERVENE: 
 _ORDINALS = ("", "", "2nd time", "3rd time", "4th time", "5th time", "6th time", "7th time")
 
 
-class FindingRow(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class FindingRow:
     """One line of the list."""
 
     id: str

@@ -1,8 +1,7 @@
 """The one line on top of every screen: which run, how it stands, how far it is."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from gradtop import units
 from gradtop.clean import clean
@@ -24,7 +23,8 @@ STATE_GLYPHS = {
 }
 
 
-class Part(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Part:
     """One piece of the header."""
 
     text: str

@@ -1,9 +1,8 @@
 """The limits that a finding depends on: what they are, and where they are set."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import PurePath
-
-from msgspec import Struct
 
 from gradtop import units
 from gradtop.catalogue import KINDS
@@ -17,7 +16,8 @@ _DEFAULTS = Limits()
 _MEANING_CHARS = 200
 
 
-class LimitRow(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class LimitRow:
     """One limit of a kind of findings."""
 
     name: str

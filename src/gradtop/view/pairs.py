@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
-
-from msgspec import Struct
 
 from gradtop.plot import TRACES
 
@@ -13,7 +12,8 @@ _VALIDATION = frozenset(("val", "valid", "validation", "eval", "evaluation", "te
 _WORDS = re.compile(r"([/_\-. ])")
 
 
-class Group(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Group:
     """Series that share a chart."""
 
     name: str

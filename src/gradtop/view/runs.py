@@ -1,8 +1,7 @@
 """The list of runs: one row each, made when it is looked at."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from gradtop import units
 from gradtop.clean import clean
@@ -21,7 +20,8 @@ SPARK_CELLS = 12
 """Width of a sparkline."""
 
 
-class RunRow(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RunRow:
     """One run of the list."""
 
     id: str

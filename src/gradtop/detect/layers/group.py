@@ -1,9 +1,9 @@
 """Layers that have the same fault since the same row: one case, however many they are."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from msgspec import Struct
 
 from gradtop.clean import clean
 from gradtop.detect.case import MAX_CASES, Case, opened
@@ -15,7 +15,8 @@ _NAMED = 3
 _NAME_LENGTH = 60
 
 
-class Group(Struct):
+@dataclass(slots=True)
+class Group:
     """Some layers, by their places, and their case."""
 
     case: Case

@@ -1,6 +1,6 @@
 """Whether the loss has stopped improving since something began."""
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop.detect.robust import trend_of
 from gradtop.detect.signals import LOSSES_KEPT, Signals
@@ -14,7 +14,8 @@ _ROOM = 0.02
 _LEAST_LOSSES = 5
 
 
-class Flat(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Flat:
     """The answer, None where it cannot be told, with the numbers behind it."""
 
     met: bool | None

@@ -1,9 +1,8 @@
 """What the loss did since something began: whether it hurt, or whether the loss falls all the same."""
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
-
-from msgspec import Struct
 
 from gradtop.detect.robust import DIFFERENCES, median
 from gradtop.detect.signals import Signals
@@ -24,7 +23,8 @@ _FALL = 0.03
 _FALL_SPREADS = 1.5
 
 
-class Before(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Before:
     """The loss before something began."""
 
     loss: float

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Iterator
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop.detect.case import Case, criterion, finding, lacking, off, opened
 from gradtop.detect.loss.blocks import Blocks, clipped, printed_step
@@ -34,7 +33,8 @@ _LATE_ROWS = 3.0
 _IDS = ("enough_steps", "no_fall", "no_trend", "noise_allows")
 
 
-class _Trend(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Trend:
     """Falls relative to the loss, over all rows and over the newer half of the effective steps."""
 
     fall: float

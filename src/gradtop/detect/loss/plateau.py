@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Iterator
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop.detect.case import MAX_CASES, Case, criterion, finding, lacking, off, opened
 from gradtop.detect.loss.blocks import Blocks, clipped, printed_step
@@ -32,7 +31,8 @@ _WANDERS = 0.36
 _IDS = ("enough_steps", "persists", "noise_allows", "lr_high", "val_flat")
 
 
-class _Stretch(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Stretch:
     """What the newest part of the run says; changes are relative."""
 
     first: int

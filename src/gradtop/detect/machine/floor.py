@@ -2,9 +2,8 @@
 
 import math
 from collections import deque
+from dataclasses import dataclass
 from itertools import pairwise
-
-from msgspec import Struct
 
 SPANS = 8
 """Spans in a row whose floors have to rise."""
@@ -17,7 +16,8 @@ _STEADY = 0.8
 """Part of the mean pace since the start that the newest growth has: a cache that fills grows ever more slowly."""
 
 
-class Floor(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Floor:
     """The lowest value of one span."""
 
     step: float
@@ -27,7 +27,8 @@ class Floor(Struct, frozen=True):
     """Seconds of the clock at that step; NaN where rows have no time."""
 
 
-class Growth(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Growth:
     """A rise without a pause over eight spans."""
 
     first: Floor

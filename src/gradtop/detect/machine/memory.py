@@ -3,8 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
-
-from msgspec import Struct, field
+from dataclasses import dataclass, field
 
 from gradtop.clean import clean
 from gradtop.detect.case import MAX_CASES, Case, criterion, finding, opened
@@ -36,7 +35,8 @@ _HOST = re.compile(r"rss|host|proc|cpu")
 _DEVICE = re.compile(r"gpu\d+/")
 
 
-class _Stream(Struct):
+@dataclass(slots=True)
+class _Stream:
     """One metric of memory."""
 
     name: str
@@ -58,7 +58,8 @@ class _Stream(Struct):
         return f"{device.group() if device else ''}{MEMORY_TOTAL}"
 
 
-class _Leak(Struct):
+@dataclass(slots=True)
+class _Leak:
     """A case, and the metric that it is of."""
 
     case: Case

@@ -2,11 +2,11 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import ceil, inf, log, nan
 from typing import TypeVar
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from gradtop.depth import Depth, depth_of
@@ -46,7 +46,8 @@ def is_layered(name: str) -> bool:
     return bool(slash) and family in FAMILIES
 
 
-class Move(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Move:
     """Layers that left the usual range of their gradients at one row."""
 
     step: float
@@ -172,7 +173,8 @@ class Moves:
         self._bad = bool(n)
 
 
-class _Layout(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Layout:
     """Where the columns of rows with the same columns belong."""
 
     columns: Mapping[str, tuple[str, ...]]

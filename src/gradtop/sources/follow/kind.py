@@ -2,8 +2,7 @@
 
 import json
 import re
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop.errors import RecordError
 from gradtop.record import decode_object, number
@@ -33,7 +32,8 @@ _HISTORY = b'"log_history"'
 _STREAM_TYPES = frozenset(("run", "metrics", "layers", "layer_names", "event", "end", "machine"))
 
 
-class Kind(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Kind:
     """What a file is."""
 
     format: str

@@ -9,11 +9,10 @@ import os
 import stat
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-
-from msgspec import Struct
 
 from gradtop.sources.follow.mount import served
 from gradtop.sources.reader import Block, Line
@@ -32,7 +31,8 @@ _HEAD_CHARS = 2000
 _line = partial(tuple.__new__, Line)
 
 
-class Portion(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Portion:
     """What one look at a file gave."""
 
     data: bytes = b""

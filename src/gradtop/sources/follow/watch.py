@@ -7,10 +7,9 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from gradtop.sources.follow.lane import Lane, Threads, answered
 
@@ -34,7 +33,8 @@ RECHECK_S = 1.0
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EACCES)
 
 
-class _Folder(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Folder:
     """A directory whose events are heard."""
 
     inode: tuple[int, int]

@@ -4,13 +4,13 @@ import csv
 import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import add, methodcaller
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from msgspec import Struct
 
 from gradtop.errors import RecordError
 from gradtop.record import Record, Rows
@@ -36,7 +36,8 @@ _ROW = "table row"
 _Floats = npt.NDArray[np.float64]
 
 
-class _Sum(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Sum:
     """A loss that the table has only in parts."""
 
     canonical: str
@@ -45,7 +46,8 @@ class _Sum(Struct, frozen=True):
     raw: str
 
 
-class _Pick(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Pick:
     """What is taken of the rows with the same cells filled."""
 
     names: tuple[str, ...]

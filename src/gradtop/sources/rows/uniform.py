@@ -8,13 +8,13 @@ rows and evaluation rows): keys that some of them lack are optional, and what is
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from msgspec import Struct
 
 from gradtop.record import Rows, Scalar
 from gradtop.sources.fields.names import WALL_CLOCK_FROM, normalised
@@ -38,7 +38,8 @@ _MISSING = struct.unpack("<d", struct.pack("<Q", 0x7FF8_6A0D_70B0_0001))[0]
 _MISSING_BITS = np.float64(_MISSING).view(np.int64)
 
 
-class Shape(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Shape:
     """Rows with exactly these keys, all of them plain numbers (and perhaps `"type": "metrics"`)."""
 
     plan: Plan
@@ -57,7 +58,8 @@ class Run(NamedTuple):
     shape: Shape | None
 
 
-class Table(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Table:
     """The rows of a block as one array, a column for each key that the shapes have."""
 
     cells: Floats

@@ -1,6 +1,6 @@
 """Whether two sources tell of the same training: how many of their values agree, as far as they were printed."""
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 LEAST = 3
 """Values that have to be compared before two sources agree or contradict each other."""
@@ -10,7 +10,8 @@ CONTRADICTING = 0.2
 """Part of agreeing values below which two sources tell of different trainings: some values agree by chance."""
 
 
-class Agreement(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Agreement:
     """How many values were compared, and how many of them agree."""
 
     compared: int = 0

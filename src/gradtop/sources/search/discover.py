@@ -11,11 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
-from msgspec.structs import replace
 
 from gradtop.record import Rows
 from gradtop.sources.follow.compressed import bare_name, unpacker
@@ -58,7 +56,8 @@ STATE_HEAD_BYTES = 4096
 _STATE_STEP = re.compile(rb'"global_step":\s*(\d+)')
 
 
-class Candidate(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Candidate:
     """Files that are, or will be, a run."""
 
     path: Path
@@ -80,7 +79,8 @@ class Candidate(Struct, frozen=True):
         return tuple(part.path for part in self.parts)
 
 
-class Found(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Found:
     """What one look gave."""
 
     candidates: tuple[Candidate, ...] = ()
@@ -91,7 +91,8 @@ class Found(Struct, frozen=True):
     """Everything that was found has been looked into."""
 
 
-class _Look(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Look:
     """What a file showed when it was looked into."""
 
     entry: Entry

@@ -7,10 +7,9 @@ side by side with names that tell them apart are runs of their own.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-
-from msgspec import Struct
 
 STATE = "trainer_state.json"
 """What a Hugging Face trainer rewrites at every save: the whole history, in the output directory and in checkpoints."""
@@ -40,7 +39,8 @@ _PLAIN = re.compile(
 _CONSOLE = re.compile(r"\.(?:log|out|err|txt)\Z|\A(?:stdout|stderr|nohup)\Z", re.IGNORECASE)
 
 
-class Part(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Part:
     """One file of a run."""
 
     path: Path
@@ -52,7 +52,8 @@ class Part(Struct, frozen=True):
     """Which launch it belongs to, where every launch has files of its own."""
 
 
-class Place(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Place:
     """Where a file belongs, by its path alone."""
 
     part: Part
@@ -110,7 +111,8 @@ def _key(name: str) -> str:
     return "-".join(word for word in _SPLIT.split(name) if word and not _PLAIN.match(word))
 
 
-class Filed(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Filed:
     """A file that may be part of a run."""
 
     place: Place

@@ -4,9 +4,8 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-
-from msgspec import Struct, field
 
 from gradtop.sources.follow.kind import by_name
 from gradtop.sources.search.group import CHECKPOINT, STATE
@@ -39,7 +38,8 @@ def go_on(path: str) -> bool:
     return True
 
 
-class Entry(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """A file that is named like a log."""
 
     path: Path
@@ -59,7 +59,8 @@ class Entry(Struct, frozen=True):
         return self.inode, self.size, self.modified
 
 
-class Seen(Struct):
+@dataclass(slots=True)
+class Seen:
     """Files by the name of what they are: how many, and one of them."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -71,7 +72,8 @@ class Seen(Struct):
         self.examples.setdefault(name, path)
 
 
-class Listing(Struct):
+@dataclass(slots=True)
+class Listing:
     """What one walk found."""
 
     files: dict[tuple[int, int], Entry] = field(default_factory=dict)
@@ -99,7 +101,8 @@ class Listing(Struct):
         return sorted(self.files.values(), key=lambda entry: entry.modified, reverse=True)
 
 
-class _Folder(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Folder:
     path: str
     root: Path
     linked: bool = False

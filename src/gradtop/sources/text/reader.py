@@ -3,8 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Sequence
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop.clean import strip_sequences
 from gradtop.record import Record, Rows
@@ -29,7 +28,8 @@ from gradtop.sources.text.triplet import Triplets, triplet
 from gradtop.sources.text.word import may_hold_row, may_say
 
 
-class Rule(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Rule:
     """One way of reading a row from a line."""
 
     name: str

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop.record import End, Event, Record, Restart, Scalar
 from gradtop.sources.fields.names import normalised
@@ -11,7 +10,8 @@ from gradtop.sources.fields.number import NUMBER, parse
 from gradtop.sources.reader import MAX_MESSAGE
 
 
-class Place(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Place:
     """Where a sign stands."""
 
     text: str
@@ -30,7 +30,8 @@ class Place(Struct, frozen=True):
 Make = Callable[[re.Match[str], Place], Record | None]
 
 
-class Sign(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Sign:
     """One thing that lines say: searched for only where one of its words occurs."""
 
     rule: str

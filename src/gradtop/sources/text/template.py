@@ -8,9 +8,8 @@ is read by the rules.
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
-
-from msgspec import Struct
 
 from gradtop.sources.fields.names import WALL_CLOCK_FROM, normalised
 from gradtop.sources.fields.number import Number, finite, parse
@@ -53,7 +52,8 @@ _NEXT_DIGIT = bytes.maketrans(b"0123456789", b"1234567891")
 _TIME_OF_DAY = re.compile(rb"(.*:)(\d\d)", re.DOTALL)
 
 
-class _Token(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Token:
     """One number, date or time of a line."""
 
     start: int
@@ -62,7 +62,8 @@ class _Token(Struct, frozen=True):
     text: bytes
 
 
-class _Field(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Field:
     """Where a field of the row comes from."""
 
     group: int | None
@@ -109,7 +110,8 @@ class _Field(Struct, frozen=True):
         return found.value
 
 
-class Template(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Template:
     """One wording of a row."""
 
     rule: str

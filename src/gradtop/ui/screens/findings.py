@@ -1,9 +1,9 @@
 """All findings of a run, one of them in full; what its user says of them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
-from msgspec import Struct
 from textual.binding import BindingType
 from textual.containers import Grid
 from textual.widget import Widget
@@ -250,7 +250,8 @@ class FindingsRoom(Room):
         self._describe()
 
 
-class Layout(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Layout:
     """Where the list, the picture and the text stand."""
 
     columns: tuple[str, ...]

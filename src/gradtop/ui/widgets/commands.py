@@ -1,8 +1,8 @@
 """What can be done, as a list to choose from. Only the rows on the screen are made."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from msgspec import Struct
 from rich.cells import cell_len
 from textual import events
 from textual.message import Message
@@ -15,7 +15,8 @@ _PLACE_CELLS = 10
 _KEY_CELLS = 9
 
 
-class Command(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Command:
     """One thing to do."""
 
     title: str

@@ -1,8 +1,8 @@
 """A bar for a share, and facts laid out in lines: label, value, bar, history, remark."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from msgspec import Struct
 from rich.cells import cell_len
 
 from gradtop import plot
@@ -28,7 +28,8 @@ def bar(share: float, cells: int, ascii_only: bool = False) -> Row:
     return ((full * thick, "key"), (rest * (cells - thick), "border"))
 
 
-class Widths(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Widths:
     """Cells of the columns beside the labels; 0 leaves a column out."""
 
     value: int

@@ -1,8 +1,8 @@
 """The line on top: parts are dropped by rank until it fits."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from msgspec.structs import replace
 from rich.cells import cell_len
 
 from gradtop.ui.cells import shorten

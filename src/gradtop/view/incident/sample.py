@@ -2,9 +2,8 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import isnan
-
-from msgspec import Struct
 
 from gradtop import units
 from gradtop.device import MEMORY_USED, POWER, TEMPERATURE, UTILIZATION
@@ -19,7 +18,8 @@ NEAR_S = 5.0
 """Seconds by which a sample may lie beside an incident that is shorter than the time between two samples."""
 
 
-class Around(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Around:
     """The times of the rows around an incident, in Unix seconds."""
 
     steps: tuple[float, ...]
@@ -37,7 +37,8 @@ class Around(Struct, frozen=True):
         return self.steps[at] if at < len(self.times) else None
 
 
-class Measured(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Measured:
     """One measure of one device around an incident."""
 
     label: str

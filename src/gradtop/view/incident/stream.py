@@ -1,9 +1,8 @@
 """The training's own streams around an incident: loss, grad norm, learning rate, loss scale, clipping, speed."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from gradtop import units
 from gradtop.finding import Finding
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
     from gradtop.series import SeriesView
 
 
-class Stream(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Stream:
     """Something that is logged row by row."""
 
     names: tuple[str, ...]

@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from gradtop.finding import Finding, FindingState
 
@@ -29,7 +28,8 @@ _LEAST_LOG, _LEAST_PART = 0.01, 0.01
 """What a spread is at least: of a logarithm, and as a part of the median."""
 
 
-class Stretch(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Stretch:
     """A series around an incident."""
 
     before: float | None

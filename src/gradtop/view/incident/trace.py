@@ -1,6 +1,6 @@
 """One line of a post-mortem, and how it says when something moved."""
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop import units
 from gradtop.finding import Finding
@@ -10,7 +10,8 @@ from gradtop.view.incident.stretch import Stretch
 MISSING = "not in this log"
 
 
-class Trace(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Trace:
     """One line of the post-mortem."""
 
     label: str

@@ -1,14 +1,14 @@
 """What is measured of every layer, and on what scale it is shown."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 if TYPE_CHECKING:
     from gradtop.run import RunView
 
 
-class Family(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Family:
     """One measure."""
 
     name: str

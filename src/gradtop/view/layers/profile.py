@@ -1,9 +1,8 @@
 """The newest row over depth: one bar per layer, or per few layers where there are more than columns."""
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from gradtop import units
 from gradtop.snapshot import RunSnapshot
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
     from gradtop.grid import GridView
 
 
-class Bar(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Bar:
     """One column."""
 
     part: float
@@ -24,7 +24,8 @@ class Bar(Struct, frozen=True):
     """`zero`, `missing`, `nonfinite`: the worst that one of its layers is; empty: a value."""
 
 
-class Profile(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Profile:
     """All layers from input to output."""
 
     label: str

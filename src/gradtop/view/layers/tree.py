@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-
-from msgspec import Struct
 
 from gradtop.depth import depth_of
 from gradtop.filter import Filter
@@ -15,7 +14,8 @@ _PART = re.compile(r"[./]")
 _NUMBERED = re.compile(r"\d")
 
 
-class LayerRow(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class LayerRow:
     """One line: a layer, or a module with all of its layers."""
 
     key: str

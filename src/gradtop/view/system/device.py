@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop import throttle, units
 from gradtop.clean import clean
@@ -14,7 +13,8 @@ SHORT_HISTORY = 120
 """Samples behind the sparkline of a row."""
 
 
-class Device(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Device:
     """A device, or a MIG instance of one."""
 
     id: str
@@ -50,7 +50,8 @@ class Device(Struct, frozen=True):
         return History(times_of(samples), values, 0.0, high, top)
 
 
-class DeviceRow(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
     """One line of the list of devices."""
 
     id: str

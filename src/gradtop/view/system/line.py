@@ -1,8 +1,7 @@
 """The machine in two lines of the Overview: the GPUs of the run together, its process, the host."""
 
 from collections.abc import Callable, Iterator, Sequence
-
-from msgspec.structs import replace
+from dataclasses import replace
 
 from gradtop import plot, throttle, units
 from gradtop.machine import Gpu, Process

@@ -1,6 +1,6 @@
 """The System room: the list of GPUs, the selected one in full, the training process, the host."""
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 from gradtop.clean import clean
 from gradtop.machine import Machine
@@ -19,7 +19,8 @@ NOT_SAMPLED = "Not sampled yet. Of a replay, and of what comes from elsewhere, t
 NO_GPU = "No GPU is seen here."
 
 
-class SystemView(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SystemView:
     """All that the room shows."""
 
     title: tuple[str, ...] = ()
@@ -27,9 +28,9 @@ class SystemView(Struct, frozen=True):
     rows: tuple[DeviceRow, ...] = ()
     selected: str | None = None
     """Id of the device that `gpu` is about."""
-    gpu: Panel = Panel("GPU")  # frozen
-    process: Panel = Panel("process")  # frozen
-    host: Panel = Panel("host")  # frozen
+    gpu: Panel = Panel("GPU")  # noqa: RUF009  # frozen
+    process: Panel = Panel("process")  # noqa: RUF009  # frozen
+    host: Panel = Panel("host")  # noqa: RUF009  # frozen
     note: str = ""
     """How old or whose all this is, and what does not answer; empty where all is as it seems."""
 

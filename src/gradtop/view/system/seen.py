@@ -1,9 +1,8 @@
 """Which samples a run is shown with: those of this machine, or those that were recorded beside it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-
-from msgspec import Struct
 
 from gradtop import units
 from gradtop.clean import clean
@@ -14,7 +13,8 @@ OLD_S = 10.0
 """Seconds after which a sample is not how things are."""
 
 
-class Seen(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Seen:
     """Samples, and how they are to be taken."""
 
     samples: tuple[Machine, ...] = ()

@@ -1,8 +1,7 @@
 """Blocks of one metric a line under a line that says their step: OLMo, Composer, Coqui and home-made loops."""
 
 import re
-
-from msgspec import Struct, field
+from dataclasses import dataclass, field
 
 from gradtop.sources.fields.names import meaning_of
 from gradtop.sources.fields.number import Number
@@ -29,7 +28,8 @@ _BULLET = re.compile(r"(?:[-*•·>└├│|╰─]+)[─>-]*\s+(?:>\s+)?")
 _PHASE = re.compile(r"(?:train|val|valid|eval|test|dev)(?:ing|idation|uation)?\b", re.IGNORECASE)
 
 
-class _Block(Struct):
+@dataclass(slots=True)
+class _Block:
     """A head and the metrics that stood under it so far."""
 
     head: Head
