@@ -3,8 +3,11 @@
     python benchmarks/app.py [--file LOG] [--seconds 20]
 
 Every figure is taken from a real pseudo-terminal of 200x50. "first line" is what says that gradtop comes, "own frame"
-the first one of the app with its keys, "something true" the first one with a verdict or a reading progress in it. The
-live part appends rows to a file that the app watches. A key is timed from its press to the bytes of what it shows.
+the first one of the app with its keys, "something true" the first one with a verdict or a reading progress in it.
+Starts take turns with those of an empty app, in seconds and in processor time, which other work on the machine changes
+less. "just opened" is the first minute, in which a run is looked at as if it were written. The live part appends rows
+to a file that the app watches. A key is timed from its press to the bytes of what it shows, a row from its write to
+those of its loss, of which every digit is another one.
 """
 
 import fcntl
@@ -22,9 +25,11 @@ import tempfile
 import termios
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import click
 
@@ -37,6 +42,8 @@ class Empty(App):
         yield Static("gradtop")
 Empty().run()
 """
+IDLE_S = 65.0
+"""Seconds after which a run that was opened, and gets no rows, is looked at less often."""
 TRUE = re.compile(rb"KEEP TRAINING|WATCH|INTERVENE|FINISHED|reading")
 
 
@@ -80,22 +87,40 @@ class Terminal:
         raise click.ClickException(f"nothing of the kind on the screen within {limit_s:g} s: {' '.join(self.command)}")
 
     def cpu_s(self) -> float:
-        """User and system seconds so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Processor seconds so far of all threads that live."""
+        with suppress(FileNotFoundError):
+            threads = Path(f"/proc/{self.pid}/task").iterdir()
+            return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+        return self.cpu_s()  # a thread ended meanwhile
 
     def rss_mb(self) -> float:
         """Resident megabytes."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def first_paint(command: Sequence[str], wanted: Callable[[bytes], object], repeats: int) -> float:
-    """Median seconds from start to a frame that satisfies `wanted`."""
-    taken = []
-    for _ in range(repeats):
-        with Terminal(command) as terminal:
-            taken.append(terminal.until(wanted))
-    return sorted(taken)[repeats // 2]
+@dataclass(frozen=True)
+class Start:
+    """A program, and what on its screen ends its start."""
+
+    name: str
+    command: Sequence[str]
+    wanted: Callable[[bytes], object]
+
+    def taken(self) -> tuple[float, float]:
+        """(seconds, processor seconds) of one start."""
+        with Terminal(self.command) as terminal:
+            return terminal.until(self.wanted), terminal.cpu_s()
+
+
+def starts(rivals: Sequence[Start], repeats: int) -> None:
+    """Print the medians of starts that take turns, and how they compare with the first of them."""
+    for rival in rivals:
+        rival.taken()
+    rounds = [[rival.taken() for rival in rivals] for _ in range(repeats)]
+    for i, rival in enumerate(rivals):
+        wall, cpu = (median([one[i][k] for one in rounds]) for k in (0, 1))
+        times, cpu_times = (median([one[i][k] / one[0][k] for one in rounds]) for k in (0, 1))
+        click.echo(f"  {rival.name:<34} {wall:6.3f} s  {times:4.2f}x   processor {cpu:6.3f} s  {cpu_times:4.2f}x")
 
 
 def row(step: int, metrics: int = 3) -> str:
@@ -117,31 +142,43 @@ def appender(path: Path, metrics: int = 3) -> Callable[[], None]:
     return append
 
 
-def measured(
-    name: str, command: Sequence[str], seconds: float, feed: Callable[[], None] | None, rate: float, empty_mb: float = 0
-) -> float:
-    """Print CPU, bytes and memory of a command while `feed` is called `rate` times a second; its megabytes."""
-    with Terminal(command) as terminal:
+@dataclass
+class Live:
+    """A program that runs, and what it is fed `rate` times a second."""
+
+    name: str
+    command: Sequence[str]
+    feed: Callable[[], None] | None = None
+    rate: float = 4.0
+    settle_s: float = 6.0
+
+
+def measured(live: Live, seconds: float, empty_mb: float = 0) -> float:
+    """Print CPU, bytes and memory of a program while it is fed; its megabytes."""
+    with Terminal(live.command) as terminal:
         terminal.until(lambda output: b"gradtop" in output)
-        terminal.pump(4.0)
+        terminal.pump(live.settle_s)
         # The first rows may lie beyond the end of the axis, which then grows: not what an update costs.
-        for _ in range(3 if feed is not None else 0):
-            if feed is not None:
-                feed()
-            terminal.pump(0.5)
-        cpu, size, updates = terminal.cpu_s(), len(terminal.output), 0
-        deadline = time.perf_counter() + seconds
-        while time.perf_counter() < deadline:
-            if feed is not None:
-                feed()
-                updates += 1
-            terminal.pump(1 / rate)
-        used, written = (terminal.cpu_s() - cpu) / seconds, len(terminal.output) - size
-        per_update = f"{written / updates:8,.0f} bytes/update" if updates else f"{written / seconds:8,.0f} bytes/s"
+        for _ in range(3 if live.feed is not None else 0):
+            fed(terminal, live)
+        cpu, size, updates, began = terminal.cpu_s(), len(terminal.output), 0, time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            updates += fed(terminal, live)
+        took = time.perf_counter() - began
+        used, written = (terminal.cpu_s() - cpu) / took, len(terminal.output) - size
+        per_update = f"{written / updates:8,.0f} bytes/update" if updates else f"{written / took:8,.0f} bytes/s"
         size_mb = terminal.rss_mb()
         times = f"  {size_mb / empty_mb:4.2f}x" if empty_mb else ""
-        click.echo(f"  {name:<34} {100 * used:5.1f} % of a core  {per_update}  {size_mb:6.1f} MB{times}")
+        click.echo(f"  {live.name:<34} {100 * used:5.2f} % of a core  {per_update}  {size_mb:6.1f} MB{times}")
         return size_mb
+
+
+def fed(terminal: Terminal, live: Live) -> int:
+    """Feed it once where there is something to feed, and read for the time between two; how often it was fed."""
+    if live.feed is not None:
+        live.feed()
+    terminal.pump(1 / live.rate)
+    return int(live.feed is not None)
 
 
 KEYS = (
@@ -184,24 +221,24 @@ def contains(part: bytes, whole: bytes) -> bool:
     return part in whole
 
 
-def latency(path: Path, command: Sequence[str], rows: int) -> None:
-    """Print how long a new row takes from the file to the terminal; its step changes every digit on the screen."""
-    taken = []
-    steps = [int(str(digit) * length) for length in (4, 5, 6, 7) for digit in range(3, 10)][:rows]
+def latency(path: Path, command: Sequence[str], rows: int, metrics: int) -> None:
+    """Print how long a new row takes from the file to the terminal."""
+    taken, first = [], path.read_bytes().count(b"\n")
     with Terminal(command) as terminal:
         terminal.until(TRUE.search)
         terminal.pump(3.0)
-        for step in steps:
-            terminal.pump(0.4 + step % 97 / 200)
+        for step in range(first, first + rows):
+            # All phases between the row, the poll and the rest after an update.
+            terminal.pump(0.3 + step * 0.618 % 0.6)
             terminal.output.clear()
             terminal.started = time.perf_counter()
+            loss = ".".join(str(digits) for digits in (step % 7 + 1, step % 7 * 111 + 234))
             with path.open("a") as file:
-                file.write(row(step))
-            digits = str(step)[:3].encode()
-            taken.append(terminal.until(partial(contains, digits)))
+                file.write(json.dumps(json.loads(row(step, metrics)) | {"loss": float(loss)}) + "\n")
+            taken.append(terminal.until(partial(contains, loss.encode())))
     taken.sort()
-    median, worst = taken[len(taken) // 2], taken[-1]
-    click.echo(f"  row to terminal, {len(taken)} rows: median {1000 * median:.0f} ms, worst {1000 * worst:.0f} ms")
+    p50, p99 = (1000 * taken[min(rows - 1, int(part * rows))] for part in (0.5, 0.99))
+    click.echo(f"  row of {metrics} to terminal, {rows} rows: p50 {p50:.0f} ms, p99 {p99:.0f} ms (to reach: 500)")
 
 
 @click.command()
@@ -222,29 +259,27 @@ def main(log: Path | None, seconds: float, repeats: int) -> None:
         live.write_text("".join(row(step) for step in range(2000)))
         opened = [sys.executable, "-m", "gradtop", str(log or live)]
         empty = [sys.executable, "-c", EMPTY_APP]
-        for command, wanted in ((empty, lambda output: b"gradtop" in output), (opened, TRUE.search)):
-            first_paint(command, wanted, 2)
-        base = first_paint(empty, lambda output: b"gradtop" in output, repeats)
         click.echo(f"start, {log or 'a JSONL file of 2,000 rows'}")
-        click.echo(f"  {'empty Textual app':<34} {base:6.3f} s")
-        for name, wanted in (
-            ("gradtop, first line", lambda o: b"gradtop" in o),
-            ("gradtop, own frame", lambda o: b"quit" in o),
-            ("gradtop, something true", TRUE.search),
-        ):
-            took = first_paint(opened, wanted, repeats)
-            click.echo(f"  {name:<34} {took:6.3f} s  {took / base:4.2f}x")
+        said = [
+            Start("empty Textual app", empty, lambda output: b"gradtop" in output),
+            Start("gradtop, first line", opened, lambda output: b"gradtop" in output),
+            Start("gradtop, own frame", opened, lambda output: b"quit" in output),
+            Start("gradtop, something true", opened, TRUE.search),
+        ]
+        starts(said, repeats)
         click.echo(f"running at {COLUMNS}x{LINES}")
-        size_mb = measured("empty Textual app, idle", empty, seconds, None, 4)
+        size_mb = measured(Live("empty Textual app, idle", empty), seconds)
         watching = [sys.executable, "-m", "gradtop", str(live)]
-        measured("gradtop, no new rows", watching, seconds, None, 4, size_mb)
+        measured(Live("gradtop, no new rows, just opened", watching), seconds, size_mb)
+        measured(Live("gradtop, no new rows for a minute", watching, settle_s=IDLE_S), seconds, size_mb)
         for rate in (1.0, 4.0, 10.0):
-            measured(f"gradtop, {rate:g} rows/s", watching, seconds, appender(live), rate, size_mb)
+            measured(Live(f"gradtop, {rate:g} rows/s", watching, appender(live), rate), seconds, size_mb)
         wide = Path(folder) / "wide.jsonl"
         wide.write_text("".join(row(step, 60) for step in range(2000)))
         watching_wide = [sys.executable, "-m", "gradtop", str(wide)]
-        measured("gradtop, 5 rows/s of 60 metrics", watching_wide, seconds, appender(wide, 60), 5.0, size_mb)
-        latency(live, watching, 24)
+        measured(Live("gradtop, 5 rows/s of 60 metrics", watching_wide, appender(wide, 60), 5.0), seconds, size_mb)
+        latency(live, watching, 100, 3)
+        latency(wide, watching_wide, 100, 60)
         keys(watching, repeats)
 
 

@@ -1,15 +1,17 @@
 import threading
 from contextlib import suppress
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from staging import run, snapshot, staged, text
 from textual.message import Message
+from textual.strip import Strip
 
 from gradtop.snapshot import Snapshot
 from gradtop.ui.app import GradtopApp
-from gradtop.ui.cells import apart, fit, shorten, wrap
+from gradtop.ui.cells import apart, fit, shorten, width_of, wrap
 from gradtop.ui.feed import UPDATE_S, Feed, FeedFailed, SnapshotReady
 from gradtop.ui.palette import ascii_text
 from gradtop.ui.widgets import box
@@ -17,6 +19,24 @@ from gradtop.ui.widgets.banner import composed
 from gradtop.ui.widgets.canvas import Canvas
 from gradtop.ui.widgets.header import fitted
 from gradtop.view import Banner, Part, Tone
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("step 41",),
+        ("╭─", " grad norm ", "⣀⡠⠤"),
+        ("训练", "損失"),
+        ("e\u0301",),
+        ("e", "\u0301"),
+        ("🇫🇷",),
+        ("👩", "\u200d👧"),
+        (),
+    ],
+)
+def test_the_width_of_a_row_is_that_of_its_texts(texts: tuple[str, ...]) -> None:
+    for _ in range(2):
+        assert width_of([(text, "plain") for text in texts]) == sum(cell_len(text) for text in texts)
 
 
 @pytest.mark.parametrize("width", range(12))
@@ -125,6 +145,27 @@ async def test_a_partial_update_is_the_whole_picture_where_it_changed() -> None:
                 seen = "".join(strip.crop(max(first, x) - x, last - x).text for x, strip in cells if x < last)
                 assert seen == whole[y].crop(first, last).text
         assert asked
+
+
+@pytest.mark.parametrize("options", [{}, {"ascii": True}], ids=["as it is", "ascii"])
+async def test_a_canvas_sends_what_the_toolkit_would(options: dict[str, Any]) -> None:
+    async with staged(snapshot(run()), **options) as (app, pilot):
+        for size in ((120, 36), (83, 31)):
+            await pilot.resize_terminal(*size)
+            for theme in ("light", "high-contrast"):
+                app.set_theme(theme)
+                await pilot.pause()
+                asked = [canvas for canvas in app.screen.query(Canvas) if canvas.display and canvas.size.height]
+                for canvas in asked:
+                    whole = canvas.size.region
+                    for part in (whole, whole.crop_size((5, 1)).translate((3, 0))):
+                        own, plain = canvas.render_lines(part), canvas._styles_cache.render_widget(canvas, part)
+                        assert [_cells(strip) for strip in own] == [_cells(strip) for strip in plain]
+                assert asked
+
+
+def _cells(strip: Strip) -> list[tuple[str, object]]:
+    return [(char, segment.style) for segment in strip for char in segment.text]
 
 
 async def test_an_equal_snapshot_repaints_nothing() -> None:

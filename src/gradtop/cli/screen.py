@@ -1,5 +1,6 @@
 """The way into the app: which terminal it is shown on, and the monitor behind it."""
 
+import gc
 import os
 import sys
 import threading
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from gradtop.wiring import Watching
 
 
+def collect_from_here() -> None:
+    """Look for garbage again, and never among what was imported so far: that stays, and looking through it is dear."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
 class Deferred:
     """A monitor that is made by the thread that polls it, so that the screen is painted before its imports."""
 
@@ -27,9 +35,12 @@ class Deferred:
 
     def poll(self) -> "Snapshot":
         """One step of the monitor."""
-        if self._made is None:
-            self._made = self._make()
-        return self._made.monitor.poll()
+        if self._made is not None:
+            return self._made.monitor.poll()
+        self._made = self._make()
+        snapshot = self._made.monitor.poll()
+        collect_from_here()
+        return snapshot
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until there is something to do; False where that can wait as well."""
@@ -119,6 +130,8 @@ def show_app(
     kept, watching = Kept(paths, os.environ), Deferred(make)
     # A monitor does no linear algebra: without this, numpy starts a thread for every core when it is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Imports make objects that stay; the first poll ends with them.
+    gc.disable()
     with curtain():
         from gradtop.ui.app import GradtopApp
 
@@ -135,6 +148,7 @@ def show_app(
             ascii=ascii_only or prefers_ascii(os.environ),
         )
     app.run()
+    collect_from_here()
     kept.close()
     return app.return_code
 

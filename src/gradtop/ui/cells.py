@@ -1,11 +1,23 @@
 """Text measured in terminal cells, where a CJK character takes two."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 _ELLIPSIS = "…"
+_narrow: set[str] = set()
+"""Characters that were met and take one cell each."""
+
+
+def width_of(row: Iterable[tuple[str, str]]) -> int:
+    """Cells of pieces of text, each with its ink."""
+    texts = [text for text, _ in row]
+    whole = "".join(texts)
+    if not _narrow.issuperset(whole):
+        _narrow.update(char for char in set(whole) - _narrow if cell_len(char) == 1)
+    # What takes no cell or two of them may join with its neighbours: such texts are measured as a whole.
+    return len(whole) if _narrow.issuperset(whole) else sum(map(cell_len, texts))
 
 
 def fit(text: str, width: int) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -98,11 +99,15 @@ def clipped(level: Level) -> float:
 
 def printed_step(values: Iterable[float]) -> float:
     """The unit of the last digit that any of the values has: smaller changes are not in the log."""
-    digits = [_last_digit(repr(float(value))) for value in values if math.isfinite(value)]
+    digits = [_last_digit(float(value)) for value in values if math.isfinite(value)]
     return float(Decimal(1).scaleb(min(digits))) if digits else 0.0
 
 
-def _last_digit(text: str) -> int:
-    """The power of ten of the last digit of a float as Python writes it: -2 of `1.25`."""
-    digits, _, exponent = text.partition("e")
+@lru_cache(maxsize=2048)
+def _last_digit(value: float) -> int:
+    """The power of ten of the last digit of a float as Python writes it: -2 of `1.25`.
+
+    Remembered, as most of the newest values were asked about before.
+    """
+    digits, _, exponent = repr(value).partition("e")
     return int(exponent or 0) - len(digits.partition(".")[2])

@@ -5,6 +5,7 @@ Times without a zone are read as UTC: only differences within one log are used.
 
 import re
 from datetime import UTC, datetime
+from functools import cache
 from typing import NamedTuple
 
 MAX_PREFIXES = 6
@@ -12,7 +13,7 @@ MAX_PREFIXES = 6
 
 _LEVEL = r"(?:TRACE|DEBUG|INFO|WARN(?:ING)?|ERROR|CRITICAL|FATAL|NOTICE)"
 _STAMP = r"\d{4}[-/]\d\d[-/]\d\d[T _,]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
-_PREFIX = re.compile(
+_PREFIX = (
     r"\s*+(?:"  # never given back: lines may be long runs of blanks
     r"\[(?:rank|default|trainer|Rank|RANK)[ :]?(?P<elastic>\d+)\]:?"  # torchrun, DeepSpeed, accelerate
     r"|\[\d+,(?P<mpi>\d+)\]<std(?:out|err)>:"  # mpirun --tag-output
@@ -45,6 +46,12 @@ _PREFIX = re.compile(
 _TIMES = ("time", "named", "nemo", "hf", "factory")
 
 
+@cache
+def _prefix() -> re.Pattern[str]:
+    """Compiled for the first line of text: logs of rows need it never, and it takes longer than reading a small one."""
+    return re.compile(_PREFIX)
+
+
 class Prefix(NamedTuple):
     """A line without what stood before it."""
 
@@ -58,9 +65,9 @@ def strip_prefix(text: str) -> Prefix:
     """Take off up to `MAX_PREFIXES` prefixes; a line that is nothing but prefix keeps nothing."""
     rank: int | None = None
     time: float | None = None
-    at = 0
+    at, prefix = 0, _prefix()
     for _ in range(MAX_PREFIXES):
-        match = _PREFIX.match(text, at)
+        match = prefix.match(text, at)
         if match is None or match.end() == at:
             break
         at = match.end()

@@ -1,15 +1,9 @@
 """A frame of line characters around rows of text."""
 
-from collections.abc import Iterable
-
 from rich.cells import cell_len, set_cell_size
 
+from gradtop.ui.cells import width_of as width_of
 from gradtop.ui.widgets.canvas import Row
-
-
-def width_of(row: Iterable[tuple[str, str]]) -> int:
-    """Cells of a row."""
-    return sum(cell_len(text) for text, _ in row)
 
 
 def cropped(row: Row, width: int) -> Row:

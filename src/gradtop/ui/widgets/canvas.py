@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len
 from rich.segment import Segment
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from gradtop.ui.cells import width_of
 from gradtop.ui.palette import styles
 
 Row = tuple[tuple[str, str], ...]
@@ -24,6 +25,9 @@ class Canvas(Widget):
         super().__init__(id=id, classes=classes)
         self._rows: list[Row] = []
         self._strips: list[Strip] = []
+        self._sent: dict[int, Strip] = {}
+        """Rows in their full width and as the filters of the app leave them, until they change."""
+        self._sent_width = 0
 
     def on_mount(self) -> None:
         """Be drawn anew in another theme."""
@@ -31,17 +35,19 @@ class Canvas(Widget):
 
     def _restyle(self) -> None:
         self._strips = [self._strip(row) for row in self._rows]
+        self._sent.clear()
         self.refresh()
 
     def _strip(self, row: Row) -> Strip:
         inks = styles(self.app.theme)
-        return Strip([Segment(text, inks[ink]) for text, ink in row if text])
+        return Strip([Segment(text, inks[ink]) for text, ink in row if text], width_of(row))
 
     def paint(self, rows: Sequence[Row]) -> None:
         """Show these rows; the terminal gets what differs from the ones before."""
         before = self._rows
         if len(before) != len(rows):
             self._rows, self._strips = list(rows), [self._strip(row) for row in rows]
+            self._sent.clear()
             self.refresh()
             return
         regions: list[Region] = []
@@ -49,6 +55,7 @@ class Canvas(Widget):
             if row != before[y]:
                 regions += [Region(start, y, stop - start, 1) for start, stop in changed_spans(before[y], row)]
                 self._rows[y], self._strips[y] = row, self._strip(row)
+                self._sent.pop(y, None)
         if regions:
             self.refresh(*regions)
 
@@ -58,6 +65,31 @@ class Canvas(Widget):
             return self._strips[y]
         return Strip.blank(self.size.width, styles(self.app.theme)["plain"])
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The rows of a part, cut to its columns.
+
+        A canvas has no border, padding, tint or opacity, which the toolkit looks up for every row again.
+        """
+        width = self.region.width
+        if width != self._sent_width:
+            self._sent.clear()
+            self._sent_width = width
+        sent = self._sent
+        if any(y not in sent for y in crop.line_range):
+            self._send([y for y in crop.line_range if y not in sent], width)
+        strips = [sent[y] for y in crop.line_range]
+        return strips if crop.column_span == (0, width) else [strip.crop(*crop.column_span) for strip in strips]
+
+    def _send(self, rows: Sequence[int], width: int) -> None:
+        # Inks are true colours, or those of the terminal where they are meant to be.
+        filters = [filter for filter in self.get_line_filters() if not isinstance(filter, ANSIToTruecolor)]
+        behind = styles(self.app.theme)["plain"].background_style
+        for y in rows:
+            strip = self.render_line(y).adjust_cell_length(width, behind)
+            for filter in filters:
+                strip = strip.apply_filter(filter, self.background_colors[1])
+            self._sent[y] = strip
+
 
 def changed_spans(old: Row, new: Row) -> list[tuple[int, int]]:
     """(start, stop) of the cells that differ, at least one; the whole row where it has wide characters.
@@ -66,13 +98,13 @@ def changed_spans(old: Row, new: Row) -> list[tuple[int, int]]:
     """
     start, stop = _apart(old, new)
     tail = len(new) - stop
-    a, b = _flat(old[start : len(old) - tail]), _flat(new[start:stop])
-    widths = _width(old[start : len(old) - tail]), _width(new[start:stop])
-    if widths != (len(a), len(b)) or len(a) != len(b):
-        return [(0, max(1, _width(old), _width(new)))]
-    skipped = _width(new[:start])
+    before, after = old[start : len(old) - tail], new[start:stop]
+    a, b = _flat(before), _flat(after)
+    if len(a) != len(b) or (width_of(before), width_of(after)) != (len(a), len(b)):
+        return [(0, max(1, width_of(old), width_of(new)))]
+    skipped = width_of(new[:start])
     spans: list[tuple[int, int]] = []
-    for x in (x for x, (before, after) in enumerate(zip(a, b, strict=True), skipped) if before != after):
+    for x in [x for x, (was, now) in enumerate(zip(a, b, strict=True), skipped) if was != now]:
         if spans and x - spans[-1][1] < _SKIPPED_CELLS:
             spans[-1] = spans[-1][0], x + 1
         else:
@@ -86,10 +118,6 @@ def _apart(old: Row, new: Row) -> tuple[int, int]:
     start = next((i for i in range(most) if old[i] != new[i]), most)
     tail = next((i for i in range(most - start) if old[-1 - i] != new[-1 - i]), most - start)
     return start, len(new) - tail
-
-
-def _width(row: Row) -> int:
-    return sum(cell_len(text) for text, _ in row)
 
 
 def _flat(row: Row) -> list[tuple[str, str]]:

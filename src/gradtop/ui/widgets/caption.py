@@ -1,7 +1,7 @@
 """One line above a grid: what is in it, and what it was chosen by."""
 
-from gradtop.ui.cells import shorten
-from gradtop.ui.widgets.box import cropped, width_of
+from gradtop.ui.cells import shorten, width_of
+from gradtop.ui.widgets.box import cropped
 from gradtop.ui.widgets.canvas import Canvas, Row
 
 _LEAST_CELLS = 12

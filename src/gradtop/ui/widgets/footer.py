@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from textual.timer import Timer
 
-from gradtop.ui.cells import shorten
+from gradtop.ui.cells import shorten, width_of
 from gradtop.ui.keys import Hints
-from gradtop.ui.widgets.box import cropped, width_of
+from gradtop.ui.widgets.box import cropped
 from gradtop.ui.widgets.canvas import Canvas, Row
 
 NOTICE_S = 4.0
