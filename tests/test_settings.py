@@ -101,7 +101,7 @@ def test_a_kind_that_is_not_known_is_told_with_the_nearest() -> None:
     assert known_kind("loss_spike") == "loss_spike"
     with pytest.raises(ConfigError, match=r"'los_spike' is not a known kind; did you mean 'loss_spike'\?"):
         known_kind("los_spike")
-    with pytest.raises(ConfigError, match="'zzz' is not a known kind; known are crashed, nonfinite, "):
+    with pytest.raises(ConfigError, match="'zzz' is not a known kind; known are crashed, process_gone, nonfinite, "):
         known_kind("zzz")
 
 

@@ -137,10 +137,10 @@ class Monitor:
         """Take in what there is to know of the machine, and ask for more when it is time."""
         if self._sampler is None:
             return
-        at = self._monotonic()
+        at, now = self._monotonic(), self._now()
         opened = [run for run in self._reading_order(order) if run.opened and run.caught_up]
         near = [run for i, run in enumerate(opened) if i == 0 or run.active(at)]
-        for id, machine in self._sampler.look([run.wanted(at) for run in near[:MOST_SAMPLED]]).items():
+        for id, machine in self._sampler.look([run.wanted(at, now) for run in near[:MOST_SAMPLED]]).items():
             if (run := self._runs.get(id)) is not None and run.opened:
                 run.sample(machine, at)
 

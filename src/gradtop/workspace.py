@@ -206,13 +206,16 @@ class Watched:
         # What was only held back, for a line that never came, is as old as its file.
         return self._history.take(source.status, batch.records) and source.status.offset != before
 
-    def wanted(self, monotonic: float) -> Wanted:
-        """What tells which process it is of."""
+    def wanted(self, monotonic: float, now: float) -> Wanted:
+        """What tells which process it is of. `now` is Unix seconds."""
         facts = self.view().facts
         # Who records the machine has a file of the run open, too.
         paths = tuple(path.absolute() for path in self._sources if not of_samples(path))
         pipe = self.candidate.pipe if isinstance(self.candidate, Named) else ""
-        written = self.active(monotonic)
+        changed = _changed(tuple(source.status for source in self._sources.values()))
+        ages = [now - changed] if changed is not None else []
+        ages += [monotonic - self._rhythm.last] if self._rhythm.last is not None else []
+        written = bool(pipe) or min(ages, default=math.inf) < LIVE_S
         session, step = self._history.position
         known = step if math.isfinite(step) else None
         return Wanted(self.id, paths, facts.host, facts.pid, facts.time, facts.argv, pipe, written, session, known)

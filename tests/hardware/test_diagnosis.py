@@ -136,13 +136,21 @@ def test_live_samples_reach_the_rules_and_the_snapshot(live: Live) -> None:
     assert snapshot.machine.newest.host is not None
 
 
+def test_who_works_beside_an_old_log_is_not_asked_for(live: Live, tmp_path: Path) -> None:
+    live.look(3.0)
+    watched = live.monitor.newest()
+    changed = (tmp_path / "metrics.jsonl").stat().st_mtime
+    assert watched.wanted(1e9, changed + 50).written
+    assert not watched.wanted(1e9, changed + 70).written
+
+
 def test_a_recording_does_not_tell_who_trains(live: Live, tmp_path: Path) -> None:
     (tmp_path / "machine.jsonl").write_bytes(line(machine(START)))
     live.look(3.0)
     run = live.look(3.0)
     assert len(run.sources) == 2
     watched = live.monitor.newest()
-    assert [path.name for path in watched.wanted(0.0).paths] == ["metrics.jsonl"]
+    assert [path.name for path in watched.wanted(0.0, START).paths] == ["metrics.jsonl"]
     # It grows whatever the run does.
     os.utime(tmp_path / "machine.jsonl", (START + 500, START + 500))
     os.utime(tmp_path / "metrics.jsonl", (START, START))
