@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradtop.series.column import Column, Floats
+from gradtop.series.spill import Spill
 
 WIDTH = 16
 """Blocks, or values, that make a block of the next level."""
@@ -65,6 +66,21 @@ class Blocks:
         lost = self.lost[places] if self.lost is not None else None
         return Blocks(self.low[places], self.high[places], self.total[places], lost)
 
+    def followed(self, more: "Blocks") -> "Blocks":
+        """These and more behind them."""
+        lost = np.concatenate((self.lost, more.lost)) if self.lost is not None and more.lost is not None else None
+        low, high = np.concatenate((self.low, more.low)), np.concatenate((self.high, more.high))
+        return Blocks(low, high, np.concatenate((self.total, more.total)), lost)
+
+    def with_lost(self) -> "Blocks":
+        """The same with counts of lost values: none."""
+        return Blocks(self.low, self.high, self.total, np.zeros(len(self), dtype=np.int64))
+
+    def copy(self) -> "Blocks":
+        """Apart from the arrays that they were taken from, which are perhaps large."""
+        lost = self.lost.copy() if self.lost is not None else None
+        return Blocks(self.low.copy(), self.high.copy(), self.total.copy(), lost)
+
     def reduced(self, cuts: Places) -> "Blocks":
         """The blocks from each cut up to the next one, or to the end, as one."""
         low, high = np.minimum.reduceat(self.low, cuts), np.maximum.reduceat(self.high, cuts)
@@ -99,33 +115,40 @@ class Blocks:
 class Pyramid:
     """The levels of a growing series, the lowest first; only whole blocks are in them."""
 
-    __slots__ = ("_levels", "_lost")
+    __slots__ = ("_levels", "_lost", "_spill", "_waiting")
 
-    def __init__(self) -> None:
-        """No value yet."""
+    def __init__(self, spill: Spill | None = None) -> None:
+        """No value yet; long levels lie on the disk of `spill`."""
+        self._spill = spill
         self._levels: list[tuple[Column, Column, Column, Column]] = []
+        self._waiting: list[Blocks] = []
+        """What is less than a whole block of each level: to read it back would bring pages of the disk into memory."""
         self._lost = False
 
-    def extend(self, values: Floats, lost: bool) -> None:
-        """Take in what was appended to `values`, all of the series; `lost`: some of them are NaN or infinite."""
+    def extend(self, added: Floats, lost: bool) -> None:
+        """Take in further values; `lost`: some of the series, these included, are NaN or infinite."""
         if lost and not self._lost:
             self._lost = True
             for low, _, _, counts in self._levels:
-                counts.extend(np.zeros(low.n, dtype=np.int64).tolist())
+                counts.extend(np.zeros(low.n, dtype=np.int64))  # type: ignore[arg-type]  # an array is as good
+            self._waiting = [blocks.with_lost() for blocks in self._waiting]
+        blocks = Blocks.of_values(added, lost)
         for n in itertools.count():
-            below = self._view(n - 1) if n else None
-            have = self._levels[n][0].n if n < len(self._levels) else 0
-            whole = (len(below) if below is not None else len(values)) // WIDTH
-            if whole == have:
+            if n == len(self._waiting):
+                self._waiting.append(Blocks.nothing(0, lost))
+            held = self._waiting[n].followed(blocks)
+            whole = len(held) // WIDTH * WIDTH
+            self._waiting[n] = held.at(slice(whole, None)).copy()
+            if not whole:
                 return
-            part = slice(have * WIDTH, whole * WIDTH)
-            held = below.at(part) if below is not None else Blocks.of_values(values[part], lost)
             with quiet():
-                self._grow(n, held.reduced(np.arange(0, len(held), WIDTH)))
+                blocks = held.at(slice(0, whole)).reduced(np.arange(0, whole, WIDTH))
+            self._grow(n, blocks)
 
     def _grow(self, n: int, blocks: Blocks) -> None:
         if n == len(self._levels):
-            self._levels.append((Column(), Column(), Column(), Column(np.int64)))
+            low, high, total = (Column(spill=self._spill) for _ in range(3))
+            self._levels.append((low, high, total, Column(np.int64, self._spill)))
         for column, values in zip(self._levels[n], (blocks.low, blocks.high, blocks.total, blocks.lost), strict=True):
             if values is not None:
                 column.extend(values)  # type: ignore[arg-type]  # an array is as good as a sequence
