@@ -4,9 +4,10 @@
 
 A run grows in blocks, as if a training wrote it: metrics at every step, layers at every 50th, an event and a spike of
 the loss now and then, so that findings recur; with `--console` its output beside it, which is joined. The monitor of
-the app follows it on a clock of its own, without the screen. For each age: resident memory, of which anonymous (`anon`, not
-to be given back) and mapped from files (`file`, which the kernel drops when it needs the room); what the parts of the
-store hold of that by their own count, in memory and on disk; and the median CPU time of a poll that finds one new row.
+the app follows it on a clock of its own, without the screen. For each age: resident memory, of which anonymous (`anon`,
+not to be given back) and mapped from files (`file`, which the kernel drops when it needs the room); what the parts of
+the store hold of that by their own count, in memory and on disk; and the median CPU time of a poll that finds one new
+row.
 `--trace` names the lines of code whose memory grew most after the first hour; that takes several times as long.
 """
 
