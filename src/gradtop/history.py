@@ -57,7 +57,7 @@ class History:
         self._joinable = joinable
         self._paths: list[Path] = []
         self._origins: dict[Path, Origin] = {}
-        self._merger: Merger | None = Merger()
+        self._merger: Merger | None = Merger(Spill(spill) if spill is not None else None)
         self._store = Store(limits, spill=spill)
         self._samples = Samples()
         self._view: RunView | None = None

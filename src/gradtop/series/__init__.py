@@ -16,8 +16,21 @@ from gradtop.series.column import Array, Column, Floats, before, upto
 from gradtop.series.envelope import MOST_LISTED, Envelope, Made, Newest, Sums, of_lists
 from gradtop.series.pyramid import Blocks, Pyramid, quiet
 from gradtop.series.spill import Spill
+from gradtop.series.table import Table
 
-__all__ = ["Array", "Column", "Envelope", "Floats", "Segment", "Series", "SeriesView", "Spill", "Stats", "falls"]
+__all__ = [
+    "Array",
+    "Column",
+    "Envelope",
+    "Floats",
+    "Segment",
+    "Series",
+    "SeriesView",
+    "Spill",
+    "Stats",
+    "Table",
+    "falls",
+]
 
 _FEW = 32
 """Steps that are compared faster one by one."""
