@@ -34,10 +34,9 @@ class Column:
 
     def extend(self, values: Sequence[float]) -> None:
         """Append values, widening the type where they need it."""
-        if self._place is None and len(values) <= _FEW and self._holds(values):
+        if len(values) <= _FEW and self._holds(values):
             # Row by row, to ask an array of one what it is costs more than all the rest.
-            self._buffer[self.n : self.n + len(values)] = values
-            self.n += len(values)
+            self._append(np.array(values, dtype=self._buffer.dtype))
             return
         # One by one, the numbers of a range would cost a hundred times as much.
         added = np.arange(values.start, values.stop, values.step) if isinstance(values, range) else np.asarray(values)
@@ -45,10 +44,14 @@ class Column:
         needed = self.n + len(added)
         if needed > len(self._buffer) or dtype != self._buffer.dtype:
             self._move(needed, dtype)
-        added = added.astype(dtype, copy=False)
-        if self._place is not None and not self._place.write(self.n * dtype.itemsize, added):
+        self._append(added.astype(dtype, copy=False))
+
+    def _append(self, added: Array) -> None:
+        """Put values of the right type into the buffer, which has room for them."""
+        needed = self.n + len(added)
+        if self._place is not None and not self._place.write(self.n * added.itemsize, added):
             self._spill = None
-            self._move(needed, dtype)
+            self._move(needed, added.dtype)
         if self._place is None:
             self._buffer[self.n : needed] = added
         self.n = needed

@@ -115,43 +115,59 @@ class Blocks:
 class Pyramid:
     """The levels of a growing series, the lowest first; only whole blocks are in them."""
 
-    __slots__ = ("_levels", "_lost", "_spill", "_waiting")
+    __slots__ = ("_few", "_levels", "_lost", "_seen", "_spill", "_waiting")
 
     def __init__(self, spill: Spill | None = None) -> None:
         """No value yet; long levels lie on the disk of `spill`."""
         self._spill = spill
         self._levels: list[tuple[Column, Column, Column, Column]] = []
+        self._seen: list[Blocks] = []
+        """The levels as they are now."""
+        self._few: list[float] = []
+        """Values that are less than a whole block."""
         self._waiting: list[Blocks] = []
-        """What is less than a whole block of each level: to read it back would bring pages of the disk into memory."""
+        """Blocks of each level that are less than one of the next: to read them back would bring pages into memory."""
         self._lost = False
 
     def extend(self, added: Floats, lost: bool) -> None:
         """Take in further values; `lost`: some of the series, these included, are NaN or infinite."""
         if lost and not self._lost:
-            self._lost = True
-            for low, _, _, counts in self._levels:
-                counts.extend(np.zeros(low.n, dtype=np.int64))  # type: ignore[arg-type]  # an array is as good
-            self._waiting = [blocks.with_lost() for blocks in self._waiting]
-        blocks = Blocks.of_values(added, lost)
+            self._count_lost()
+        if len(self._few) + len(added) < WIDTH:
+            self._few += added.tolist()
+            return
+        values = np.concatenate((self._few, added)) if self._few else added
+        whole = len(values) // WIDTH * WIDTH
+        self._few = values[whole:].tolist()
+        blocks = Blocks.of_values(values[:whole], lost)
         for n in itertools.count():
-            if n == len(self._waiting):
-                self._waiting.append(Blocks.nothing(0, lost))
+            with quiet():
+                blocks = blocks.reduced(np.arange(0, len(blocks), WIDTH))
+            self._grow(n, blocks)
             held = self._waiting[n].followed(blocks)
             whole = len(held) // WIDTH * WIDTH
             self._waiting[n] = held.at(slice(whole, None)).copy()
             if not whole:
                 return
-            with quiet():
-                blocks = held.at(slice(0, whole)).reduced(np.arange(0, whole, WIDTH))
-            self._grow(n, blocks)
+            blocks = held.at(slice(0, whole))
+
+    def _count_lost(self) -> None:
+        """From now on some values are lost; none was so far."""
+        self._lost = True
+        for low, _, _, counts in self._levels:
+            counts.extend(np.zeros(low.n, dtype=np.int64))  # type: ignore[arg-type]  # an array is as good
+        self._waiting = [blocks.with_lost() for blocks in self._waiting]
+        self._seen = [self._view(n) for n in range(len(self._levels))]
 
     def _grow(self, n: int, blocks: Blocks) -> None:
         if n == len(self._levels):
             low, high, total = (Column(spill=self._spill) for _ in range(3))
             self._levels.append((low, high, total, Column(np.int64, self._spill)))
+            self._waiting.append(Blocks.nothing(0, self._lost))
         for column, values in zip(self._levels[n], (blocks.low, blocks.high, blocks.total, blocks.lost), strict=True):
             if values is not None:
                 column.extend(values)  # type: ignore[arg-type]  # an array is as good as a sequence
+        self._seen[n : n + 1] = [self._view(n)]
 
     def _view(self, n: int) -> Blocks:
         low, high, total, lost = (column.view() for column in self._levels[n])
@@ -159,7 +175,7 @@ class Pyramid:
 
     def view(self) -> tuple[Blocks, ...]:
         """The levels as they are now."""
-        return tuple(self._view(n) for n in range(len(self._levels)))
+        return tuple(self._seen)
 
 
 def ranges(values: Floats, levels: tuple[Blocks, ...], starts: Places, stops: Places, lost: bool) -> Blocks:
