@@ -3,10 +3,9 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from gradtop.merge.pile import upto
+from gradtop.merge.pile import part, upto
 from gradtop.merge.track import Lane
 from gradtop.record import Rows
-from gradtop.run import cut
 
 
 class Cursor:
@@ -41,7 +40,7 @@ class Cursor:
 
     def take(self, n: int) -> Rows:
         """The next `n` rows of the block."""
-        rows = cut(self.rows, self.at, self.at + n)
+        rows = part(self.rows, self.at, self.at + n)
         self.advance(n)
         return rows
 

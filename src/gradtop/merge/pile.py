@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import overload
 
 from gradtop.record import Rows
+from gradtop.run import cut
 from gradtop.series import Spill, Table
 
 MOST_LAYOUTS = 64
@@ -39,6 +40,15 @@ class Stretch(Sequence[float]):
 
     def __iter__(self) -> Iterator[float]:
         return iter(self.of[self.start : self.stop])
+
+
+def part(rows: Rows, start: int, stop: int) -> Rows:
+    """The rows `start` to `stop` of a block, as plain rows."""
+    if not isinstance(rows.columns, Columns):
+        return cut(rows, start, stop)
+    held = rows.columns
+    columns = zip(held.pile.index, held.pile.table.between(held.start + start, held.start + stop), strict=True)
+    return Rows(rows.steps[start:stop], dict(columns), below=rows.below, x_kind=rows.x_kind)
 
 
 def below(steps: Sequence[float], step: float) -> int:

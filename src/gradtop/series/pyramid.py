@@ -87,12 +87,6 @@ class Blocks:
         lost = np.add.reduceat(self.lost, cuts) if self.lost is not None else None
         return Blocks(low, high, np.add.reduceat(self.total, cuts), lost)
 
-    def folded(self, inside: npt.NDArray[np.bool_]) -> "Blocks":
-        """Each column of these blocks, of shape (m, n), as one; blocks that are not `inside` repeat another one."""
-        total = np.where(inside, self.total, 0.0).sum(axis=0)
-        lost = np.where(inside, self.lost, 0).sum(axis=0) if self.lost is not None else None
-        return Blocks(self.low.min(axis=0), self.high.max(axis=0), total, lost)
-
     def take_in(self, where: Places, more: "Blocks") -> None:
         """Add what further blocks hold to those at `where`, each of which is there once."""
         self.low[where] = np.minimum(self.low[where], more.low)
@@ -194,8 +188,9 @@ def ranges(values: Floats, levels: tuple[Blocks, ...], starts: Places, stops: Pl
         first, last = -(-starts // WIDTH), stops // WIDTH
         heads = np.minimum(first * WIDTH, stops)
         tails = np.maximum(last * WIDTH, heads)
-        places, inside = _ends(starts, heads, tails, stops)
-        found.take_in(where, _held(values, level, places, lost).folded(inside))
+        places, some, cuts = _ends(starts, heads, tails, stops)
+        if len(some):
+            found.take_in(where[some], _held(values, level, places, lost).reduced(cuts))
         left, level = np.flatnonzero(last > first), above
         where, starts, stops = where[left], first[left], last[left]
     if len(where):
@@ -206,19 +201,17 @@ def ranges(values: Floats, levels: tuple[Blocks, ...], starts: Places, stops: Pl
     return found
 
 
-_ROWS = np.arange(WIDTH - 1).reshape(-1, 1)
+def _ends(starts: Places, heads: Places, tails: Places, stops: Places) -> tuple[Places, Places, Places]:
+    """The places of `starts` to `heads` and of `tails` to `stops` by ranges; which ranges have some, from where on.
 
-
-def _ends(starts: Places, heads: Places, tails: Places, stops: Places) -> tuple[Places, npt.NDArray[np.bool_]]:
-    """The places of `starts` to `heads` and of `tails` to `stops`, at most 15 each, one range a column; which count.
-
-    What does not count is a place of the same range once more, so that it changes neither the least nor the greatest.
+    There are at most 15 at each end.
     """
-    up, down = starts + _ROWS, (stops - 1) - _ROWS
-    places = np.concatenate(
-        (np.minimum(up, np.maximum(heads - 1, starts)), np.maximum(down, np.minimum(tails, stops - 1)))
-    )
-    return places, np.concatenate((up < heads, down >= tails))
+    counts = np.stack((heads - starts, stops - tails), axis=1).reshape(-1)
+    behind = np.cumsum(counts)
+    shifts = np.stack((starts, tails), axis=1).reshape(-1) - (behind - counts)
+    places = np.arange(behind[-1]) + np.repeat(shifts, counts)
+    some = np.flatnonzero(counts[::2] + counts[1::2])
+    return places, some, (behind - counts)[::2][some]
 
 
 def _held(values: Floats, level: Blocks | None, places: Places | slice, lost: bool) -> Blocks:

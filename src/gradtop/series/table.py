@@ -49,6 +49,12 @@ class Table:
             self._values[self.n : self.n + len(added)] = added
         self.n += len(added)
 
+    def between(self, start: int, stop: int) -> list[Sequence[float]]:
+        """All columns from one row to another."""
+        if stop - start <= _SHORT:
+            return cast("list[Sequence[float]]", self._values[start:stop].T.tolist())
+        return [self.column(i, start, stop) for i in range(self._values.shape[1])]
+
     def column(self, i: int, start: int, stop: int) -> Sequence[float]:
         """The values of a column from one row to another."""
         found = self._values[start:stop, i]
