@@ -231,3 +231,24 @@ def test_what_was_read_back_is_let_go_and_read_again(tmp_path: Path) -> None:
     for _ in range(200):
         store.looked()
     assert repr(view.values.tolist()) == repr(values(ROWS))
+
+
+def resident() -> int:
+    """Bytes in the memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_is_stored_takes_no_memory(tmp_path: Path) -> None:
+    run, block = Run(Spill(tmp_path)), 3000
+    column = np.random.default_rng(0).normal(size=block)
+    columns = {f"m{i}": column for i in range(20)}
+    for start in range(0, 600_000, block):
+        if start == 60_000:
+            before = resident()
+        for _ in run.apply(Rows(range(start, start + block), columns)):  # type: ignore[arg-type]  # as good as a list
+            pass
+        view = run.view()
+    stored = sum(series.values.nbytes + series.steps.nbytes for series in view.series.values())
+    assert stored > 140e6
+    assert resident() - before < stored / 10

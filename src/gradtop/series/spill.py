@@ -46,6 +46,10 @@ class Place:
             return False
         return True
 
+    def let_go(self) -> None:
+        """What was read of it is no longer in the memory of this process; it is read again where it is looked at."""
+        self._file.let_go(self._offset, len(self.bytes))
+
 
 class _File:
     """One file without a name and with places in it; it is gone when the last array that shows a part of it is."""
@@ -61,20 +65,20 @@ class _File:
         os.unlink(name)
         os.truncate(self.fd, size)
         self.mapped = mmap.mmap(self.fd, size, prot=mmap.PROT_READ)
-        self._size, self._used = size, 0
+        self.size, self._used = size, 0
 
     def place(self, size: int) -> Place | None:
         """A place of `size` bytes; None where that is more than is left."""
         start = -(-self._used // mmap.PAGESIZE) * mmap.PAGESIZE
-        if start + size > self._size:
+        if start + size > self.size:
             return None
         self._used = start + size
         return Place(self, start, size)
 
-    def let_go(self) -> None:
-        """What was read of it is no longer in the memory of this process; it is read again where it is looked at."""
+    def let_go(self, start: int, size: int) -> None:
+        """Let go of what was read of some bytes, from the beginning of a page on."""
         if hasattr(mmap, "MADV_DONTNEED"):
-            self.mapped.madvise(mmap.MADV_DONTNEED)
+            self.mapped.madvise(mmap.MADV_DONTNEED, start, size)
 
 
 class Spill:
@@ -111,4 +115,4 @@ class Spill:
         self._looks += 1
         if self._looks % _LOOKS == 0:
             for file in self._files:
-                file.let_go()
+                file.let_go(0, file.size)
