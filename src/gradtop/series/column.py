@@ -128,8 +128,8 @@ def _among_even(steps: Array, edges: Array) -> npt.NDArray[np.intp] | None:
     if not 0.0 < apart < np.inf:
         return None
     at = np.clip(np.ceil((edges.astype(np.float64) - first) / apart), 0, len(steps)).astype(np.intp)
-    high = (steps[np.minimum(at, most)] >= edges) | (at > most)
-    low = (steps[np.maximum(at - 1, 0)] < edges) | (at == 0)
+    high = np.greater_equal(steps[np.minimum(at, most)], edges) | (at > most)
+    low = np.less(steps[np.maximum(at - 1, 0)], edges) | (at == 0)
     return at if bool((high & low).all()) else None
 
 

@@ -6,7 +6,6 @@ needs the room. Writing goes through the file, so that a full disk is an error t
 
 import mmap
 import os
-import tempfile
 import weakref
 from pathlib import Path
 from typing import Any
@@ -60,7 +59,8 @@ class _File:
         Raises:
             OSError, ValueError: there is no room, no descriptor or no address space for it.
         """
-        self.fd, name = tempfile.mkstemp(prefix="gradtop-", dir=folder)
+        name = folder / f"gradtop-{os.urandom(8).hex()}.tmp"
+        self.fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         self._closed = weakref.finalize(self, os.close, self.fd)
         os.unlink(name)
         os.truncate(self.fd, size)
