@@ -216,9 +216,9 @@ def test_runs_that_are_not_open_share_one_empty_history(
     made: list[bool] = []
 
     class Counted(History):
-        def __init__(self, limits: Limits, joinable: bool) -> None:
+        def __init__(self, limits: Limits, joinable: bool, spill: Path | None = None) -> None:
             made.append(joinable)
-            super().__init__(limits, joinable)
+            super().__init__(limits, joinable, spill)
 
     monkeypatch.setattr(workspace, "History", Counted)
     for i in range(20):

@@ -2,7 +2,9 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 import gradtop.series
 import gradtop.series.pyramid
 from gradtop.series import Series, SeriesView
+from gradtop.series.column import before
 
 
 def view(steps: list[float], values: list[float], cut: int | None = None) -> SeriesView:
@@ -259,3 +262,12 @@ def test_columns_of_a_resumed_series_leave_out_what_was_repeated_after_it_grew()
     assert series.view().envelope(4, 0.0, 4.0).high == [1.0, 2.0, 3.0, 9.0]
     series.extend([2], [5.0], session=1)
     assert series.view().envelope(4, 0.0, 4.0).high == pytest.approx([1.0, 2.0, 5.0, math.nan], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "steps", [range(0, 700_000, 7), [*range(99_999), 10**8], [0] * 70_000, [0.5 * i for i in range(70_000)]]
+)
+def test_places_among_many_steps_are_those_of_a_search(steps: Sequence[float]) -> None:
+    held = np.asarray(steps)
+    edges = [-5.0, 0.0, 6.99, 7.0, 7.01, *(held[-1] * k / 997 for k in range(998)), float(held[-1]) + 1]
+    assert before(held, edges).tolist() == np.searchsorted(held, edges).tolist()

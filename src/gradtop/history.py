@@ -12,6 +12,7 @@ from gradtop.merge import ANEW_SHARE, Joined, Merger
 from gradtop.origin import Origin, OriginView
 from gradtop.record import Record, Rows
 from gradtop.run import Observation, Run, RunView
+from gradtop.series import Spill
 from gradtop.sources import SourceStatus
 from gradtop.sources.search.group import Part
 
@@ -24,9 +25,9 @@ SLICE_ROWS = 4096
 class Store:
     """A run and what the rules say of it."""
 
-    def __init__(self, limits: Limits, samples: Waiting | None = None) -> None:
-        """Nothing read yet; `samples` of the machine wait for their rows."""
-        self.run = Run()
+    def __init__(self, limits: Limits, samples: Waiting | None = None, spill: Path | None = None) -> None:
+        """Nothing read yet; `samples` of the machine wait for their rows, and long series lie in the folder `spill`."""
+        self.run = Run(Spill(spill) if spill is not None else None)
         self.detector = Detector(limits)
         self.samples = samples or Waiting()
 
@@ -47,14 +48,17 @@ class Store:
 class History:
     """The records of all sources of a run, as one run. It has no clock: `at` is seconds from any origin."""
 
-    def __init__(self, limits: Limits, joinable: bool) -> None:
-        """Nothing is known yet. `joinable`: a second source may turn up after the first."""
-        self._limits = limits
+    def __init__(self, limits: Limits, joinable: bool, spill: Path | None = None) -> None:
+        """Nothing is known yet. `joinable`: a second source may turn up after the first.
+
+        Long series lie in unnamed files in the folder `spill`, or in memory where it is None.
+        """
+        self._limits, self._spill = limits, spill
         self._joinable = joinable
         self._paths: list[Path] = []
         self._origins: dict[Path, Origin] = {}
-        self._merger: Merger | None = Merger()
-        self._store = Store(limits)
+        self._merger: Merger | None = Merger(Spill(spill) if spill is not None else None)
+        self._store = Store(limits, spill=spill)
         self._samples = Samples()
         self._recorded = (0, -math.inf)
         """How far the run was at the newest sample of a recording that says so: before its first row, say."""
@@ -191,7 +195,7 @@ class History:
         self._store, self._anew, self._view, self._ready = self._new_store(), None, None, True
 
     def _new_store(self) -> Store:
-        return Store(self._limits, self._samples.waiting())
+        return Store(self._limits, self._samples.waiting(), self._spill)
 
     def due_s(self, at: float) -> float:
         """Seconds until there is something to do although nothing new came; infinite where there is not."""

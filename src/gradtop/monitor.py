@@ -48,6 +48,7 @@ class Monitor:
         profiles: "Sequence[Rule]" = (),
         open_runs: int = OPEN_RUNS,
         state: Path | None = None,
+        spill: Path | None = None,
         sampler: Sampler | None = None,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -55,11 +56,13 @@ class Monitor:
         """Watch `paths`, and `sources` that are open already (standard input, a replay); keep `open_runs` open.
 
         Text is read by the user's own `profiles` first. What the user says of findings is kept in the folder `state`.
+        Long series lie in the folder `spill`, or in memory without one.
         A `sampler` tells of the machine and of the runs' processes; without one nothing is said of them.
         """
         self._threads = Threads()
         self._lookout = Lookout(paths, self._threads, monotonic, settings.discover_s, profiles) if paths else None
         self._settings, self._profiles = settings, tuple(profiles)
+        self._spill = spill
         self._open_runs = open_runs
         self._sampler = sampler
         self._now, self._monotonic = now, monotonic
@@ -76,7 +79,7 @@ class Monitor:
         self._ledger = Ledger(state, self._threads, everywhere=settings.muted, clock=monotonic, now=now)
         self._streams = frozenset(str(candidate.path) for candidate, _ in sources)
         for candidate, source in sources:
-            run = Watched(candidate, settings.limits, lambda _path, source=source: source)  # type: ignore[misc]  # late binding is what is avoided
+            run = Watched(candidate, settings.limits, lambda _path, source=source: source, spill)  # type: ignore[misc]  # late binding is what is avoided
             self._runs[run.id] = run
 
     @property
@@ -153,7 +156,9 @@ class Monitor:
         for candidate in self._found.candidates:
             known = self._runs.get(str(candidate.path))
             if known is None:
-                self._runs[str(candidate.path)] = Watched(candidate, self._settings.limits, self._open)
+                self._runs[str(candidate.path)] = Watched(
+                    candidate, self._settings.limits, self._open, spill=self._spill
+                )
             else:
                 known.meet(candidate)
             for path in candidate.paths:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from gradtop.grid import Grids, GridView
 from gradtop.record import End, Event, Record, Restart, Rows, RunFacts, merged
-from gradtop.series import Series, SeriesView, falls
+from gradtop.series import Series, SeriesView, Spill, falls
 
 MAX_ALARMS = 500
 """Alarms and crashes kept per run: the first ones, which say what began."""
@@ -153,7 +153,9 @@ class Run:
     Samples of the machine have no steps and are kept apart (`gradtop.beside`).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spill: Spill | None = None) -> None:
+        """Nothing yet; series that get long lie on the disk of `spill`."""
+        self._spill = spill
         self._series: dict[str, Series] = {}
         self._sessions: list[_Begun] = []
         self._alarms: list[tuple[int, Event]] = []
@@ -306,7 +308,7 @@ class Run:
         if len(self._series) >= MAX_SERIES:
             self._dropped.add(name) if len(self._dropped) < MAX_SERIES else None
             return None
-        series = self._series[name] = Series(name, x_kind)
+        series = self._series[name] = Series(name, x_kind, self._spill)
         return series
 
     def _counted(self) -> str:
@@ -331,6 +333,8 @@ class Run:
     def view(self) -> RunView:
         """The run as it is now."""
         self._settle()
+        if self._spill is not None:
+            self._spill.looked()
         counted = self._counted()
         extent = self._extents.get(counted)
         return RunView(

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from gradtop.hardware.sampler import Sampler
 from gradtop.monitor import OPEN_RUNS, Monitor
 from gradtop.shelf import state_folder
 from gradtop.snapshot import Snapshot
+from gradtop.sources.follow.mount import disk
 from gradtop.sources.follow.stream import StreamSource
 from gradtop.sources.follow.watch import Watch
 from gradtop.sources.replay import Replay, recorded_run
@@ -135,6 +136,12 @@ def _rules(profiles: Sequence[Profile]) -> "Sequence[Rule]":
     return rules_of(profiles)
 
 
+def spill_folder(environ: Mapping[str, str]) -> Path | None:
+    """Where long series lie: `TMPDIR`, `/var/tmp` or `/tmp`, the first that is on a local disk; None without one."""
+    folders = [folder for folder in (environ.get("TMPDIR", ""), "/var/tmp", "/tmp") if os.path.isabs(folder)]
+    return next((Path(real) for real in map(os.path.realpath, folders) if disk(real)), None)
+
+
 def _pipe(fd: int) -> str:
     """What `/proc` calls the pipe behind a descriptor; empty where it does not tell."""
     try:
@@ -152,9 +159,15 @@ def _watching(
     named = Named(STANDARD_INPUT, "standard input", pipe=_pipe(fd)) if fd is not None else None
     streams = [(named, stream)] if named is not None and stream is not None else []
     files = tuple(path for path in paths if path != STANDARD_INPUT)
-    state = state_folder(os.environ)
     monitor = Monitor(
-        files, settings, sources=streams, profiles=rules, open_runs=open_runs, state=state, sampler=sampler
+        files,
+        settings,
+        sources=streams,
+        profiles=rules,
+        open_runs=open_runs,
+        state=state_folder(os.environ),
+        spill=spill_folder(os.environ),
+        sampler=sampler,
     )
     return Watching(monitor, stream, Watch(files) if files else None)
 

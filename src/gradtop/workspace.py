@@ -79,9 +79,12 @@ class Named:
 class Watched:
     """One run under watch. It is opened when it is first read, so that a thousand runs cost as little as three."""
 
-    def __init__(self, candidate: Candidate, limits: Limits, open_source: Callable[[Path], Source]) -> None:
-        """Watch `candidate`; nothing is opened yet."""
+    def __init__(
+        self, candidate: Candidate, limits: Limits, open_source: Callable[[Path], Source], spill: Path | None = None
+    ) -> None:
+        """Watch `candidate`; nothing is opened yet. Long series lie in the folder `spill`, or in memory without one."""
         self.candidate = candidate
+        self._spill = spill
         self._limits = limits
         self._open_source = open_source
         self._reset()
@@ -177,7 +180,7 @@ class Watched:
     def read(self, monotonic: float) -> bool:
         """Take in the next portion of every source; True when more is waiting."""
         if not self._sources:
-            self._history = History(self._limits, joinable=self.candidate.folder is not None)
+            self._history = History(self._limits, self.candidate.folder is not None, self._spill)
             for part in self.candidate.parts or (Part(self.candidate.path),):
                 self._history.open(part)
                 self._sources[part.path] = self._open_source(part.path)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gradtop.sources.follow import mount
-from gradtop.sources.follow.mount import Mount, mounts, remote, served
+from gradtop.sources.follow.mount import Mount, disk, mounts, remote, served
 
 TABLE = """\
 22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
@@ -57,3 +57,16 @@ def test_a_disk_is_no_program() -> None:
 def test_without_a_table_nothing_is_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mount, "MOUNTS", "/nothing/there")
     assert (list(mounts()), remote("/home/a"), served(os.makedev(0, 26))) == ([], "", False)
+
+
+@pytest.mark.parametrize(
+    ("path", "local"),
+    [("/var/tmp", True), ("/media/stick", True), ("/tmp", False), ("/home/me", False), ("/home/me/my data", False)],
+)
+def test_a_disk_is_neither_a_network_nor_memory(path: str, local: bool) -> None:
+    assert disk(path) is local
+
+
+def test_of_two_file_systems_at_one_place_the_later_one_counts(tmp_path: Path) -> None:
+    (tmp_path / "mountinfo").write_text("1 0 0:1 / / rw - rootfs rootfs rw\n" + TABLE)
+    assert disk("/var/tmp")

@@ -1,12 +1,11 @@
 """Rows of several sources at the same steps, made one."""
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
+from gradtop.merge.pile import part, upto
 from gradtop.merge.track import Lane
 from gradtop.record import Rows
-from gradtop.run import cut
 
 
 class Cursor:
@@ -23,7 +22,10 @@ class Cursor:
     @property
     def step(self) -> float:
         """The next step; infinite at the end."""
-        return self.lane.blocks[self.block].steps[self.at] if self.block < len(self.lane.blocks) else math.inf
+        if self.block + 1 < len(self.lane.blocks) and self.at >= len(self.rows):
+            self.block, self.at = self.block + 1, 0
+        # The last block may grow.
+        return self.rows.steps[self.at] if self.lane.blocks and self.at < len(self.rows) else math.inf
 
     @property
     def rows(self) -> Rows:
@@ -33,12 +35,12 @@ class Cursor:
     def advance(self, n: int) -> None:
         """Pass by `n` rows of the block."""
         self.at += n
-        if self.at >= len(self.rows):
+        if self.at >= len(self.rows) and self.block + 1 < len(self.lane.blocks):
             self.block, self.at = self.block + 1, 0
 
     def take(self, n: int) -> Rows:
         """The next `n` rows of the block."""
-        rows = cut(self.rows, self.at, self.at + n)
+        rows = part(self.rows, self.at, self.at + n)
         self.advance(n)
         return rows
 
@@ -49,7 +51,7 @@ class Cursor:
 
     def run(self, limit: float) -> int:
         """How many rows of the block lie below `limit`."""
-        return bisect_right(self.rows.steps, limit, lo=self.at) - self.at
+        return upto(self.rows.steps, limit, self.at) - self.at
 
 
 def alike(here: Sequence[Cursor], limit: float) -> int:

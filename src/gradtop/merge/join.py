@@ -100,7 +100,7 @@ class Session:
     def waiting(self) -> bool:
         """There is more to give out."""
         return self._told < len(self._asides) or any(
-            cursor.block < len(cursor.lane.blocks) for cursors in self.cursors.values() for cursor in cursors
+            cursor.step < math.inf for cursors in self.cursors.values() for cursor in cursors
         )
 
     def advance(self, limit: float) -> Iterator[Record]:

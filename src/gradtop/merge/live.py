@@ -9,6 +9,7 @@ from gradtop.merge.join import Join
 from gradtop.merge.plan import Fit, Plan, planned
 from gradtop.merge.track import Track
 from gradtop.record import Record, Rows
+from gradtop.series import Spill
 from gradtop.sources.search.group import Part
 
 HOLD_S = 0.25
@@ -45,7 +46,9 @@ class Merger:
     New rows are given out as they come. What comes late, and changes what was given out, is joined anew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spill: Spill | None = None) -> None:
+        """No source yet; what they give lies on the disk of `spill` where it is much."""
+        self._spill = spill
         self._tracks: dict[Path, Track] = {}
         self._join = Join(Plan())
         self._kinds: dict[int, set[str]] = {}
@@ -58,7 +61,7 @@ class Merger:
     def open(self, part: Part) -> Track:
         """A further source."""
         self.stale = True
-        return self._tracks.setdefault(part.path, Track(part))
+        return self._tracks.setdefault(part.path, Track(part, self._spill))
 
     def close(self, path: Path) -> None:
         """A source is no longer part of the run."""
@@ -81,6 +84,8 @@ class Merger:
         if track.format != format:
             track.format, self.stale = format, True
         track.modified = modified
+        if self._spill is not None:
+            self._spill.looked()
         for record in records:
             laps = len(track.laps)
             for kept in track.take(record):

@@ -1,14 +1,16 @@
 """What one source of a run has given, kept so that it can be joined with the others."""
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from math import inf
 from typing import cast
 
+from gradtop.merge.pile import Columns, Piles, below, following, upto
 from gradtop.record import Event, Record, Restart, Rows
 from gradtop.run import cut, trains
+from gradtop.series import Spill
 from gradtop.sources.fields.launched import LAUNCH, RELAUNCHED
 from gradtop.sources.search.group import Part
 
@@ -29,9 +31,12 @@ class Lane:
 
     def append(self, rows: Rows) -> None:
         """Further rows; their steps do not go back."""
+        self.rows += len(rows)
+        if self.blocks and (both := following(self.blocks[-1], rows)) is not None:
+            self.blocks[-1] = both
+            return
         self.blocks.append(rows)
         self._first.append(rows.steps[0])
-        self.rows += len(rows)
 
     @property
     def last(self) -> float:
@@ -49,7 +54,7 @@ class Lane:
         i = bisect_right(self._first, step) - 1
         if i >= 0 and self.blocks[i].steps[-1] > step:
             block = self.blocks[i]
-            at = bisect_right(block.steps, step)
+            at = upto(block.steps, step)
             self.blocks[i : i + 1] = cut(block, 0, at), cut(block, at, len(block))
             self._first[i : i + 1] = block.steps[0], block.steps[at]
         self.blocks.insert(i + 1, row)
@@ -93,7 +98,7 @@ class Lane:
             if rows.steps[-1] < step:
                 return
             if (column := rows.columns.get(name)) is not None:
-                start, stop = bisect_left(rows.steps, step), bisect_right(rows.steps, step)
+                start, stop = below(rows.steps, step), upto(rows.steps, step)
                 yield from reversed(column[start:stop])
 
     def sampled(self, most: int) -> Iterator[tuple[Rows, int]]:
@@ -130,8 +135,10 @@ class Lap:
 class Track:
     """The records of one source in compact form, lap by lap. Line numbers are not kept: they are of several files."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, spill: Spill | None = None) -> None:
+        """Nothing yet; where it gets long it lies on the disk of `spill`."""
         self.part = part
+        self._piles = Piles(spill)
         self.format = "unknown"
         self.modified: float | None = None
         """Unix seconds of the last change of its file; None where that is not known."""
@@ -146,7 +153,7 @@ class Track:
         A lap begins with the first row after a restart, or where the step goes back.
         """
         if isinstance(record, Rows):
-            return [kept for part in _rising(record) for kept in self._take_rows(part)]
+            return [kept for part in self._rising(record) for kept in self._take_rows(part)]
         if isinstance(record, Restart):
             self._restart = record.reason
             return []
@@ -155,13 +162,23 @@ class Track:
         self.laps[-1].asides.append((self.laps[-1].newest(), record))
         return [record]
 
+    def _rising(self, rows: Rows) -> Iterator[Rows]:
+        """The rows in compact form, cut wherever the step goes back."""
+        steps = compact_steps(rows.steps)
+        start = 0
+        for i in range(1, len(steps)):
+            if steps[i] < steps[i - 1]:
+                yield from self._piles.put(rows, steps, start, i)
+                start = i
+        yield from self._piles.put(rows, steps, start, len(steps))
+
     def _take_rows(self, rows: Rows) -> list[Rows]:
         lane = self.laps[-1].lanes.get(rows.x_kind)
         late: list[Rows] = []
         self.values += len(rows) * (1 + len(rows.columns))
         if lane is not None and rows.steps[0] < lane.last:
             if self._may_be_late(rows):
-                n = bisect_left(rows.steps, lane.last)
+                n = below(rows.steps, lane.last)
                 late, rows = [cut(rows, i, i + 1) for i in range(n)], cut(rows, n, len(rows))
                 for row in late:
                     lane.insert(row)
@@ -210,6 +227,11 @@ def _alike(blocks: Sequence[Rows]) -> Iterator[list[Rows]]:
     group: list[Rows] = []
     size = 0
     for rows in blocks:
+        if isinstance(rows.columns, Columns):
+            # It is as large as it can be.
+            yield from (whole for whole in (group, [rows]) if whole)
+            group, size = [], 0
+            continue
         fits = group and size + len(rows) <= BLOCK_ROWS and rows.below == group[0].below
         if group and not (fits and rows.columns.keys() == group[0].columns.keys()):
             yield group
@@ -228,24 +250,7 @@ def _joined(blocks: Sequence[Rows]) -> Rows:
     return Rows(steps, columns, below=blocks[0].below, x_kind=blocks[0].x_kind)
 
 
-def _rising(rows: Rows) -> Iterator[Rows]:
-    """The rows in compact form, cut wherever the step goes back."""
-    steps = compact_steps(rows.steps)
-    start = 0
-    for i in range(1, len(steps)):
-        if steps[i] < steps[i - 1]:
-            yield _compact(rows, steps, start, i)
-            start = i
-    if len(steps):
-        yield _compact(rows, steps, start, len(steps))
-
-
-def _compact(rows: Rows, steps: Sequence[float], start: int, stop: int) -> Rows:
-    columns = {name: _floats(values[start:stop]) for name, values in rows.columns.items()}
-    return Rows(steps[start:stop], columns, below=rows.below, x_kind=rows.x_kind)
-
-
-def compact_steps(steps: Sequence[float]) -> Sequence[float]:
+def compact_steps(steps: Sequence[float]) -> "array[int] | array[float]":
     """Steps as an array: whole numbers stay whole."""
     plain = getattr(steps, "tolist", lambda: steps)()
     try:

@@ -16,8 +16,22 @@ from gradtop.series.column import Array, Column, Floats, before, upto
 from gradtop.series.envelope import MOST_LISTED, Envelope, Made, Newest, Sums, of_lists
 from gradtop.series.pyramid import Blocks, Pyramid, quiet
 from gradtop.series.smooth import LEAST_ROWS, LINEAR, LOG, PART, Smoothing, span_at
+from gradtop.series.spill import Spill
+from gradtop.series.table import Table
 
-__all__ = ["Array", "Column", "Envelope", "Floats", "Segment", "Series", "SeriesView", "Stats", "falls"]
+__all__ = [
+    "Array",
+    "Column",
+    "Envelope",
+    "Floats",
+    "Segment",
+    "Series",
+    "SeriesView",
+    "Spill",
+    "Stats",
+    "Table",
+    "falls",
+]
 
 _FEW = 32
 """Steps that are compared faster one by one."""
@@ -75,6 +89,7 @@ class Series:
         "_pyramid",
         "_segments",
         "_session",
+        "_spill",
         "_stats",
         "_steps",
         "_values",
@@ -84,11 +99,13 @@ class Series:
         "x_kind",
     )
 
-    def __init__(self, name: str, x_kind: str = "step") -> None:
+    def __init__(self, name: str, x_kind: str = "step", spill: Spill | None = None) -> None:
+        """No value yet; where it gets long it lies on the disk of `spill`."""
         self.name = name
         self.x_kind = x_kind
-        self._steps = Column(np.int32)
-        self._values = Column(np.float64)
+        self._spill = spill
+        self._steps = Column(np.int32, spill)
+        self._values = Column(np.float64, spill)
         self._pyramid: Pyramid | None = None
         self._segments: list[Segment] = []
         self._stats = Stats()
@@ -117,15 +134,16 @@ class Series:
 
     def _append(self, steps: Sequence[float], values: Sequence[float], session: int) -> None:
         start = self._steps.n
+        added = np.asarray(values, dtype=np.float64)
         self._steps.extend(steps)
-        self._values.extend(values)
+        self._values.extend(added)  # type: ignore[arg-type]  # an array is as good
         self._grow_segment(start, self._steps.n, session, float(steps[0]))
-        kept = np.asarray(self._values.view(), dtype=np.float64)
-        self._stats = _updated(self._stats, kept[start:])
-        if self._pyramid is None and len(kept) >= _TALL:
-            self._pyramid = Pyramid()
+        self._stats = _updated(self._stats, added)
         if self._pyramid is not None:
-            self._pyramid.extend(kept, self._stats.lost)
+            self._pyramid.extend(added, self._stats.lost)
+        elif self._values.n >= _TALL:
+            self._pyramid = Pyramid(self._spill)
+            self._pyramid.extend(np.asarray(self._values.view(), dtype=np.float64), self._stats.lost)
 
     def _grow_segment(self, start: int, stop: int, session: int, first_step: float) -> None:
         if self._segments and self._segments[-1].session == session:

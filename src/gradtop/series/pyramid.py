@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradtop.series.column import Column, Floats
+from gradtop.series.spill import Spill
 
 WIDTH = 16
 """Blocks, or values, that make a block of the next level."""
@@ -65,17 +66,26 @@ class Blocks:
         lost = self.lost[places] if self.lost is not None else None
         return Blocks(self.low[places], self.high[places], self.total[places], lost)
 
+    def followed(self, more: "Blocks") -> "Blocks":
+        """These and more behind them."""
+        lost = np.concatenate((self.lost, more.lost)) if self.lost is not None and more.lost is not None else None
+        low, high = np.concatenate((self.low, more.low)), np.concatenate((self.high, more.high))
+        return Blocks(low, high, np.concatenate((self.total, more.total)), lost)
+
+    def with_lost(self) -> "Blocks":
+        """The same with counts of lost values: none."""
+        return Blocks(self.low, self.high, self.total, np.zeros(len(self), dtype=np.int64))
+
+    def copy(self) -> "Blocks":
+        """Apart from the arrays that they were taken from, which are perhaps large."""
+        lost = self.lost.copy() if self.lost is not None else None
+        return Blocks(self.low.copy(), self.high.copy(), self.total.copy(), lost)
+
     def reduced(self, cuts: Places) -> "Blocks":
         """The blocks from each cut up to the next one, or to the end, as one."""
         low, high = np.minimum.reduceat(self.low, cuts), np.maximum.reduceat(self.high, cuts)
         lost = np.add.reduceat(self.lost, cuts) if self.lost is not None else None
         return Blocks(low, high, np.add.reduceat(self.total, cuts), lost)
-
-    def folded(self, inside: npt.NDArray[np.bool_]) -> "Blocks":
-        """Each column of these blocks, of shape (m, n), as one; blocks that are not `inside` repeat another one."""
-        total = np.where(inside, self.total, 0.0).sum(axis=0)
-        lost = np.where(inside, self.lost, 0).sum(axis=0) if self.lost is not None else None
-        return Blocks(self.low.min(axis=0), self.high.max(axis=0), total, lost)
 
     def take_in(self, where: Places, more: "Blocks") -> None:
         """Add what further blocks hold to those at `where`, each of which is there once."""
@@ -99,36 +109,59 @@ class Blocks:
 class Pyramid:
     """The levels of a growing series, the lowest first; only whole blocks are in them."""
 
-    __slots__ = ("_levels", "_lost")
+    __slots__ = ("_few", "_levels", "_lost", "_seen", "_spill", "_waiting")
 
-    def __init__(self) -> None:
-        """No value yet."""
+    def __init__(self, spill: Spill | None = None) -> None:
+        """No value yet; long levels lie on the disk of `spill`."""
+        self._spill = spill
         self._levels: list[tuple[Column, Column, Column, Column]] = []
+        self._seen: list[Blocks] = []
+        """The levels as they are now."""
+        self._few: list[float] = []
+        """Values that are less than a whole block."""
+        self._waiting: list[Blocks] = []
+        """Blocks of each level that are less than one of the next: to read them back would bring pages into memory."""
         self._lost = False
 
-    def extend(self, values: Floats, lost: bool) -> None:
-        """Take in what was appended to `values`, all of the series; `lost`: some of them are NaN or infinite."""
+    def extend(self, added: Floats, lost: bool) -> None:
+        """Take in further values; `lost`: some of the series, these included, are NaN or infinite."""
         if lost and not self._lost:
-            self._lost = True
-            for low, _, _, counts in self._levels:
-                counts.extend(np.zeros(low.n, dtype=np.int64).tolist())
+            self._count_lost()
+        if len(self._few) + len(added) < WIDTH:
+            self._few += added.tolist()
+            return
+        values = np.concatenate((self._few, added)) if self._few else added
+        whole = len(values) // WIDTH * WIDTH
+        self._few = values[whole:].tolist()
+        blocks = Blocks.of_values(values[:whole], lost)
         for n in itertools.count():
-            below = self._view(n - 1) if n else None
-            have = self._levels[n][0].n if n < len(self._levels) else 0
-            whole = (len(below) if below is not None else len(values)) // WIDTH
-            if whole == have:
-                return
-            part = slice(have * WIDTH, whole * WIDTH)
-            held = below.at(part) if below is not None else Blocks.of_values(values[part], lost)
             with quiet():
-                self._grow(n, held.reduced(np.arange(0, len(held), WIDTH)))
+                blocks = blocks.reduced(np.arange(0, len(blocks), WIDTH))
+            self._grow(n, blocks)
+            held = self._waiting[n].followed(blocks)
+            whole = len(held) // WIDTH * WIDTH
+            self._waiting[n] = held.at(slice(whole, None)).copy()
+            if not whole:
+                return
+            blocks = held.at(slice(0, whole))
+
+    def _count_lost(self) -> None:
+        """From now on some values are lost; none was so far."""
+        self._lost = True
+        for low, _, _, counts in self._levels:
+            counts.extend(np.zeros(low.n, dtype=np.int64))  # type: ignore[arg-type]  # an array is as good
+        self._waiting = [blocks.with_lost() for blocks in self._waiting]
+        self._seen = [self._view(n) for n in range(len(self._levels))]
 
     def _grow(self, n: int, blocks: Blocks) -> None:
         if n == len(self._levels):
-            self._levels.append((Column(), Column(), Column(), Column(np.int64)))
+            low, high, total = (Column(spill=self._spill) for _ in range(3))
+            self._levels.append((low, high, total, Column(np.int64, self._spill)))
+            self._waiting.append(Blocks.nothing(0, self._lost))
         for column, values in zip(self._levels[n], (blocks.low, blocks.high, blocks.total, blocks.lost), strict=True):
             if values is not None:
                 column.extend(values)  # type: ignore[arg-type]  # an array is as good as a sequence
+        self._seen[n : n + 1] = [self._view(n)]
 
     def _view(self, n: int) -> Blocks:
         low, high, total, lost = (column.view() for column in self._levels[n])
@@ -136,7 +169,7 @@ class Pyramid:
 
     def view(self) -> tuple[Blocks, ...]:
         """The levels as they are now."""
-        return tuple(self._view(n) for n in range(len(self._levels)))
+        return tuple(self._seen)
 
 
 def ranges(values: Floats, levels: tuple[Blocks, ...], starts: Places, stops: Places, lost: bool) -> Blocks:
@@ -155,8 +188,9 @@ def ranges(values: Floats, levels: tuple[Blocks, ...], starts: Places, stops: Pl
         first, last = -(-starts // WIDTH), stops // WIDTH
         heads = np.minimum(first * WIDTH, stops)
         tails = np.maximum(last * WIDTH, heads)
-        places, inside = _ends(starts, heads, tails, stops)
-        found.take_in(where, _held(values, level, places, lost).folded(inside))
+        places, some, cuts = _ends(starts, heads, tails, stops)
+        if len(some):
+            found.take_in(where[some], _held(values, level, places, lost).reduced(cuts))
         left, level = np.flatnonzero(last > first), above
         where, starts, stops = where[left], first[left], last[left]
     if len(where):
@@ -167,19 +201,17 @@ def ranges(values: Floats, levels: tuple[Blocks, ...], starts: Places, stops: Pl
     return found
 
 
-_ROWS = np.arange(WIDTH - 1).reshape(-1, 1)
+def _ends(starts: Places, heads: Places, tails: Places, stops: Places) -> tuple[Places, Places, Places]:
+    """The places of `starts` to `heads` and of `tails` to `stops` by ranges; which ranges have some, from where on.
 
-
-def _ends(starts: Places, heads: Places, tails: Places, stops: Places) -> tuple[Places, npt.NDArray[np.bool_]]:
-    """The places of `starts` to `heads` and of `tails` to `stops`, at most 15 each, one range a column; which count.
-
-    What does not count is a place of the same range once more, so that it changes neither the least nor the greatest.
+    There are at most 15 at each end.
     """
-    up, down = starts + _ROWS, (stops - 1) - _ROWS
-    places = np.concatenate(
-        (np.minimum(up, np.maximum(heads - 1, starts)), np.maximum(down, np.minimum(tails, stops - 1)))
-    )
-    return places, np.concatenate((up < heads, down >= tails))
+    counts = np.stack((heads - starts, stops - tails), axis=1).reshape(-1)
+    behind = np.cumsum(counts)
+    shifts = np.stack((starts, tails), axis=1).reshape(-1) - (behind - counts)
+    places = np.arange(behind[-1]) + np.repeat(shifts, counts)
+    some = np.flatnonzero(counts[::2] + counts[1::2])
+    return places, some, (behind - counts)[::2][some]
 
 
 def _held(values: Floats, level: Blocks | None, places: Places | slice, lost: bool) -> Blocks:

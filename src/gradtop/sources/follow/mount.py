@@ -12,6 +12,7 @@ _SERVED = re.compile(r"\Afuse(?!blk)")
 _REMOTE = re.compile(
     r"\A(?:fuse(?!blk)|nfs|cifs|smb|9p|virtiofs|lustre|ceph|gpfs|beegfs|afs|panfs|pvfs|orangefs|gluster)"
 )
+_MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs", "rootfs"})
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
@@ -47,6 +48,18 @@ def served(device: int) -> bool:
 
 def remote(path: str) -> str:
     """Where the network or FUSE file system of an absolute path is mounted; empty for a local one."""
-    above = [mount for mount in mounts() if path == mount.point or path.startswith(mount.point.rstrip("/") + "/")]
-    nearest = max(above, key=lambda mount: len(mount.point), default=None)
+    nearest = _nearest(path)
     return nearest.point if nearest is not None and _REMOTE.match(nearest.kind) else ""
+
+
+def disk(path: str) -> bool:
+    """An absolute path lies on a local disk and not on a network, in a program or in memory; so where nothing tells."""
+    nearest = _nearest(path)
+    return nearest is None or not (_REMOTE.match(nearest.kind) or nearest.kind in _MEMORY)
+
+
+def _nearest(path: str) -> Mount | None:
+    """What an absolute path lies on."""
+    above = [mount for mount in mounts() if path == mount.point or path.startswith(mount.point.rstrip("/") + "/")]
+    # Of two at one point the later one is seen.
+    return max(reversed(above), key=lambda mount: len(mount.point), default=None)
