@@ -35,7 +35,7 @@ async def handled(min_sleep: float = 0.0, max_sleep: float = 0.0) -> None:
 
 def _drawn(app: App[Any]) -> bool:
     """Do at once what a timer would do soon; whether there was something to do."""
-    if app._exception is not None or not app.screen_stack:
+    if app._exception is not None or app._exit or not app.screen_stack:
         return False
     if app._resize_timer is not None:
         app._check_resize()

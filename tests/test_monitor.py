@@ -83,6 +83,25 @@ def test_a_search_in_several_looks_is_waited_for_however_slow_the_reading(
     assert len(settled(watching).runs) == 6
 
 
+def test_an_answer_that_came_late_is_taken_at_once(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_run(tmp_path, "run", rows(1, 10), 100.0)
+    watching = monitor(clock, tmp_path)
+    settled(watching)
+    for _ in range(20):
+        clock.at += workspace.LIVE_S + 1  # a quiet run, read once a second: by the clock it is not due again
+        with monkeypatch.context() as impatient:
+            impatient.setattr("gradtop.monitor.AWAITED_S", 0.0)
+            impatient.setattr("gradtop.sources.follow.lane.PATIENCE_S", 0.0)
+            watching.poll()
+        polls = 0
+        while watching.backlog:
+            watching.poll()
+            polls += 1
+            assert polls < 50
+
+
 def test_a_run_is_waited_for_until_the_last_look(tmp_path: Path, clock: Clock) -> None:
     watching = monitor(clock, tmp_path, tmp_path / "later.log")
     snapshot = settled(watching)

@@ -214,7 +214,7 @@ class Monitor:
         backlog = self._found is not None and not self._found.complete
         for run in self._reading_order(order):
             self._ledger.open(self._directory(run))
-            while run.due(self._monotonic()):
+            while run.due(self._monotonic()) or any(answer.done() for answer in _awaited(run)):
                 more = run.read(self._monotonic())
                 backlog = backlog or more
                 if not more or any(_awaited(run)) or self._monotonic() >= deadline:

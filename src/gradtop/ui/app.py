@@ -31,6 +31,7 @@ from gradtop.ui.screens.overview import Overview
 from gradtop.ui.screens.room import Room
 from gradtop.ui.terminal import guarded, look_at_size, report_crash
 from gradtop.ui.theme import BARE, BY_NAME, SIXTEEN, THEMES
+from gradtop.ui.way import Way
 from gradtop.ui.widgets.machine import MachineTile
 from gradtop.ui.widgets.profile import ProfileTile
 from gradtop.view import Marks
@@ -44,8 +45,6 @@ if TYPE_CHECKING:  # what is not needed for the first picture is imported when i
 
 TICK_S = 1.0
 """Seconds between two looks at how old the data is."""
-MOST_STEPS_BACK = 8
-"""Rooms that the user can go back through."""
 
 
 class GradtopApp(App[None]):
@@ -109,7 +108,7 @@ class GradtopApp(App[None]):
         self._taken = clock()
         self._run_id: str | None = None
         self._paused = False
-        self._came: list[str] = []
+        self._way = Way()
         self._sought: Place | None = None
         self._keep = keep
         self._marks = Marks.recalled(recollection.rooms.get("runs", {}))
@@ -229,7 +228,7 @@ class GradtopApp(App[None]):
         if self._room is None or self._room is self._rooms[message.room]:
             return
         self._sought = message.place
-        self._came = [*self._came, self._here][-MOST_STEPS_BACK:]
+        self._way.jumped(self._here)
         self._enter(message.room)
         self._rooms[message.room].arrived = True
 
@@ -258,8 +257,10 @@ class GradtopApp(App[None]):
         """Give the prompt what was typed ahead of it: those keys went to the panel that had the focus before."""
         from gradtop.ui.widgets.prompt import Prompt
 
-        if isinstance(self.focused, Prompt) and event.is_printable and event.character is not None:
-            self.focused.insert_text_at_cursor(event.character)
+        # A key behind the one that ends the app finds no screen.
+        focused = self.focused if self.screen_stack else None
+        if isinstance(focused, Prompt) and event.is_printable and event.character is not None:
+            focused.insert_text_at_cursor(event.character)
             event.prevent_default()
 
     @property
@@ -286,9 +287,7 @@ class GradtopApp(App[None]):
         if (place := self._selected_for(name)) is not None:
             self.on_jumped(Jumped(name, place))
             return
-        # Nobody walks back through a room that is entered again: the way to it is the way from there.
-        way = [*self._came, self._here]
-        self._came = way[: way.index(name)] if name in way else way[-MOST_STEPS_BACK:]
+        self._way.went(self._here, name)
         self._enter(name)
 
     def _selected_for(self, name: str) -> Place | None:
@@ -317,8 +316,9 @@ class GradtopApp(App[None]):
         """One step back: inside the room, then to the room before; at last there is the Overview."""
         if self._room is None or self._room.leave():
             return
-        if self._came or self.screen is not self._overview:
-            self._enter(self._came.pop() if self._came else "overview")
+        before = self._way.back()
+        if before is not None or self.screen is not self._overview:
+            self._enter(before or "overview")
 
     def action_pause(self) -> None:
         """Keep what is on the screen, or show what there is now."""
