@@ -22,6 +22,9 @@ ROWS_PER_S = 200
 ALLOWED_MB = 6.0
 """Growth over the soak: the rows themselves take about 1 MB, the allocator's slack the rest."""
 
+FILES_OF_COLUMNS = 2
+"""Descriptors of the file that columns go to once they are long, and of its mapping; 16 MB of them fit in the first."""
+
 
 @dataclass
 class Held:
@@ -65,6 +68,6 @@ def test_an_app_that_is_fed_for_minutes_stays_as_it_was(tmp_path: Path) -> None:
         except OSError:
             break
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert late.descriptors <= early.descriptors
+    assert late.descriptors <= early.descriptors + FILES_OF_COLUMNS
     assert late.threads <= early.threads
     assert late.rss_mb - early.rss_mb < ALLOWED_MB
