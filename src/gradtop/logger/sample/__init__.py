@@ -56,6 +56,8 @@ class Sample:
         """`layers`: their number; `doubtful` takes the ids of the tensors that seem not to change."""
         self.empty = not any(any(part.having) for part in parts)
         """Not one parameter had a gradient."""
+        self.clipped = any(part.clipped for part in parts)
+        """Clipping read the norms, before it clipped."""
         self._parts, self._layers, self._doubtful = parts, layers, doubtful
         vectors = [vector for part in parts for vector in part.vectors()]
         packed, self._spans = _packed(vectors)
@@ -82,7 +84,7 @@ class Sample:
         `factor` takes norms back to before clipping; where clipping itself read them they need none. None: no gradient
         in the whole layer, or a ratio that cannot be told.
         """
-        factor = 1.0 if any(part.clipped for part in self._parts) else factor
+        factor = 1.0 if self.clipped else factor
         fields = [sums[field * self._layers : (field + 1) * self._layers] for field in range(FIELDS)]
         columns = {"grad_norm": _roots(fields[GRADIENT], fields[GRADIENTS], factor)}
         if any(part.change is not None for part in self._parts):
