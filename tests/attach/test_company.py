@@ -84,6 +84,28 @@ def test_a_row_that_waits_for_an_optimizer_that_never_steps_has_the_scale_of_its
     assert unused.param_groups
 
 
+def test_gradients_of_an_optimizer_that_does_not_step_yet_do_not_count(tmp_path: Path) -> None:
+    maker, judge = nn.Linear(8, 8), nn.Linear(8, 1)
+    norms = []
+    with attached(tmp_path):
+        makes, judges = (torch.optim.SGD(model.parameters(), lr=0.01) for model in (maker, judge))
+        for number in range(5):
+            judges.zero_grad()
+            judge(maker(X)).square().mean().backward()  # the maker's gradients pile up while it is not trained
+            judges.step()
+            trained = [*judge.parameters()]
+            if number > 2:
+                makes.zero_grad()
+                (judge(maker(X)) - 1).square().mean().backward()
+                makes.step()
+                trained += maker.parameters()
+            used = [each.grad.square().sum() for each in trained if each.grad is not None]
+            norms.append(float(torch.stack(used).sum().sqrt()))
+    assert column(tmp_path, "grad_norm")[:3] == pytest.approx(norms[:3])
+    assert [each["grad_norm"][0] for each in lines(tmp_path, "layers")][:3] == [None] * 3
+    assert None not in [each["grad_norm"][0] for each in lines(tmp_path, "layers")][-1:]
+
+
 def test_optimizers_that_share_weights_and_take_turns_stay_in_one_session(tmp_path: Path) -> None:
     body, heads = nn.Linear(8, 8), [nn.Linear(8, 1), nn.Linear(8, 1)]
     with attached(tmp_path):

@@ -243,6 +243,8 @@ class Recorder:
             detail=order.detail,
             activations=order.activations,
         )
+        silent = [one for one in self._company.members.living() if one is not optimizer]
+        self._log.read_later(parameter for group in facts.groups(silent) for parameter in group["params"])
         self._over = False
 
     def _end(self) -> None:

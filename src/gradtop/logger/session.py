@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -204,6 +204,11 @@ class Session:
         self._optimizers.append(optimizer)
         if self._works:
             self._rounds.attach(optimizer)
+
+    def read_later(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Leave the gradients of these alone until an optimizer that has them steps."""
+        if self._sampler is not None:
+            self._sampler.read_later(parameters)
 
     def close(self, status: str, message: str, wait: bool) -> None:
         """Send off what is on its way, and the end; with `wait`, until it is written or `CLOSE_S` have passed."""

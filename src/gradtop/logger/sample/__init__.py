@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gradtop.logger.notice import Notices
@@ -124,6 +124,10 @@ class Sampler:
     def numel(self) -> tuple[int, ...]:
         """Elements of each layer, over all ranks."""
         return self._table.numel
+
+    def read_later(self, tensors: Iterable[Tensor]) -> None:
+        """Read these only when an optimizer that has them steps, even while it is not known."""
+        self._table.read_later(tensors)
 
     def given(self, parameters: Sequence[Tensor], clipped: Clipped) -> None:
         """Take the norms that clipping has just read of `parameters`, instead of reading the gradients again."""
