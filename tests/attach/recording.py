@@ -1,5 +1,6 @@
 """A training that is attached to, as `gradtop run` does it, and let go of again."""
 
+import gc
 import json
 import weakref
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ WATCHED = (
     (torch.nn.utils.clip_grad, "clip_grad_norm_"),
     (torch.nn.utils, "clip_grad_norm_"),
     (dataloader._BaseDataLoaderIter, "__next__"),
+    (gc, "freeze"),
 )
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 import gradtop.integrations
-from gradtop.integrations.recording import Recording, bare, rates, unharmed
+from gradtop.integrations.recording import Recording, bare, unharmed
+from gradtop.logger.rate import rates
 
 
 def test_no_framework_is_imported_before_its_name_is_taken() -> None:

@@ -24,6 +24,18 @@ pathlib.Path(directory, "metrics.jsonl").write_text(rows)
 os.kill(os.getpid(), int(sys.argv[1]))
 """
 
+STOPS = """
+import json, os, pathlib, signal, socket, subprocess, sys
+directory = json.loads(os.environ["GRADTOP_RUN"])["directory"]
+rank = subprocess.Popen([sys.executable, "-c", ""])
+rank.wait()
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+run = json.dumps({"type": "run", "host": socket.gethostname(), "pid": rank.pid}, separators=(",", ":"))
+pathlib.Path(directory, "metrics.jsonl").write_text(run + "\\n")
+os.kill(os.getppid() if sys.argv[1] == "stopped" else os.getpid(), signal.SIGTERM)
+signal.pause()
+"""
+
 
 def gone() -> int:
     """The id of a process that is over."""
@@ -46,6 +58,15 @@ def told(path: Path, code: int, *, own: bool = True, status: str = "", host: str
 
 def statuses(records: list[Any]) -> list[str]:
     return [record.get("message") or record["status"] for record in records]
+
+
+@pytest.mark.parametrize(("how", "added"), [
+    ("stopped", ["aborted"]),
+    ("failed", ["exit code 1 of the command", "crashed"]),
+])  # fmt: skip
+def test_a_launcher_that_was_asked_to_stop_ends_its_ranks_in_peace(tmp_path: Path, how: str, added: list[str]) -> None:
+    assert recorded(tmp_path, *python(STOPS), how).returncode == 1
+    assert statuses([json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()[1:]]) == added
 
 
 @pytest.mark.parametrize(("code", "own", "status", "added"), [

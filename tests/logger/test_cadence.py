@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from gradtop.logger.cadence import BYTES_PER_S, LEAST, OPENING, Cadence
+from gradtop.logger.cadence import BYTES_PER_S, EARLY, LEAST, LOAN_S, OPENING, Cadence
 
 
 def sampled(
@@ -30,8 +30,15 @@ def test_behind_the_first_sample_all_samples_together_never_cost_more_than_the_b
     found = sampled(Cadence(None, 0.01), 8_000, step_s=step_s, cost_s=cost_s)
     assert found[0] == 1
     for number, step in enumerate(found[1:], start=1):
-        assert number * cost_s <= 0.01 * (step - 2) * step_s * 1.000001
+        lent = LOAN_S if step in EARLY else 0.0
+        assert number * cost_s <= (0.01 * (step - 2) * step_s + lent) * 1.000001
     assert len(found) - 1 >= min(7_998, int(0.01 * 7_998 * step_s / cost_s) - 1)
+
+
+def test_cheap_samples_come_early_once_and_are_paid_for_afterwards() -> None:
+    budget, step_s = 2.0**-7, 2.0**-7
+    assert sampled(Cadence(None, budget), 1300, step_s=step_s, cost_s=2 * budget) == [1, *EARLY, 770, 1026, 1282]
+    assert sampled(Cadence(None, budget), 1300, step_s=step_s, cost_s=8 * budget) == [1, 1026]
 
 
 def test_a_cheap_sample_is_taken_at_every_step() -> None:
@@ -41,14 +48,14 @@ def test_a_cheap_sample_is_taken_at_every_step() -> None:
 def test_the_dear_first_sample_says_nothing_of_those_that_follow() -> None:
     cadence = Cadence(None, 0.01)
     found = []
-    for count in range(1, 2001):
+    for count in range(1, 3001):
         if cadence.due(count):
             found.append(count)
             cadence.sampled(count)
-            cadence.cost(0.05 if count == 1 else 0.001, 0)
+            cadence.cost(0.1 if count == 1 else 0.001, 0)
         if count > 1:
             cadence.ordinary(0.01)
-    assert found[1] in (502, 503)
+    assert found[1] in (1002, 1003)
     assert {b - a for a, b in pairwise(found[-20:])} == {10}
 
 

@@ -186,3 +186,15 @@ def test_norms_that_16_bits_rounded_are_not_kept() -> None:
     parameter = nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
     parameter.grad = torch.ones_like(parameter)
     assert clip([parameter], 1.0)[1].ids == ()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_16_bit_gradients_are_measured_in_single_precision_before_they_are_clipped(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    parameters = [nn.Parameter(torch.zeros(size, dtype=dtype)) for size in (7, 3 * LARGE + 1)]
+    parameters.append(nn.Parameter(torch.zeros(5)))
+    for parameter in parameters:
+        parameter.grad = torch.randn_like(parameter)
+    before = {id(each): exact(each.grad) for each in parameters if each.grad is not None}
+    _, clipped = clip(parameters, 0.1, wide=True)
+    assert dict(zip(clipped.ids, clipped.vector.tolist(), strict=True)) == pytest.approx(before, rel=1e-5)

@@ -272,6 +272,18 @@ def test_a_file_that_is_gone_begins_anew_with_what_was_kept(opened: Writer, how:
     assert told(path) == [*before, 5 if before else 1, "layer_names", 2]
 
 
+def test_a_directory_that_vanishes_just_before_the_end_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(writer, "LOOK_S", 3600.0)
+    made = Writer(tmp_path / "run", head, Notices())
+    made.put(row, 1)
+    until(lambda: made.path)
+    shutil.rmtree(tmp_path / "run")
+    assert not made.close()
+    assert caplog.text.count("metrics.jsonl was removed or replaced: its last records are missing") == 1
+
+
 def test_a_descriptor_that_the_program_closed_is_not_written(
     opened: Writer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,31 +3,62 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
 
-def living() -> tuple[list[nn.Module], list[Optimizer]]:
-    """Modules that no other module holds, and optimizers with parameters.
+_frozen: dict[int, weakref.ref[Any]] = {}
+"""Modules and optimizers that the garbage collector was told to leave alone: it does not list them any more."""
 
-    Objects are told by their type, and types by their identity: nothing of a foreign object is asked.
+
+def living() -> tuple[list[nn.Module], list[Optimizer]]:
+    """Modules that no other module holds, and optimizers with parameters."""
+    gc.collect()  # what an earlier training left behind is not living
+    found = {id(thing): thing for thing in (*_known_to_collector(), *_still_there())}.values()
+    modules = [thing for thing in found if _is_module(thing)]
+    optimizers = [thing for thing in found if not _is_module(thing) and parameters(thing)]
+    held = {id(child) for module in modules for child in module.children()}
+    return [module for module in modules if id(module) not in held], optimizers
+
+
+def freezing() -> None:
+    """The garbage collector is about to freeze what it has: note what would not be found after that."""
+    _frozen.update((id(thing), weakref.ref(thing)) for thing in _known_to_collector())
+
+
+def _still_there() -> Iterator[Any]:
+    for key, reference in list(_frozen.items()):
+        if (thing := reference()) is not None:
+            yield thing
+        else:
+            del _frozen[key]
+
+
+def _known_to_collector() -> list[Any]:
+    """Modules and optimizers; objects are told by their type, and types by their identity.
+
+    Nothing of a foreign object is asked.
     """
     from torch import nn, optim
 
-    gc.collect()  # what an earlier training left behind is not living
     objects = gc.get_objects()
     types = list(map(type, objects))
     kinds = dict(zip(map(id, types), types, strict=True))
     wanted = {key for key, kind in kinds.items() if issubclass(kind, (nn.Module, optim.Optimizer))}
     found = [thing for thing, key in zip(objects, map(id, types), strict=True) if key in wanted]
-    modules = [thing for thing in found if issubclass(type(thing), nn.Module) and "_modules" in vars(thing)]
-    optimizers = [thing for thing in found if issubclass(type(thing), optim.Optimizer) and parameters(thing)]
-    held = {id(child) for module in modules for child in module.children()}
-    return [module for module in modules if id(module) not in held], optimizers
+    return [thing for thing in found if not issubclass(type(thing), nn.Module) or _is_module(thing)]
+
+
+def _is_module(thing: Any) -> bool:
+    """It is a module, and its `__init__` has run."""
+    from torch import nn
+
+    return issubclass(type(thing), nn.Module) and "_modules" in vars(thing)
 
 
 def parameters(optimizer: Optimizer) -> set[int]:

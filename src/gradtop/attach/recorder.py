@@ -14,11 +14,14 @@ from threading import get_ident
 from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
+from gradtop.attach.company import Company, Optimizers
 from gradtop.attach.model import holding, living, parameters
 from gradtop.attach.quiet import quiet
 from gradtop.attach.seen import Seen, Values
 from gradtop.logger import LIVE, Logger, facts
 from gradtop.logger.notice import Notices
+from gradtop.logger.pending import kept
+from gradtop.logger.rate import rates
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,10 +62,14 @@ class Recorder:
         """The session began behind the step of this round, which its Logger has not heard of."""
         self._log: Logger | None = None
         self._model: weakref.ref[Module] | None = None
-        self._known: dict[int, weakref.ref[Optimizer]] = {}
+        self._known = Optimizers()
+        """Those that the Logger has."""
+        self._company = Company()
         self._sessions = self._number = 0
         self._expected: set[int] = set()
         self._stepped: dict[int, Values] = {}
+        self._held: dict[str, object] = {}
+        """Learning rates and loss scale of the round that is open, which a schedule and the scaler change after it."""
         self._whole: dict[int, bool] = {}
 
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -108,7 +115,7 @@ class Recorder:
             self.stand_down()
             return
         if id(optimizer) in self._stepped:
-            self._row()
+            self._row(self._held)
         # What a closure clips to is known only when it has run.
         if self._log is not None or not closure:
             self._meet(optimizer, taken=0)
@@ -129,10 +136,14 @@ class Recorder:
             return
         self._stepped[id(optimizer)] = part
         if self._expected <= self._stepped.keys():
-            self._row()
+            self._row({})
+        else:
+            self._held = rates(self._known.living())
+            if (scaler := self._seen.scaler) is not None and scaler.is_enabled():
+                self._held["loss_scale"] = kept(scaler._scale)
 
-    def _row(self) -> None:
-        """End the round."""
+    def _row(self, held: Mapping[str, object]) -> None:
+        """End the round; `held` is what has changed since its last step."""
         assert self._log is not None
         parts = list(self._stepped.values())
         self._expected, self._stepped = set(self._stepped), {}
@@ -144,7 +155,7 @@ class Recorder:
             "data_time_s": sum(waits) if waits else None,
             "skipped": 1.0 if all(part.skipped for part in parts) else None,
         }
-        known = {name: value for name, value in values.items() if value is not None}
+        known = {name: value for name, value in {**held, **values}.items() if value is not None}
         self._number += 1
         if self._late:
             self._late = False
@@ -157,7 +168,7 @@ class Recorder:
         norms = [norm for part in parts for norm in part.norms]
         clipped = sum(part.clipped for part in parts)
         if norms and clipped not in self._whole:
-            groups = [group for optimizer in self._optimizers() for group in optimizer.param_groups]
+            groups = facts.groups(self._known.living())
             trained = [parameter for group in groups for parameter in group["params"] if parameter.requires_grad]
             self._whole[clipped] = clipped >= len(trained)
         if not norms or not self._whole[clipped]:
@@ -169,19 +180,16 @@ class Recorder:
 
         Of its own count of steps the newest `taken` belong to this round.
         """
-        known = self._known.get(id(optimizer))
-        if known is not None and known() is optimizer:
+        if optimizer in self._known:
             return
-        new = parameters(optimizer)
-        trained = {identity for other in self._optimizers() for identity in parameters(other)}
-        model = self._model() if self._model is not None else None
-        held = {id(parameter) for parameter in model.parameters()} if model is not None else trained
-        if self._log is None or new & trained or not new & held:
-            replaces = bool(new & trained)
-            self._begin(optimizer, self._number if replaces else self._done(optimizer, taken), taken)
-        else:
+        new, known = parameters(optimizer), self._known.living()
+        shared = [other for other in known if parameters(other) & new]
+        belongs = optimizer in self._company.members or (not shared and bool(self._held_by_model() & new))
+        if self._log is not None and belongs:
             self._log.add_optimizer(optimizer)
-        self._known[id(optimizer)] = weakref.ref(optimizer)
+        else:
+            self._begin(optimizer, shared or known, self._number if shared else self._done(optimizer, taken), taken)
+        self._known.add([optimizer])
         self._whole.clear()
 
     def _done(self, optimizer: Optimizer, taken: int) -> int:
@@ -191,10 +199,17 @@ class Recorder:
             return self._order.behind
         return counted - taken
 
-    def _begin(self, optimizer: Optimizer, number: int, taken: int) -> None:
-        """Begin a session behind step `number`, with the model that holds what the living optimizers train.
+    def _held_by_model(self) -> set[int]:
+        """Identities of the parameters of the session's model; of the Logger's optimizers where it has none."""
+        model = self._model() if self._model is not None else None
+        if model is not None:
+            return {id(parameter) for parameter in model.parameters()}
+        return {identity for optimizer in self._known.living() for identity in parameters(optimizer)}
 
-        Its Logger begins `taken` steps later.
+    def _begin(self, optimizer: Optimizer, over: list[Optimizer], number: int, taken: int) -> None:
+        """Begin a session behind step `number`, with the model that holds what those who belong to it train.
+
+        It ends the work of those that are `over`; its Logger begins `taken` steps later.
         """
         if not self._sessions:
             os.register_at_fork(after_in_child=self._forked)
@@ -206,14 +221,15 @@ class Recorder:
             return
         self._over = True  # until it has worked: a search that fails is not tried again at every step
         roots, living_optimizers = living()
-        wanted = {identity for one in living_optimizers for identity in parameters(one)}
+        self._company.begin(optimizer, over, living_optimizers)
+        wanted = {identity for one in self._company.members.living() for identity in parameters(one)}
         model = holding(roots, wanted)
         self._seen.thread = get_ident()
         self._sessions += 1
         self._number = max(0, number)
         self._late = taken > 0
-        self._known, self._stepped = {}, {}
-        self._expected = {id(one) for one in living_optimizers}
+        self._known, self._stepped = Optimizers(), {}
+        self._expected = self._company.expected(optimizer)
         self._model = weakref.ref(model) if model is not None else None
         order = self._order
         self._log = Logger(
@@ -227,6 +243,8 @@ class Recorder:
             detail=order.detail,
             activations=order.activations,
         )
+        silent = [one for one in self._company.members.living() if one is not optimizer]
+        self._log.read_later(parameter for group in facts.groups(silent) for parameter in group["params"])
         self._over = False
 
     def _end(self) -> None:
@@ -234,13 +252,9 @@ class Recorder:
         if self._log is None:
             return
         if self._stepped:
-            self._row()
+            self._row(self._held)
         self._log.close()
         self._log, self._model = None, None
-
-    def _optimizers(self) -> list[Optimizer]:
-        living_ones = [known() for known in self._known.values()]
-        return [optimizer for optimizer in living_ones if optimizer is not None]
 
     def _forked(self) -> None:
         """A process that the training forked is none, whatever it steps."""
@@ -250,7 +264,7 @@ class Recorder:
     def _finish(self) -> None:
         """The interpreter ends; the Logger closes itself after this."""
         if self._log is not None and self._stepped:
-            self.guarded(self._row)
+            self.guarded(lambda: self._row(self._held))
 
 
 def _has_closure(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:

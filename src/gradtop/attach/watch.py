@@ -1,4 +1,4 @@
-"""Looks on at functions of torch that a training calls: each does, returns and raises what it did before."""
+"""Looks on at functions of torch and `gc` that a training calls: each does, returns and raises what it did before."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from time import perf_counter
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from gradtop.attach.model import freezing
 from gradtop.attach.quiet import quiet
 from gradtop.attach.seen import Seen
 
@@ -31,6 +32,7 @@ def watch(seen: Seen, recorder: Recorder) -> None:
         _replace("torch.nn.utils", "clip_grad_norm_", lambda original: clip)
     _replace("torch.optim.optimizer:Optimizer", "load_state_dict", functools.partial(_load, seen))
     _replace("torch.utils.data.dataloader:_BaseDataLoaderIter", "__next__", functools.partial(_next, seen, recorder))
+    _replace("gc", "freeze", functools.partial(_freeze, recorder))
 
 
 def _replace(where: str, name: str, around: Callable[[Function], Function]) -> Function | None:
@@ -153,3 +155,12 @@ def _next(seen: Seen, recorder: Recorder, original: Function) -> Function:
         return batch
 
     return __next__
+
+
+def _freeze(recorder: Recorder, original: Function) -> Function:
+    @functools.wraps(original)
+    def freeze() -> None:
+        recorder.guarded(freezing)
+        original()
+
+    return freeze

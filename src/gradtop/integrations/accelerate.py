@@ -8,7 +8,8 @@ from typing import Any
 
 from accelerate.tracking import GeneralTracker
 
-from gradtop.integrations.recording import NAMES, Recording, bare, rates, unharmed
+from gradtop.integrations.recording import NAMES, Recording, bare, unharmed
+from gradtop.logger.rate import rates
 
 _FACTS = {
     "total_steps": ("max_train_steps", "max_steps", "total_steps", "num_training_steps"),

@@ -6,7 +6,8 @@ import os
 from math import isfinite
 from typing import Any
 
-from gradtop.integrations.recording import Recording, rates, unharmed
+from gradtop.integrations.recording import Recording, unharmed
+from gradtop.logger.rate import rates
 
 try:
     from lightning.pytorch import Callback

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from gradtop.integrations.clipped import ClippedNorms
 from gradtop.logger import Logger
 from gradtop.logger.notice import Notices
-from gradtop.logger.pending import kept
-from gradtop.logger.session import MOST_GROUPS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -95,13 +93,6 @@ def unharmed(hook: _Hook) -> _Hook:
             self.recording.notices.say(hook.__name__, message)
 
     return cast(_Hook, called)
-
-
-def rates(optimizers: Sequence[Optimizer]) -> dict[str, object]:
-    """The learning rates as they are now, by the names that `Logger` gives them; a scheduler may go on from here."""
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups][:MOST_GROUPS]
-    taken = {f"lr/{index}" if index else "lr": kept(group["lr"]) for index, group in enumerate(groups)}
-    return dict(taken) if len(set(taken.values())) > 1 else {"lr": taken.get("lr")}
 
 
 def bare(optimizer: object) -> list[Optimizer]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradtop.launch.account import Account, read_account
-from gradtop.launch.ending import grown, sizes, tell_ending
+from gradtop.launch.ending import STOPPED_S, STOPPING, grown, sizes, tell_ending
 from gradtop.launch.leftover import leave_behind
 from gradtop.launch.output import NAME, OutputLog
 from gradtop.launch.plan import Plan, environment
@@ -92,7 +92,7 @@ def launch(
         code = command.wait()
         # While signals are still caught: a terminal that goes away sends a second one.
         streams = grown(plan.directory, before) if not log.problem else {}
-        tell_ending(streams, command.pid, code)
+        tell_ending(streams, command.pid, code, stopped=relay.caught(STOPPING, STOPPED_S))
         account = read_account(said)
     os.close(ending)
     for pump in pumps.values():

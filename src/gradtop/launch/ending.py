@@ -16,6 +16,8 @@ from pathlib import Path
 STREAMS = "metrics*.jsonl"
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals by which people and schedulers stop a run."""
+STOPPED_S = 60.0
+"""Seconds that a command may take to end after such a signal; it may save first, and launchers wait for their ranks."""
 TAIL_BYTES = 1 << 20
 """Bytes at the end of a stream in which its last step is looked for."""
 _TELLING = (b'{"type":"run"', b'{"type":"metrics"', b'{"type":"end"')
@@ -57,19 +59,20 @@ def last_step(directory: Path) -> int:
     return 0
 
 
-def tell_ending(streams: Mapping[Path, int], command: int, code: int) -> None:
+def tell_ending(streams: Mapping[Path, int], command: int, code: int, stopped: bool = False) -> None:
     """Add to each stream how its process ended: of the command with process id `command`, its exit code tells.
 
     Args:
         streams: each with the offset at which its newest sessions begin.
         command: the process that was waited for.
         code: as `Popen.returncode`.
+        stopped: somebody had just asked the command to end, which a launcher answers with an exit code of its own.
     """
     for path, start in streams.items():
         with suppress(OSError):
             session = newest(path, start)
             if session is not None and not _alive(session.pid):
-                _append(path, b"".join(_said(session, code, own=session.pid == command)))
+                _append(path, b"".join(_said(session, code, own=session.pid == command, stopped=stopped)))
 
 
 def newest(path: Path, start: int) -> Session | None:
@@ -95,7 +98,7 @@ def _behind(session: Session | None, record: dict[str, object]) -> Session | Non
     return Session(session.pid, step if isinstance(step, int | float) else session.step, status)
 
 
-def _said(session: Session, code: int, own: bool) -> Iterator[bytes]:
+def _said(session: Session, code: int, own: bool, stopped: bool) -> Iterator[bytes]:
     """What is missing behind a session; `own` where the exit code is that of its process."""
     # Only a command that recorded pays for it.
     from gradtop.logger import line
@@ -107,7 +110,7 @@ def _said(session: Session, code: int, own: bool) -> Iterator[bytes]:
     if session.status:
         if session.status == "finished" and own and code > 0:
             yield crash(f"exit code {code}")
-    elif code < 0 and -code in STOPPING:
+    elif (code < 0 and -code in STOPPING) or (code > 0 and stopped):
         yield line.end("aborted", step=session.step, time=now)
     elif code:
         yield crash(f"killed by {_signal(-code)}" if code < 0 else f"exit code {code} of the command")

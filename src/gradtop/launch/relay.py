@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 
 RELAYED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -84,6 +84,7 @@ class Relay:
 
     def __init__(self, resized: Callable[[], None]) -> None:
         """Catch signals from now on; `resized` is called when the size of our terminal has changed."""
+        self._caught: dict[int, float] = {}
         self._resized = resized
         self._stops = {n: signal.getsignal(n) for n in (signal.SIGTSTP, signal.SIGCONT)}
         self._numbers = [n for n in RELAYED if signal.getsignal(n) is not signal.SIG_IGN]
@@ -107,6 +108,11 @@ class Relay:
         self._thread = threading.Thread(target=self._run, args=(command,), name="gradtop-relay", daemon=True)
         self._thread.start()
 
+    def caught(self, numbers: Iterable[int], within_s: float) -> bool:
+        """One of these signals reached us, alone or with the whole group, in the last `within_s` seconds."""
+        since = time.monotonic() - within_s
+        return any(self._caught.get(number, -math.inf) >= since for number in numbers)
+
     def stop(self) -> None:
         """The command has ended, or never began: from now on a signal ends us."""
         signal.set_wakeup_fd(-1)
@@ -127,6 +133,7 @@ class Relay:
                 numbers = os.read(self._arrived, 256)
                 if _ENOUGH in numbers:
                     return
+                self._caught.update(dict.fromkeys(numbers, time.monotonic()))
                 for number in sorted(set(numbers)):
                     self._relay(number, command)
 

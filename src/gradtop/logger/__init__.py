@@ -195,6 +195,15 @@ class Logger:
         if session is not None:
             self._guarded(lambda: session.add(optimizer))
 
+    def read_later(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Parameters of the model whose gradients do not count before `add_optimizer` is given their optimizer.
+
+        Else what no optimizer has is read along with the first one's: of a model in pieces, gradients that nobody uses.
+        """
+        session, later = self._here(), list(parameters)
+        if session is not None:
+            self._guarded(lambda: session.read_later(later))
+
     def close(self, status: str = "finished", message: str = "") -> None:
         """Write what is left and the end record (`finished`, `crashed` or `aborted`); waits at most two seconds."""
         self._end(status, message, wait=True)

@@ -189,7 +189,7 @@ class Outbox:
         if given == inf and isnan(total):
             # Clipping by an infinite norm made 0 of every finite gradient, and NaN of those that were to blame.
             return columns | {"grad_norm": [norm or None for norm in columns["grad_norm"]]}
-        factor = self._restored(given, total, row) if single else 1.0
+        factor = self._restored(given, total, row) if single and not sample.clipped else 1.0
         return columns if factor == 1.0 else sample.columns(sums, factor)[0]
 
     def _restored(self, given: float, read: float, row: tuple[float, float, dict[str, float]]) -> float:

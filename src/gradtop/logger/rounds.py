@@ -102,7 +102,7 @@ class Rounds:
 
     def clip(self, parameters: Sequence[nn.Parameter], max_norm: float) -> Tensor:
         """Clip, and where this round is sampled keep the norms before clipping: they cost no second pass."""
-        norm, norms = clip(parameters, max_norm)
+        norm, norms = clip(parameters, max_norm, wide=self.sampling)
         if self.sampling and self._sampler is not None:
             with self._watch:
                 self._sampler.given(parameters, norms)

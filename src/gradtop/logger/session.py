@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from gradtop.logger.notice import Notices
 from gradtop.logger.outbox import Outbox
 from gradtop.logger.pending import Row, kept, ordinal
 from gradtop.logger.ranks import shard
+from gradtop.logger.rate import MOST_GROUPS
 from gradtop.logger.rounds import Rounds, Taken
 from gradtop.logger.sample import Sampler
 from gradtop.logger.writer import Writer
@@ -35,8 +36,6 @@ AGREE_S = 10.0
 """Seconds that rank 0 of a sharded model waits for the loggers of the others, once."""
 MOST_ROWS = 1024
 """Rows that wait at most: where a step takes microseconds, `FLUSH_S` would gather more than the writer takes."""
-MOST_GROUPS = 16
-"""Parameter groups whose learning rates are told."""
 MEMORY_S = 5.0
 """Seconds from one look at the memory to the next."""
 
@@ -205,6 +204,11 @@ class Session:
         self._optimizers.append(optimizer)
         if self._works:
             self._rounds.attach(optimizer)
+
+    def read_later(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Leave the gradients of these alone until an optimizer that has them steps."""
+        if self._sampler is not None:
+            self._sampler.read_later(parameters)
 
     def close(self, status: str, message: str, wait: bool) -> None:
         """Send off what is on its way, and the end; with `wait`, until it is written or `CLOSE_S` have passed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gradtop.logger.notice import Notices
@@ -56,6 +56,8 @@ class Sample:
         """`layers`: their number; `doubtful` takes the ids of the tensors that seem not to change."""
         self.empty = not any(any(part.having) for part in parts)
         """Not one parameter had a gradient."""
+        self.clipped = any(part.clipped for part in parts)
+        """Clipping read the norms, before it clipped."""
         self._parts, self._layers, self._doubtful = parts, layers, doubtful
         vectors = [vector for part in parts for vector in part.vectors()]
         packed, self._spans = _packed(vectors)
@@ -82,7 +84,7 @@ class Sample:
         `factor` takes norms back to before clipping; where clipping itself read them they need none. None: no gradient
         in the whole layer, or a ratio that cannot be told.
         """
-        factor = 1.0 if any(part.clipped for part in self._parts) else factor
+        factor = 1.0 if self.clipped else factor
         fields = [sums[field * self._layers : (field + 1) * self._layers] for field in range(FIELDS)]
         columns = {"grad_norm": _roots(fields[GRADIENT], fields[GRADIENTS], factor)}
         if any(part.change is not None for part in self._parts):
@@ -122,6 +124,10 @@ class Sampler:
     def numel(self) -> tuple[int, ...]:
         """Elements of each layer, over all ranks."""
         return self._table.numel
+
+    def read_later(self, tensors: Iterable[Tensor]) -> None:
+        """Read these only when an optimizer that has them steps, even while it is not known."""
+        self._table.read_later(tensors)
 
     def given(self, parameters: Sequence[Tensor], clipped: Clipped) -> None:
         """Take the norms that clipping has just read of `parameters`, instead of reading the gradients again."""

@@ -49,6 +49,7 @@ class Table:
         self._index: dict[int, int] = {}
         self._lists: dict[int, tuple[list[int], tuple[int, ...]]] = {}
         self._left: tuple[Tensor, ...] = ()
+        self._later: frozenset[int] = frozenset()
         self._seen: list[int] | None = None
         self.refresh()
 
@@ -73,6 +74,11 @@ class Table:
         if all(optimizer is not known for known in self._all()):
             self._others.append(optimizer)
         return self.refresh()
+
+    def read_later(self, tensors: Iterable[Tensor]) -> None:
+        """These are no orphans: an optimizer has them that is not known yet."""
+        self._later = frozenset(map(id, tensors))
+        self.orphans = tuple(index for index in self.orphans if id(self.tensors[index]) not in self._later)
 
     def part(self, optimizer: Optimizer) -> tuple[int, ...]:
         """The tensors that an optimizer has."""
@@ -129,7 +135,7 @@ class Table:
         for each in found:
             numel[each.layer] = numel.get(each.layer, 0) + each.tensor.numel()
         place = {name: index for index, name in enumerate(numel)}
-        taken = {id(tensor) for optimizer in self._all() for tensor in _parameters(optimizer)}
+        taken = self._later.union(id(tensor) for optimizer in self._all() for tensor in _parameters(optimizer))
         self.tensors = tuple(each.tensor for each in found)
         self.layers = tuple(place[each.layer] for each in found)
         self.names, self.numel = tuple(numel), tuple(numel.values())

@@ -257,6 +257,9 @@ class Writer:
         place = self._place
         if place is None:
             return
+        if place.holds() and not place.stands():
+            self._written = False
+            self._notices.say("moved", f"{place.path} was removed or replaced: its last records are missing")
         try:
             place.sync()
         except OSError as error:
