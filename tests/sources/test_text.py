@@ -109,8 +109,12 @@ def test_rows_after_a_traceback_are_read_and_the_next_one_is_another_crash() -> 
     assert [crash.step for crash in events_of(records, "crash")] == [7, 8]
 
 
-def test_an_interrupt_by_the_user_is_an_end_and_no_crash() -> None:
-    records = read(TextReader(), TRACEBACK.format(error="KeyboardInterrupt"))
+@pytest.mark.parametrize(
+    "error",
+    ["KeyboardInterrupt", "torch.distributed.elastic.multiprocessing.api.SignalException: Process 12 got signal: 2"],
+)
+def test_an_interrupt_by_the_user_is_an_end_and_no_crash(error: str) -> None:
+    records = read(TextReader(), TRACEBACK.format(error=error))
     assert [record.status for record in records if isinstance(record, End)] == ["aborted"]
     assert events_of(records, "crash") == []
 

@@ -38,7 +38,8 @@ _OF_LAUNCHER = "ChildFailedError"
 _ECHO = re.compile(r"\b(?:closed|reset) by peer\b|remote process exited|remote worker crash", re.IGNORECASE)
 """What the other ranks die of when one has failed: Gloo's and NCCL's words."""
 _OF_PEER = "peer"
-_STOPPED_BY_USER = ("KeyboardInterrupt",)
+_STOPPED_BY_USER = re.compile(r"KeyboardInterrupt|(?:\w+\.)*SignalException: Process \d+ got signal: 2\b")
+"""Ctrl-C, also as torchrun tells it."""
 MAX_TRACEBACK = 400
 """Lines after which a traceback without an exception is given up."""
 
@@ -98,7 +99,7 @@ class Crashes:
         if not _EXCEPTION.match(body):
             return False, None
         self._start = None
-        if body.startswith(_STOPPED_BY_USER):
+        if _STOPPED_BY_USER.match(body):
             first = not self._reasons
             self._reasons.add("stopped by the user")
             return True, End(status="aborted", step=start.step, time=start.time, line=start.line) if first else None
