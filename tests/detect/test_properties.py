@@ -17,11 +17,11 @@ from gradtop.run import Run
 
 pytestmark = pytest.mark.timeout(60)
 
-CHUNKS = 12
+CHUNKS = 24
 """Parts of a property's seeds, so that they can be tried in parallel."""
 QUICK_CHUNKS = 1
 """Those that are tried every time; the others are in the stage that takes minutes."""
-PER_CHUNK = 50
+PER_CHUNK = 25
 MACHINE = frozenset(("throughput_drop", "memory_leak", "gpu_starved", "gpu_throttled"))
 
 
