@@ -1,4 +1,4 @@
-"""What samples of the machine cost: milliseconds of one, and processor time and wake-ups of a monitor that takes them.
+"""What samples of the machine cost: milliseconds of one, processor time and wake-ups of a monitor, bytes of a record.
 
     python benchmarks/hardware.py [--devices 8] [--seconds 20]
 
@@ -7,6 +7,7 @@ one takes longer, in its own code. Each loop watches one run that gets a row a s
 does nothing but sleep for a second. Wake-ups are voluntary context switches of all threads.
 """
 
+import gzip
 import os
 import statistics
 import subprocess
@@ -28,6 +29,8 @@ with open(sys.argv[1], "a", buffering=1) as out:
         out.write(f'{{"step": {step}, "loss": {5 / (step + 1)}, "time": {time.time()}}}\\n')
         time.sleep(1.0)
 """
+RECORDED_S = 12.0
+"""Seconds for which samples are recorded."""
 LOOPS = ("empty", "monitor", "monitor and samples", "monitor and samples, no driver")
 
 
@@ -90,6 +93,20 @@ def _wakeups() -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
 
 
+def recorded(run: Path, samples: Path, environment: dict[str, str]) -> tuple[float, float]:
+    """Bytes of a recorded line, plain and as a part of a packed file."""
+    command = [sys.executable, "-m", "gradtop", "check", "--follow", "--record", str(samples), str(run)]
+    following = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(RECORDED_S)
+    finally:
+        following.terminate()
+        following.wait()
+    data = samples.read_bytes()
+    n = max(1, data.count(b"\n"))
+    return len(data) / n, len(gzip.compress(data)) / n
+
+
 @click.command()
 @click.option("--devices", default=8, show_default=True)
 @click.option("--seconds", default=20.0, show_default=True)
@@ -97,7 +114,7 @@ def _wakeups() -> int:
 @click.option("--part", default="", hidden=True)
 @click.option("--folder", type=click.Path(path_type=Path), hidden=True)
 def main(devices: int, seconds: float, repeats: int, part: str, folder: Path) -> None:
-    """Print both tables."""
+    """Print the tables."""
     if part == "one":
         cost_of_one(repeats)
     elif part:
@@ -114,10 +131,13 @@ def compare(folder: Path, devices: int, seconds: float, repeats: int) -> None:
     run.mkdir()
     log = str(run / "metrics.jsonl")
     writer = subprocess.Popen([sys.executable, "-c", WRITER, log])
-    words = f"gpus={devices} procs=" + ",".join(f"{writer.pid + i}:{1000 + i}" for i in range(8))
+    procs = ",".join(f"{writer.pid + i}:{1000 + i}" for i in range(8))
+
+    def driven(gpus: int) -> dict[str, str]:
+        return os.environ | {"LD_LIBRARY_PATH": str(library), "GPU_DRIVER": f"gpus={gpus} procs={procs}"}
 
     def part(name: str, driver: bool = True) -> str:
-        environment = os.environ | ({"LD_LIBRARY_PATH": str(library), "GPU_DRIVER": words} if driver else {})
+        environment = driven(devices) if driver else dict(os.environ)
         command = [sys.executable, __file__, "--part", name, "--folder", str(run), "--seconds", str(seconds)]
         return subprocess.run(
             [*command, "--repeats", str(repeats)], env=environment, stdout=subprocess.PIPE, text=True, check=True
@@ -130,6 +150,10 @@ def compare(folder: Path, devices: int, seconds: float, repeats: int) -> None:
             plain = kind.partition(",")[0]
             cpu, woken = part(plain, driver=plain == kind).split()
             click.echo(f"{kind:<42}{cpu:>9}{woken:>9}")
+        click.echo(f"\n{'a recorded line':<42}{'bytes':>9}{'packed':>9}")
+        for gpus in (0, 1, devices):
+            plain_bytes, packed = recorded(run, folder / f"{gpus}.jsonl", driven(gpus) if gpus else dict(os.environ))
+            click.echo(f"{f'{gpus} devices':<42}{plain_bytes:>9.0f}{packed:>9.0f}")
     finally:
         writer.kill()
         writer.wait()
